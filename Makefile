@@ -1,0 +1,34 @@
+# Two commands do everything, from nothing but Python and make: `make claims` and `make test`.
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+
+.DEFAULT_GOAL := help
+.PHONY: help claims test lint fixture clean
+
+help:  ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+claims: $(VENV)/installed  ## verify the shipped checkpoint; ARGS="--checkpoint PATH" for another
+	$(BIN)/pytest claims/ $(ARGS)
+
+test: $(VENV)/installed lint  ## check style and types, then run the software's own tests
+	$(BIN)/pytest tests/ $(ARGS)
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fixture: $(VENV)/installed  ## train the shipped checkpoint again, into runs/seed42
+	$(BIN)/python -m cumsum_model train --seed 42 --out runs/seed42 --force
+
+clean:  ## remove the environment and all caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
