@@ -1,0 +1,84 @@
+"""What a model answers, measured on a data set: logits, loss, probability of the right label, accuracy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cumsum_model.data import VOCAB_OUT, CumsumDataset
+from cumsum_model.model import CumsumTransformer
+
+CHUNK = 2_000
+"""Sequences per forward pass when a whole data set is run, so that activations stay small."""
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """How well a model does over all positions of a data set.
+
+    cross_entropy is in nats; the three p_* summarise the probability given to the right label.
+    """
+
+    cross_entropy: float
+    accuracy: float
+    p_mean: float
+    p_median: float
+    p_min: float
+
+
+@torch.no_grad()
+def run(model: CumsumTransformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab_out"]:
+    """Logits of any number of sequences, a chunk at a time."""
+    return torch.cat([model(chunk) for chunk in toks.to(model.device).split(CHUNK)])
+
+
+def cross_entropy(
+    logits: Float[Tensor, "batch pos d_vocab_out"], labels: Int[Tensor, "batch pos"]
+) -> Float[Tensor, ""]:
+    """Mean over all positions, in nats."""
+    return F.cross_entropy(logits.flatten(0, 1), labels.to(logits.device).flatten())
+
+
+def accuracy(logits: Float[Tensor, "batch pos d_vocab_out"], labels: Int[Tensor, "batch pos"]) -> float:
+    """Share of positions whose largest logit is that of the right label."""
+    return (logits.argmax(-1) == labels.to(logits.device)).double().mean().item()
+
+
+def right_label_probabilities(
+    logits: Float[Tensor, "batch pos d_vocab_out"], labels: Int[Tensor, "batch pos"]
+) -> Float[Tensor, "batch pos"]:
+    """The probability that each position gives to its right label, in float64."""
+    chosen = logits.double().softmax(-1).gather(-1, labels.to(logits.device).unsqueeze(-1))
+    return chosen.squeeze(-1)
+
+
+def margins(
+    logits: Float[Tensor, "batch pos d_vocab_out"], labels: Int[Tensor, "batch pos"]
+) -> Float[Tensor, "batch pos"]:
+    """The right label's logit minus the best wrong one: positive where the answer is right."""
+    labels = labels.to(logits.device).unsqueeze(-1)
+    right = logits.gather(-1, labels).squeeze(-1)
+    return right - logits.scatter(-1, labels, -torch.inf).amax(-1)
+
+
+def label_entropy(labels: Int[Tensor, "batch pos"]) -> float:
+    """Entropy of the label frequencies, in nats: the loss of the best guess that never looks."""
+    shares = labels.flatten().bincount(minlength=len(VOCAB_OUT)).double() / labels.numel()
+    return torch.special.entr(shares).sum().item()
+
+
+def behaviour(model: CumsumTransformer, data: CumsumDataset) -> Behaviour:
+    """Run `model` on `data` and summarise."""
+    logits = run(model, data.toks)
+    p_right = right_label_probabilities(logits, data.labels)
+    return Behaviour(
+        cross_entropy=cross_entropy(logits, data.labels).item(),
+        accuracy=accuracy(logits, data.labels),
+        p_mean=p_right.mean().item(),
+        p_median=p_right.median().item(),
+        p_min=p_right.min().item(),
+    )
