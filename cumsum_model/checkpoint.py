@@ -1,0 +1,268 @@
+"""Reading and writing checkpoints: a safetensors file, and beside it a card that says where it came from.
+
+`model.safetensors` holds the float32 parameters under their classic names and nothing else;
+`model.card.json` holds the recipe, the kept epoch, versions, metrics and the sha256 of the file.
+Nothing in a checkpoint is ever executed: a pickle is recognised and refused unread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from cumsum_model.model import AXES, CumsumConfig, CumsumTransformer
+
+MODEL_FILE = "model.safetensors"
+REFERENCE = Path(__file__).resolve().parent.parent / "fixtures" / "reference.safetensors"
+"""The checkpoint that this project ships: seed 42 of the published recipe, trained by `training.train`."""
+
+MAX_BYTES = 256 * 2**20
+"""Larger files are refused before they are read; the published model takes 10 kB."""
+
+_OUTSIDE_BLOCKS = {
+    "embed.W_E": "W_E",
+    "pos_embed.W_pos": "W_pos",
+    "unembed.W_U": "W_U",
+    "unembed.b_U": "b_U",
+}
+_IN_BLOCK = {
+    **{f"attn.{name}": name for name in ("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "b_O")},
+    **{f"mlp.{name}": name for name in ("W_in", "b_in", "W_out", "b_out")},
+}
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be used. The message is one line that names the file, and the tensor if any."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model as it was read from disk; `card` is None where no card lies beside the file."""
+
+    model: CumsumTransformer
+    path: Path
+    sha256: str
+    card: Mapping[str, Any] | None
+
+
+def card_path(path: Path) -> Path:
+    """Where the card of the checkpoint `path` lies: `x.safetensors` has `x.card.json`."""
+    return path.with_suffix(".card.json")
+
+
+def read_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
+    """Read, check and build the model in `path`, a safetensors file or a folder written by training.
+
+    The sizes of the model follow from the shapes. If a card lies beside the file, the file must have
+    the sha256 that the card names. Raises CheckpointError.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if not (path / MODEL_FILE).is_file():
+            raise CheckpointError(f"{path}: is a folder without a {MODEL_FILE}")
+        path = path / MODEL_FILE
+    content = _read_bytes(path)
+    card = _read_card(card_path(path))
+    sha256 = hashlib.sha256(content).hexdigest()
+    if card is not None and card["sha256"] != sha256:
+        raise CheckpointError(
+            f"{path}: has sha256 {sha256[:12]}.., but its card {card_path(path).name} was written for "
+            f"{card['sha256'][:12]}..; restore the file, or remove the card if you changed it on purpose"
+        )
+    state = _parse(path, content)
+    try:
+        model = build_model(state)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    return Checkpoint(model.to(device), path, sha256, card)
+
+
+def build_model(state: Mapping[str, Tensor]) -> CumsumTransformer:
+    """The model with the parameters `state`, its sizes read off their shapes.
+
+    Raises CheckpointError naming the first tensor that is missing, unexpected, of the wrong type or
+    shape, or not finite.
+    """
+    cfg = infer_config(state)
+    model = CumsumTransformer(cfg)
+    for name, tensor in state.items():
+        if not tensor.isfinite().all():
+            index = tensor.isfinite().logical_not().nonzero()[0].tolist()
+            raise CheckpointError(
+                f"{name} is {tensor[tuple(index)].item()} at {index}; weights must be finite"
+            )
+    model.load_state_dict(state, strict=True)
+    return model.requires_grad_(False)
+
+
+def infer_config(state: Mapping[str, Tensor]) -> CumsumConfig:
+    """Read the sizes of a model off the shapes of its parameters.
+
+    Every axis that carries a size votes for it, so that a single tensor of the wrong shape is named
+    for what it is, rather than every tensor that disagrees with it. Raises CheckpointError.
+    """
+    n_layers = 1 + max(
+        (int(m[1]) for name in state if (m := re.match(r"blocks\.(\d{1,4})\.", name))), default=0
+    )
+    kinds = dict(_OUTSIDE_BLOCKS)
+    for layer in range(n_layers):
+        kinds |= {f"blocks.{layer}.{name}": kind for name, kind in _IN_BLOCK.items()}
+
+    for name in kinds:
+        if name not in state:
+            raise CheckpointError(f"{name} is missing")
+    for name, tensor in state.items():
+        if name not in kinds:
+            raise CheckpointError(f"{name} is not a parameter of this architecture")
+        if tensor.dtype != torch.float32:
+            raise CheckpointError(f"{name} is {str(tensor.dtype).removeprefix('torch.')}, expected float32")
+        if tensor.dim() != len(AXES[kinds[name]]):
+            axes = ", ".join(AXES[kinds[name]])
+            raise CheckpointError(f"{name} has shape {tuple(tensor.shape)}, expected axes ({axes})")
+
+    votes: dict[str, Counter[int]] = {}
+    for name, kind in kinds.items():
+        for axis, size in zip(AXES[kind], state[name].shape, strict=True):
+            votes.setdefault(axis, Counter())[size] += 1
+    sizes = {axis: counts.most_common(1)[0][0] for axis, counts in votes.items()}
+
+    for name, kind in kinds.items():
+        expected = tuple(sizes[axis] for axis in AXES[kind])
+        shape = tuple(state[name].shape)
+        if 0 in shape:
+            raise CheckpointError(f"{name} has shape {shape}: no axis may be empty")
+        if shape != expected:
+            axes = ", ".join(AXES[kind])
+            raise CheckpointError(f"{name} has shape {shape}, expected {expected} = ({axes})")
+    if sizes["d_vocab_out"] != 3:
+        raise CheckpointError(f"unembed.W_U has {sizes['d_vocab_out']} outputs, expected 3: neg, zero, pos")
+    if sizes["d_vocab"] < 3 or sizes["d_vocab"] % 2 == 0:
+        raise CheckpointError(
+            f"embed.W_E has {sizes['d_vocab']} rows, expected 2 * max_value + 1, an odd number of at least 3"
+        )
+    return CumsumConfig(
+        max_value=sizes["d_vocab"] // 2,
+        n_layers=n_layers,
+        **{axis: sizes[axis] for axis in ("n_ctx", "n_heads", "d_model", "d_head", "d_mlp")},
+    )
+
+
+def write_checkpoint(path: Path, model: CumsumTransformer, card: Mapping[str, Any]) -> Checkpoint:
+    """Write `model` to `path` and its card, with the sha256 added, beside it. Raises OSError.
+
+    Each file appears whole or not at all, and the card comes last: whatever happens in between, the
+    folder never holds a card that belongs to another model.
+    """
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    content = safetensors.torch.save(state)
+    full_card = {**card, "sha256": hashlib.sha256(content).hexdigest()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    card_path(path).unlink(missing_ok=True)
+    write_atomically(path, content)
+    write_atomically(card_path(path), (json.dumps(full_card, indent=2) + "\n").encode())
+    return Checkpoint(model, path, full_card["sha256"], full_card)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` in one step that survives a crash. Raises OSError."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def not_the_reference(model: CumsumTransformer) -> str | None:
+    """None for the shipped checkpoint; for any other, why claims about its neuron numbers do not apply."""
+    if _same_weights(model, reference_model()):
+        return None
+    return "neuron numbers mean nothing after retraining; this claim is about the reference checkpoint"
+
+
+@cache
+def reference_model() -> CumsumTransformer:
+    """The model that this project ships. Raises CheckpointError."""
+    return read_checkpoint(REFERENCE).model
+
+
+def _same_weights(one: CumsumTransformer, other: CumsumTransformer) -> bool:
+    mine, theirs = one.state_dict(), other.state_dict()
+    return mine.keys() == theirs.keys() and all(
+        torch.equal(tensor.cpu(), theirs[name].cpu()) for name, tensor in mine.items()
+    )
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if not path.is_file():
+            raise CheckpointError(f"{path}: is not a regular file")
+        if size > MAX_BYTES:
+            raise CheckpointError(f"{path}: takes {size:,} bytes, more than the {MAX_BYTES:,} that are read")
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror or error}") from None
+    if not content:
+        raise CheckpointError(f"{path}: is empty")
+    return content
+
+
+def _read_card(path: Path) -> Mapping[str, Any] | None:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: is not a JSON card ({_one_line(error)})") from None
+    if not isinstance(card, dict) or not isinstance(card.get("sha256"), str):
+        raise CheckpointError(f'{path}: is not the card of a checkpoint: "sha256" is missing')
+    return card
+
+
+def _parse(path: Path, content: bytes) -> dict[str, Tensor]:
+    declared = int.from_bytes(content[:8], "little")
+    if content[8:9] != b"{":
+        if content.startswith((b"PK\x03\x04", b"\x80")):
+            raise CheckpointError(
+                f"{path}: is a pickle or a torch.save archive, which could run code; only safetensors is read"
+            )
+        raise CheckpointError(f"{path}: is not a safetensors file")
+    if declared > len(content) - 8:
+        raise CheckpointError(
+            f"{path}: is cut short: its header takes {declared:,} bytes, the file {len(content):,}"
+        )
+    try:
+        return safetensors.torch.load(content)
+    except SafetensorError as error:
+        missing = (
+            "cut short or padded" if "incomplete" in str(error).lower() else "not a valid safetensors file"
+        )
+        raise CheckpointError(f"{path}: is {missing} ({_one_line(error)})") from None
+    except (KeyError, ValueError, RuntimeError, OverflowError, UnicodeError) as error:
+        raise CheckpointError(f"{path}: is not a checkpoint that can be read ({_one_line(error)})") from None
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]

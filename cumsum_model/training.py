@@ -1,0 +1,186 @@
+"""The training recipe, which reproduces the published checkpoint: seed 42 keeps epoch 8.
+
+Everything random comes from one generator in a fixed order, which is part of the recipe: weights,
+then the training set, then the validation set, then one order of the training set per epoch.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+
+import torch
+from torch import Tensor
+
+from cumsum_model.behaviour import accuracy, cross_entropy, run
+from cumsum_model.data import CumsumDataset
+from cumsum_model.model import CumsumConfig, CumsumTransformer
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides a training run. The defaults are the published recipe.
+
+    Source: write-up, Setup; the order of the random draws was recovered by reproducing the checkpoint.
+    """
+
+    seed: int = 42
+    config: CumsumConfig = field(default_factory=CumsumConfig)
+    train_size: int = 150_000
+    val_size: int = 10_000
+    epochs: int = 20
+    batch_size: int = 512
+    lr_start: float = 1e-3
+    lr_end: float = 1e-4
+    weight_decay: float = 0.01
+
+    def __post_init__(self) -> None:
+        for field_ in fields(self):
+            number = getattr(self, field_.name)
+            if field_.type == "int" and field_.name != "seed" and number < 1:
+                raise ValueError(f"{field_.name} must be at least 1, got {number}")
+            if field_.type == "float" and not (math.isfinite(number) and number >= 0):
+                raise ValueError(f"{field_.name} must be a finite number of at least 0, got {number}")
+        if not 0 <= self.seed < 2**63 - 1:
+            raise ValueError(f"seed must lie in 0 .. 2**63 - 2, got {self.seed}")
+
+    def learning_rate(self, epoch: int) -> float:
+        """The rate throughout `epoch`, counted from 0: linear, and at `lr_end` in the last one."""
+        return self.lr_start + (self.lr_end - self.lr_start) * (epoch + 1) / self.epochs
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return math.ceil(self.train_size / self.batch_size)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch of training ended with; `loss` is that of its last batch, in nats."""
+
+    index: int
+    loss: float
+    val_accuracy: float
+
+    def beats(self, best: Epoch | None) -> bool:
+        """Whether to keep this epoch rather than `best`: by accuracy, then by loss; ties go to the later."""
+        if best is None:
+            return True
+        return (self.val_accuracy, -self.loss) >= (best.val_accuracy, -best.loss)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a run stands, for a progress bar. `ended` is the last epoch that was validated."""
+
+    done: int
+    total: int
+    epoch: int
+    loss: float
+    ended: Epoch | None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The kept model, on the CPU, and the run that led to it."""
+
+    model: CumsumTransformer
+    recipe: Recipe
+    kept: Epoch
+    history: tuple[Epoch, ...]
+
+
+class Diverged(ArithmeticError):
+    """The loss stopped being a number."""
+
+
+@torch.no_grad()
+def initialise(model: CumsumTransformer, generator: torch.Generator) -> None:
+    """Draw every weight from N(0, 0.8 / sqrt(d_model)) on the CPU and set every bias to zero.
+
+    `W_E` is drawn in the row order of the original release, 0, +1 .. +max, -max .. -1.
+    """
+    std = 0.8 / math.sqrt(model.cfg.d_model)
+    for name, parameter in model.named_parameters():
+        kind = name.rpartition(".")[2]
+        if kind.startswith("b_"):
+            parameter.zero_()
+            continue
+        drawn = torch.empty(parameter.shape).normal_(std=std, generator=generator)
+        parameter.copy_(drawn.roll(model.cfg.max_value, 0) if kind == "W_E" else drawn)
+
+
+def untrained(cfg: CumsumConfig, seed: int) -> CumsumTransformer:
+    """The model that training with `seed` starts from."""
+    model = CumsumTransformer(cfg)
+    initialise(model, torch.Generator().manual_seed(seed))
+    return model.requires_grad_(False)
+
+
+def train(
+    recipe: Recipe,
+    device: torch.device | str = "cpu",
+    watch: Callable[[Step], None] | None = None,
+) -> Trained:
+    """Run `recipe` and keep its best epoch. `watch` is called after every step and every validation.
+
+    The random draws are those of the original code: two plain `DataLoader`s and torch's global
+    generator. They are made here from a generator of our own, so the caller's is untouched.
+
+    Raises Diverged when the loss of a batch is not finite.
+    """
+    cfg = recipe.config
+    model = CumsumTransformer(cfg)
+    initialise(model, torch.Generator().manual_seed(recipe.seed))
+    model.to(device)
+
+    train_set = CumsumDataset(recipe.train_size, cfg.max_value, cfg.n_ctx, seed=recipe.seed).to(device)
+    generator = torch.Generator().manual_seed(recipe.seed + 1)
+    val_set = CumsumDataset(recipe.val_size, cfg.max_value, cfg.n_ctx, generator=generator).to(device)
+
+    optimizer = torch.optim.Adam(model.parameters(), weight_decay=recipe.weight_decay)
+    best_weights: dict[str, Tensor] = {}
+    best: Epoch | None = None
+    ended: Epoch | None = None
+    history: list[Epoch] = []
+    total = recipe.epochs * recipe.steps_per_epoch
+
+    for epoch in range(recipe.epochs):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.learning_rate(epoch)
+        for step, batch in enumerate(_batches(recipe, generator), start=1):
+            toks, labels = train_set[batch.to(device)]
+            loss = cross_entropy(model(toks), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            last_loss = loss.item()
+            if not math.isfinite(last_loss):
+                raise Diverged(f"seed {recipe.seed}: the loss is {last_loss} at step {step} of epoch {epoch}")
+            if watch:
+                watch(Step(epoch * recipe.steps_per_epoch + step, total, epoch, last_loss, ended))
+
+        _draw_int64(generator)  # the seed that a DataLoader over the validation set would take
+        ended = Epoch(epoch, last_loss, accuracy(run(model, val_set.toks), val_set.labels))
+        history.append(ended)
+        if ended.beats(best):
+            best = ended
+            best_weights = copy.deepcopy(model.state_dict())
+        if watch:
+            watch(Step((epoch + 1) * recipe.steps_per_epoch, total, epoch, last_loss, ended))
+
+    assert best is not None
+    model.load_state_dict(best_weights)
+    return Trained(model.cpu().requires_grad_(False), recipe, best, tuple(history))
+
+
+def _batches(recipe: Recipe, generator: torch.Generator) -> Iterator[Tensor]:
+    """One epoch's order, drawn as a shuffling DataLoader does: a seed for workers, a seed for the order."""
+    _draw_int64(generator)
+    order = torch.Generator().manual_seed(_draw_int64(generator))
+    return iter(torch.randperm(recipe.train_size, generator=order).split(recipe.batch_size))
+
+
+def _draw_int64(generator: torch.Generator) -> int:
+    return int(torch.empty((), dtype=torch.int64).random_(generator=generator))
