@@ -1,0 +1,77 @@
+"""What this suite adds to the verification plugin: the checkpoint under test, and how hypothesis searches."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+from cumsum_model.checkpoint import REFERENCE, Checkpoint, CheckpointError, read_checkpoint
+from cumsum_model.data import CumsumDataset, evaluation_set
+from cumsum_model.model import CumsumTransformer
+
+pytest_plugins = ["cumsum_model.verification.plugin", "pytester"]
+
+CHECKPOINT = pytest.StashKey[Checkpoint]()
+
+# The same search in every run: derandomised, nothing remembered on disk, one counterexample at a time.
+# `model` and `measure` are made once per test on purpose; a search shares them between its examples.
+settings.register_profile(
+    "ci",
+    max_examples=200,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    report_multiple_bugs=False,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+settings.register_profile("thorough", settings.get_profile("ci"), max_examples=20_000, derandomize=False)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the checkpoint first: one that cannot be read ends the run in one line, with exit code 4."""
+    profile = os.environ.get("HYPOTHESIS_PROFILE", "ci")
+    if profile not in ("ci", "thorough"):
+        raise pytest.UsageError(f"HYPOTHESIS_PROFILE is {profile!r}; there are: ci, thorough")
+    settings.load_profile(profile)
+    if config.option.help or config.option.version:
+        return
+    # One thread is as fast on tensors this small, does not stall beside another process (under
+    # pytest-xdist two threads each take twice as long), and gives the same sums on every machine.
+    torch.set_num_threads(1)
+    device = config.getoption("device")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise pytest.UsageError("--device cuda: torch sees no CUDA device on this machine")
+    try:
+        config.stash[CHECKPOINT] = read_checkpoint(config.getoption("checkpoint") or REFERENCE, device)
+    except CheckpointError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _describe(checkpoint: Checkpoint) -> str:
+    told = f"checkpoint {os.path.relpath(checkpoint.path)}, sha256 {checkpoint.sha256[:12]}"
+    if checkpoint.card is not None and "recipe" in checkpoint.card:
+        told += f", seed {checkpoint.card['recipe'].get('seed')}, epoch {checkpoint.card.get('kept_epoch')}"
+    return told
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return _describe(config.stash[CHECKPOINT])
+
+
+def pytest_verification_subject(config: pytest.Config) -> str:
+    return _describe(config.stash[CHECKPOINT])
+
+
+@pytest.fixture(scope="session")
+def checkpoint(pytestconfig: pytest.Config) -> CumsumTransformer:
+    """The model under test."""
+    return pytestconfig.stash[CHECKPOINT].model
+
+
+@pytest.fixture(scope="session")
+def data(checkpoint: CumsumTransformer) -> CumsumDataset:
+    """The write-up's evaluation set, for the sizes of the model under test."""
+    return evaluation_set(checkpoint.cfg.max_value, checkpoint.cfg.n_ctx)

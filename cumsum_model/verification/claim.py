@@ -1,0 +1,102 @@
+"""What a claim is: a statement, where it comes from, over what it holds, and the models that refute it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+Control = Callable[[Any], Any]
+"""Makes a broken model from the model under test; its name says what is broken."""
+
+Test = TypeVar("Test", bound=Callable[..., Any])
+
+_ATTRIBUTE = "__verification__"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement about the model under test, to be judged. See `claim`."""
+
+    statement: str
+    source: str
+    over: str
+    refuted_by: tuple[Control, ...]
+    unless: Callable[[Any], str | None] | None
+
+    def problem(self, arguments: Sequence[str]) -> str | None:
+        """Why a test with these arguments and this claim proves nothing; None if all is well."""
+        if not self.refuted_by:
+            return (
+                "has no control, so nothing shows that it can fail: name at least one broken model, "
+                "such as refuted_by=[mutants.attend_to_last]"
+            )
+        names = [getattr(control, "__name__", "") for control in self.refuted_by]
+        for name in names:
+            if not name.isidentifier():
+                return f"has a control without a name ({name!r}): use a function named for what it breaks"
+        if len(set(names)) < len(names):
+            return f"names a control twice: {', '.join(names)}"
+        if "checkpoint" in names:
+            return 'has a control named "checkpoint", which is what the model under test is called'
+        for fixture in ("model", "measure"):
+            if fixture not in arguments:
+                return f"does not take `{fixture}`: a claim measures the model that it is given"
+        return None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A speed that is reported and never judged. See `timing`."""
+
+    statement: str
+    over: str
+    needs: Callable[[], str | None] | None
+
+
+def claim(
+    statement: str,
+    *,
+    source: str,
+    over: str,
+    refuted_by: Sequence[Control] = (),
+    unless: Callable[[Any], str | None] | None = None,
+) -> Callable[[Test], Test]:
+    """Make a test a claim.
+
+    The test runs once on the model under test, where it must hold, and once on every model in
+    `refuted_by`, where it must fail by an assertion on something that it measured. It takes the
+    fixtures `model` and `measure`.
+
+    statement   what is claimed, as a sentence
+    source      who says so: a section of a paper, or your own analysis
+    over        what it holds over: "every sequence", a named data set, N seeded samples
+    refuted_by  controls: functions from the model under test to a broken one
+    unless      given the model under test, None if the claim is about it, or why it is not
+    """
+
+    def mark(test: Test) -> Test:
+        setattr(test, _ATTRIBUTE, Claim(statement, source, over, tuple(refuted_by), unless))
+        return test
+
+    return mark
+
+
+def timing(
+    statement: str, *, over: str, needs: Callable[[], str | None] | None = None
+) -> Callable[[Test], Test]:
+    """Make a test a timing: what it measures is reported, and no time is ever a reason to fail.
+
+    needs   None if the machine has what it takes, or what is missing; then it is reported "not run"
+    """
+
+    def mark(test: Test) -> Test:
+        setattr(test, _ATTRIBUTE, Timing(statement, over, needs))
+        return test
+
+    return mark
+
+
+def declared(test: object) -> Claim | Timing | None:
+    """What `claim` or `timing` attached to a test function."""
+    return getattr(test, _ATTRIBUTE, None)

@@ -1,0 +1,214 @@
+"""The verification report in the terminal: one block a claim, then one line that sums up."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
+
+import pytest
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from cumsum_model.verification.measure import Measurement, format_number
+from cumsum_model.verification.results import ClaimResult, Record
+from cumsum_model.verification.verdict import Verdict
+
+WIDTH = 100
+VERDICT_WIDTH = 10
+
+STYLES = {
+    Verdict.HOLDS: "bold green",
+    Verdict.REFUTED: "bold red",
+    Verdict.SURVIVED: "bold red",
+    Verdict.ERROR: "bold red",
+    Verdict.NOT_ABOUT: "yellow",
+    Verdict.NOT_RUN: "yellow",
+    Verdict.TIMED: "cyan",
+}
+
+
+def print_report(
+    terminal: pytest.TerminalReporter,
+    subject: str | None,
+    claims: Sequence[ClaimResult],
+    timings: Sequence[Record],
+    *,
+    controls_left_out: bool,
+) -> None:
+    """Write the report to pytest's terminal, with colour where pytest uses colour."""
+    width = WIDTH
+    if terminal.isatty:
+        width = max(60, min(WIDTH, terminal._tw.fullwidth))
+    text = render(
+        subject, claims, timings, controls_left_out=controls_left_out, width=width, colour=terminal.hasmarkup
+    )
+    terminal.write_line("")
+    terminal.write(text)
+
+
+def render(
+    subject: str | None,
+    claims: Sequence[ClaimResult],
+    timings: Sequence[Record],
+    *,
+    controls_left_out: bool = False,
+    width: int = WIDTH,
+    colour: bool = False,
+) -> str:
+    """The whole report as text."""
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        no_color=not colour,
+        highlight=False,
+        emoji=False,
+        markup=False,
+        legacy_windows=False,
+    )
+    console.print(Rule("verification report", style="bold", characters="="))
+    if subject:
+        console.print(Text(subject))
+    console.print()
+    for section, group in groupby(claims, key=lambda claim: claim.records[0].section):
+        console.print(_heading(section, width))
+        for result in group:
+            console.print(_claim(result, controls_left_out))
+    if timings:
+        console.print(_heading(timings[0].section, width))
+        for record in timings:
+            console.print(_timing(record))
+    console.print(_summary(claims, timings, controls_left_out))
+    assert isinstance(console.file, io.StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+
+
+def _heading(section: str, width: int) -> Text:
+    return Text(f"-- {section} ".ljust(width, "-"), style="bold", no_wrap=True, overflow="crop")
+
+
+def _claim(result: ClaimResult, controls_left_out: bool) -> RenderableType:
+    first = result.records[0]
+    checkpoint = result.checkpoint
+    body: list[RenderableType] = [Text(first.statement, style="bold")]
+    origin = f"over {first.over}; {first.source}" if first.over else first.source
+    if origin:
+        body.append(Text(origin, style="dim"))
+    if checkpoint is None:
+        body.append(Text("the checkpoint itself was not selected", style="yellow"))
+    else:
+        if checkpoint.measurements:
+            body.append(_measurements(checkpoint.measurements))
+        if checkpoint.reason:
+            body.append(Text(checkpoint.reason, style=STYLES[checkpoint.verdict]))
+    if result.verdict != Verdict.NOT_ABOUT:
+        body.append(_controls(result, controls_left_out))
+    return _block(result.verdict, Group(*body))
+
+
+def _timing(record: Record) -> RenderableType:
+    body: list[RenderableType] = [Text(f"{record.statement}; {record.over}", style="bold")]
+    if record.measurements:
+        figures = (f"{m.name} {format_number(m.value)} {m.unit}".rstrip() for m in record.measurements)
+        body.append(Text("   ".join(figures)))
+    if record.reason:
+        body.append(Text(f"{record.verdict}: {record.reason}", style=STYLES[record.verdict]))
+    return _block(record.verdict, Group(*body))
+
+
+def _block(verdict: Verdict, body: RenderableType) -> RenderableType:
+    words = {Verdict.NOT_ABOUT: "N/A", Verdict.NOT_RUN: "NOT RUN"}
+    grid = Table.grid(padding=0, expand=True)
+    grid.add_column(width=VERDICT_WIDTH)
+    grid.add_column(ratio=1)
+    grid.add_row(Text(words.get(verdict, verdict.upper()), style=STYLES[verdict]), body)
+    return Padding(grid, (0, 0, 1, 0))
+
+
+def _measurements(measurements: Sequence[Measurement]) -> Table:
+    """One row a comparison: what was measured, the value, the bound, the distance kept from it."""
+    table = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    table.add_column(ratio=1)
+    table.add_column(justify="right", min_width=11, no_wrap=True)
+    table.add_column(min_width=11, no_wrap=True)
+    table.add_column(min_width=15, no_wrap=True)
+    for measurement in measurements:
+        name = measurement.name + (f" (worst of {measurement.times:,})" if measurement.times > 1 else "")
+        value = f"{format_number(measurement.value)} {measurement.unit}".rstrip()
+        if measurement.published is not None:
+            name += f" (published {format_number(measurement.published)})"
+        if not measurement.comparisons:
+            table.add_row(Text(name), Text(value), Text(""), Text(""))
+        for comparison in measurement.comparisons:
+            style = "" if comparison.holds else "red"
+            table.add_row(
+                Text(name, style=style),
+                Text(value, style=style),
+                Text(f"{comparison.operator} {comparison.bound}", style=style),
+                Text(f"slack {format_number(comparison.slack)}", style=style),
+            )
+    return table
+
+
+def _controls(result: ClaimResult, controls_left_out: bool) -> RenderableType:
+    if controls_left_out:
+        return Text("controls left out (--no-controls)", style="yellow")
+    if not result.controls:
+        return Text("controls not selected", style="yellow")
+    n_controls = max(record.n_controls for record in result.records) or len(result.controls)
+    told = [_told(record) for record in result.controls if record.verdict == Verdict.REFUTED]
+    all_refuted = result.n_refuted_controls == n_controls
+    lines = [
+        Text(
+            f"controls refuted {result.n_refuted_controls}/{n_controls}"
+            + (": " if told else "")
+            + ", ".join(told),
+            style="green" if all_refuted else "yellow",
+        )
+    ]
+    for record in result.surviving:
+        lines.append(
+            Text(f"control {record.subject} {record.verdict}: {record.reason}", style=STYLES[record.verdict])
+        )
+    return Group(*lines)
+
+
+def _told(record: Record) -> str:
+    """A refuted control with the measurement that gave it away."""
+    broken = next((m for m in record.measurements if not m.holds), None)
+    return record.subject if broken is None else f"{record.subject} ({format_number(broken.value)})"
+
+
+def _summary(claims: Sequence[ClaimResult], timings: Sequence[Record], controls_left_out: bool) -> Text:
+    verdicts = Counter(result.verdict for result in claims)
+    parts = [
+        f"{verdicts[verdict]} {word}"
+        for verdict, word in (
+            (Verdict.HOLDS, "hold"),
+            (Verdict.REFUTED, "refuted"),
+            (Verdict.ERROR, "in error"),
+            (Verdict.NOT_ABOUT, "not about this model"),
+            (Verdict.NOT_RUN, "not run"),
+        )
+        if verdicts[verdict] or verdict == Verdict.HOLDS
+    ]
+    line = f"{len(claims)} claim{'s' * (len(claims) != 1)}: {', '.join(parts)}"
+    n_controls = sum(len(result.controls) for result in claims if result.verdict != Verdict.NOT_ABOUT)
+    n_refuted = sum(result.n_refuted_controls for result in claims)
+    line += "; controls left out" if controls_left_out else f"; controls refuted {n_refuted}/{n_controls}"
+    if timings:
+        n_timed = sum(record.verdict == Verdict.TIMED for record in timings)
+        line += f"; timings {n_timed}/{len(timings)}"
+        reasons = sorted({record.reason for record in timings if record.verdict == Verdict.NOT_RUN})
+        if reasons:
+            line += f" (not run: {'; '.join(reasons)})"
+    good = all(
+        result.verdict in (Verdict.HOLDS, Verdict.NOT_ABOUT) and not result.surviving for result in claims
+    )
+    return Text(line, style="bold green" if good else "bold red")

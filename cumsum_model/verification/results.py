@@ -1,0 +1,128 @@
+"""Records of single runs, and the claims that they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from cumsum_model.verification.measure import Comparison, Measurement
+from cumsum_model.verification.verdict import Verdict
+
+CHECKPOINT = "checkpoint"
+"""The name of the model under test in test ids, beside those of the controls."""
+
+PLAIN = (str, int, float, bool, type(None))
+
+
+@dataclass
+class Record:
+    """What one run of one test showed: one claim on one model, or one timing."""
+
+    test: str
+    claim: str
+    section: str
+    statement: str
+    subject: str
+    verdict: Verdict
+    kind: str = "claim"
+    source: str = ""
+    over: str = ""
+    reason: str = ""
+    n_controls: int = 0
+    measurements: list[Measurement] = field(default_factory=list)
+
+    def to_plain(self) -> dict[str, Any]:
+        """The record in builtins alone, which is all that travels between pytest-xdist processes."""
+        plain = asdict(self) | {"verdict": str(self.verdict)}
+        require_plain(self.test, plain)
+        return plain
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Record:
+        measurements = [
+            Measurement(**{**m, "comparisons": [Comparison(**c) for c in m["comparisons"]]})
+            for m in plain["measurements"]
+        ]
+        return cls(**{**plain, "verdict": Verdict(plain["verdict"]), "measurements": measurements})
+
+    @classmethod
+    def of_missing(cls, test: str, reason: str, verdict: Verdict = Verdict.NOT_RUN) -> Record:
+        """A stand-in for a test of which nothing was heard but its id."""
+        claim, _, subject = test.partition("[")
+        return cls(
+            test=test,
+            claim=claim,
+            section=claim.partition("::")[0],
+            statement=claim.rpartition("::")[2],
+            subject=subject.rstrip("]").partition("-")[0] or CHECKPOINT,
+            verdict=verdict,
+            reason=reason,
+        )
+
+
+@dataclass
+class ClaimResult:
+    """One claim: its run on the checkpoint, if that was selected, and its runs on controls."""
+
+    claim: str
+    checkpoint: Record | None = None
+    controls: list[Record] = field(default_factory=list)
+
+    @property
+    def records(self) -> list[Record]:
+        return [*([self.checkpoint] if self.checkpoint else []), *self.controls]
+
+    @property
+    def verdict(self) -> Verdict:
+        """That of the checkpoint; "not run" where only controls were selected."""
+        return self.checkpoint.verdict if self.checkpoint else Verdict.NOT_RUN
+
+    @property
+    def surviving(self) -> list[Record]:
+        """Controls that did not come out refuted although they ran, or should have."""
+        return [
+            record for record in self.controls if record.verdict not in (Verdict.REFUTED, Verdict.NOT_ABOUT)
+        ]
+
+    @property
+    def n_refuted_controls(self) -> int:
+        return sum(record.verdict == Verdict.REFUTED for record in self.controls)
+
+
+def gather(records: Iterable[Record], order: Sequence[str]) -> tuple[list[ClaimResult], list[Record]]:
+    """Claims and timings in the order of collection, whatever order the runs ended in."""
+    place = {test: index for index, test in enumerate(order)}
+    claims: dict[str, ClaimResult] = {}
+    timings: list[Record] = []
+    for record in sorted(records, key=lambda record: place.get(record.test, len(place))):
+        if record.kind == "timing":
+            timings.append(record)
+            continue
+        result = claims.setdefault(record.claim, ClaimResult(record.claim))
+        if record.subject == CHECKPOINT:
+            result.checkpoint = record
+        else:
+            result.controls.append(record)
+    return list(claims.values()), timings
+
+
+def require_plain(where: str, value: Any) -> None:
+    """Raise TypeError unless `value` is made of exact builtins.
+
+    A subclass is not enough: a numpy float is a float, yet pytest-xdist cannot send it, and the run
+    that should have failed ends as "no tests ran".
+    """
+    if type(value) in PLAIN:
+        return
+    if type(value) in (list, tuple):
+        for item in value:
+            require_plain(where, item)
+    elif type(value) is dict:
+        for key, item in value.items():
+            require_plain(where, key)
+            require_plain(f"{where}: {key}", item)
+    else:
+        raise TypeError(
+            f"{where}: a {type(value).__module__}.{type(value).__name__} cannot travel between processes"
+        )
