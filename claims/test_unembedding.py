@@ -1,0 +1,28 @@
+"""The unembedding: "pos" and "neg" are read off opposite ends of u"""
+
+from cumsum_model import circuit, mutants
+from cumsum_model.data import NEG, POS
+from cumsum_model.verification import claim
+
+
+@claim(
+    "The pos and neg unembeddings point in opposite directions",
+    source="write-up, Analysing neurons",
+    over="the weights",
+    refuted_by=[mutants.unembed_neg_apart_from_pos, mutants.shift_unembeddings, mutants.untrained],
+)
+def test_pos_and_neg_are_opposite(model, measure):
+    cosine = circuit.cosine(model.W_U[:, POS], model.W_U[:, NEG])
+    assert measure("cosine of pos with neg", cosine, published=-0.949) < -0.9
+
+
+@claim(
+    "u points at pos and away from neg",
+    source="write-up, Analysing neurons",
+    over="the weights",
+    refuted_by=[mutants.swap_verdicts, mutants.unembed_neg_apart_from_pos, mutants.untrained],
+)
+def test_u_points_from_neg_to_pos(model, measure):
+    u = circuit.value_direction(model)
+    assert measure("cosine of u with pos", circuit.cosine(u, model.W_U[:, POS]), published=0.970) > 0.9
+    assert measure("cosine of u with neg", circuit.cosine(u, model.W_U[:, NEG]), published=-0.958) < -0.9
