@@ -13,7 +13,7 @@ claims: $(VENV)/installed  ## verify the shipped checkpoint; ARGS="--checkpoint 
 	$(BIN)/pytest claims/ $(ARGS)
 
 test: $(VENV)/installed lint  ## check style and types, then run the software's own tests
-	$(BIN)/pytest tests/ $(ARGS)
+	$(BIN)/pytest tests/ -ra $(ARGS)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ import os
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from cumsum_model.checkpoint import REFERENCE, Checkpoint, CheckpointError, read_checkpoint
 from cumsum_model.data import CumsumDataset, evaluation_set
@@ -30,6 +31,7 @@ settings.register_profile(
 settings.register_profile("thorough", settings.get_profile("ci"), max_examples=20_000, derandomize=False)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Read the checkpoint first: one that cannot be read ends the run in one line, with exit code 4."""
     profile = os.environ.get("HYPOTHESIS_PROFILE", "ci")
@@ -38,6 +40,11 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile(profile)
     if config.option.help or config.option.version:
         return
+    # What the tools remember goes where pytest keeps such things, not into the folder one happens to be in.
+    cache = config.rootpath / ".pytest_cache"
+    set_hypothesis_home_dir(cache / "hypothesis")
+    if config.option.benchmark_storage == "file://./.benchmarks":
+        config.option.benchmark_storage = f"file://{cache / 'benchmarks'}"
     # One thread is as fast on tensors this small, does not stall beside another process (under
     # pytest-xdist two threads each take twice as long), and gives the same sums on every machine.
     torch.set_num_threads(1)

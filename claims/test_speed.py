@@ -37,12 +37,12 @@ def time_forward_pass(model, measure, benchmark, batch, device):
     measure("tokens per second", toks.numel() / stats.median)
 
 
-@timing("Forward pass of 1 sequence", over="cpu")
+@timing("Forward pass of 1 sequence", over="cpu, one thread")
 def test_cpu_batch_1(model, measure, benchmark):
     time_forward_pass(model, measure, benchmark, 1, "cpu")
 
 
-@timing("Forward pass of 1000 sequences", over="cpu")
+@timing("Forward pass of 1000 sequences", over="cpu, one thread")
 def test_cpu_batch_1000(model, measure, benchmark):
     time_forward_pass(model, measure, benchmark, 1000, "cpu")
 

@@ -193,8 +193,18 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def not_the_reference(model: CumsumTransformer) -> str | None:
-    """None for the shipped checkpoint; for any other, why claims about its neuron numbers do not apply."""
-    if _same_weights(model, reference_model()):
+    """Why claims about the reference's neuron numbers do not apply to `model`; None if they do.
+
+    They apply to the shipped checkpoint, to the same recipe run elsewhere (which differs in the last
+    digits) and to edited copies: models that share most of the matrices that surround the neurons.
+    """
+    mine, theirs = model.state_dict(), reference_model().state_dict()
+    shared = [
+        mine[name].shape == theirs[name].shape
+        and torch.allclose(mine[name].cpu(), theirs[name], rtol=0, atol=1e-3)
+        for name in ("embed.W_E", "blocks.0.mlp.W_in", "blocks.0.mlp.W_out", "unembed.W_U")
+    ]
+    if sum(shared) >= 2:
         return None
     return "neuron numbers mean nothing after retraining; this claim is about the reference checkpoint"
 
@@ -203,13 +213,6 @@ def not_the_reference(model: CumsumTransformer) -> str | None:
 def reference_model() -> CumsumTransformer:
     """The model that this project ships. Raises CheckpointError."""
     return read_checkpoint(REFERENCE).model
-
-
-def _same_weights(one: CumsumTransformer, other: CumsumTransformer) -> bool:
-    mine, theirs = one.state_dict(), other.state_dict()
-    return mine.keys() == theirs.keys() and all(
-        torch.equal(tensor.cpu(), theirs[name].cpu()) for name, tensor in mine.items()
-    )
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -73,6 +73,9 @@ class Recorder:
             return MeasuredInt._of(number, measurement)
         return MeasuredFloat._of(number, measurement)
 
+    def __repr__(self) -> str:
+        return "measure"
+
     def unjudged(self) -> list[str]:
         """Names of measurements that were never compared with anything."""
         return [m.name for m in self._measurements if not m.judged]

@@ -134,11 +134,15 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
+    complaint = _make_properties_plain(item, report)
+    if complaint is not None:
+        report.outcome, report.longrepr = "failed", complaint
     if report.when == "call" or not report.passed:
         record = _record(item, call, report)
         if record is not None:
+            if complaint is not None:
+                record.verdict, record.reason = Verdict.ERROR, complaint
             _apply(record, report)
-    _make_properties_plain(report)
     return report
 
 
@@ -168,18 +172,24 @@ class Session:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.expected: dict[str, Record | None] = {}
+        """Every selected claim, with a blank record. Under pytest-xdist this process knows only ids: None."""
         self.records: dict[str, Record] = {}
-        self.failed_otherwise: dict[str, str] = {}
+        self.crashed: set[str] = set()
         self.heard_of: set[str] = set()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         for item in session.items:
-            self.expected[item.nodeid] = _blank_record(item)
+            record = _blank_record(item)
+            if record is not None:
+                self.expected[item.nodeid] = record
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        folders = self.config.getini("claim_paths")
         for test in ids:
-            self.expected.setdefault(test, None)
+            path = self.config.rootpath / test.partition("::")[0]
+            if not folders or any(folder in path.parents for folder in folders):
+                self.expected.setdefault(test, None)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.heard_of.add(report.nodeid)
@@ -191,10 +201,8 @@ class Session:
             if earlier is not None:
                 record.measurements = record.measurements or earlier.measurements
             self.records[report.nodeid] = record
-        elif report.failed:
-            self.failed_otherwise[report.nodeid] = (
-                "failed outside the test, for instance by a crash of its process"
-            )
+        elif report.when not in ("setup", "call", "teardown"):  # how pytest-xdist reports a worker's crash
+            self.crashed.add(report.nodeid)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -224,8 +232,8 @@ class Session:
         for test, blank in self.expected.items():
             if test in records:
                 continue
-            if test in self.failed_otherwise:
-                records[test] = Record.of_missing(test, self.failed_otherwise[test], Verdict.ERROR)
+            if test in self.crashed:
+                records[test] = Record.of_missing(test, "the process that ran it crashed", Verdict.ERROR)
             elif blank is not None:
                 records[test] = blank
             elif test not in self.heard_of:
@@ -302,22 +310,25 @@ def _apply(record: Record, report: pytest.TestReport) -> None:
     report.verification = record.to_plain()  # type: ignore[attr-defined]
 
 
-def _make_properties_plain(report: pytest.TestReport) -> None:
-    """Turn numpy and torch scalars in recorded properties into builtins; fail the test on anything else.
+def _make_properties_plain(item: pytest.Item, report: pytest.TestReport) -> str | None:
+    """Turn numpy and torch scalars in recorded properties into builtins; drop and name what else is none.
 
     pytest-xdist cannot send other types, and loses the whole run over one: "no tests ran", exit code 0.
     """
-    plain = []
+    complaint = None
+    plain: list[tuple[str, object]] = []
     for name, value in report.user_properties:
         if _is_array_scalar(value):
             value = value.item()  # type: ignore[attr-defined]
         try:
             require_plain(f"recorded property {name!r}", value)
         except TypeError as error:
-            report.outcome, report.longrepr = "failed", str(error)
+            complaint = str(error)
             continue
         plain.append((str(name), value))
-    report.user_properties = plain
+    item.user_properties[:] = plain
+    report.user_properties = list(plain)
+    return complaint
 
 
 def _is_array_scalar(value: Any) -> bool:

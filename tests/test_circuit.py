@@ -1,0 +1,110 @@
+"""The exact quantities, each against brute force over everything on a model small enough for it."""
+
+import itertools
+
+import pytest
+import torch
+
+from cumsum_model import circuit, mutants
+from cumsum_model.data import CumsumDataset
+from cumsum_model.model import CumsumConfig
+from cumsum_model.training import untrained
+
+SMALL = CumsumConfig(max_value=1, n_ctx=5, n_heads=2, d_model=8, d_head=4, d_mlp=3)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A model whose attention is far from uniform, in more than one way, biases included."""
+    model = untrained(SMALL, seed=1)
+    attn = model.blocks[0].attn
+    attn.W_Q.mul_(4)
+    attn.b_Q.copy_(torch.linspace(-1, 1, 8).reshape(2, 4))
+    attn.b_K.copy_(torch.linspace(2, -1, 8).reshape(2, 4))
+    return model
+
+
+def every_sequence(cfg):
+    return torch.tensor(list(itertools.product(range(cfg.d_vocab), repeat=cfg.n_ctx)))
+
+
+def test_scores_are_those_of_the_forward_pass(small):
+    toks = every_sequence(SMALL)
+    _, cache = small.run_with_cache(toks)
+    for head in range(SMALL.n_heads):
+        scores = circuit.attention_scores(small, head)
+        for n in range(SMALL.n_ctx):
+            for j in range(n + 1):
+                expected = scores[n, toks[:, n], j, toks[:, j]]
+                run = cache["blocks.0.attn.hook_attn_scores"][:, head, n, j].double()
+                torch.testing.assert_close(run, expected, atol=1e-5, rtol=0)
+
+
+def test_uniformity_gap_is_the_worst_of_all_sequences_and_is_attained(small):
+    _, cache = small.run_with_cache(every_sequence(SMALL))
+    pattern = cache["blocks.0.attn.hook_pattern"].double()
+    counts = torch.arange(1, SMALL.n_ctx + 1)[:, None]
+    gaps = (pattern - 1 / counts).abs().tril()
+    assert circuit.uniformity_gap(small) == pytest.approx(gaps.max().item(), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "mutant", [mutants.attend_to_last, mutants.attend_to_large_values, mutants.untrained]
+)
+def test_uniformity_gap_bounds_what_any_data_shows(reference, mutant):
+    model = mutant(reference)
+    _, cache = model.run_with_cache(CumsumDataset(500, 5, 20, seed=9).toks)
+    pattern = cache["blocks.0.attn.hook_pattern"].double()
+    shown = (pattern - 1 / torch.arange(1, 21)[:, None]).abs().tril().max().item()
+    assert 0.1 * circuit.uniformity_gap(model) < shown <= circuit.uniformity_gap(model) + 1e-6
+
+
+def test_figures_of_the_independent_reproduction(reference):
+    """Measured by a separate implementation of the same recipe, to the digits it reported."""
+    assert circuit.W_QK(reference).abs().max().item() == pytest.approx(5.9e-5, abs=1e-6)
+    assert circuit.uniformity_gap(reference) <= 1.4e-4
+    values = torch.linalg.svdvals(circuit.value_outputs(reference))[:2].tolist()
+    assert values == pytest.approx([22.01, 7.8e-4], rel=1e-2)
+    told = [-10.585, -8.478, -6.391, -4.285, -2.190, -0.094, 2.000, 4.109, 6.208, 8.301, 10.410]
+    assert circuit.value_projections(reference).tolist() == pytest.approx(told, abs=1e-3)
+    assert circuit.value_slope(reference) == pytest.approx(2.099, abs=1e-3)
+    residual = circuit.value_spacing_error(reference) * circuit.value_slope(reference)
+    assert residual == pytest.approx(0.0087, abs=1e-4)
+
+
+def test_equal_means_project_alike_as_reported(reference):
+    def along_u(*values):
+        return circuit.resid_mid_along_u(reference, torch.tensor([values]) + 5)[0, -1].item()
+
+    told = {(1, 1, 2): 2.786, (1, 1, 2, 1, 1, 2): 2.788, (1, 2): 3.137, (1, 2, 1, 2): 3.139}
+    for values, projection in told.items():
+        assert along_u(*values) == pytest.approx(projection, abs=1e-3)
+
+
+def test_u_has_length_one_and_points_to_larger_values(reference):
+    u = circuit.value_direction(reference)
+    assert u.norm().item() == pytest.approx(1)
+    assert circuit.value_slope(reference) > 0
+    flipped = mutants.swap_verdicts(reference)
+    flipped.embed.W_E.copy_(reference.W_E.flip(0))
+    assert circuit.value_slope(flipped) > 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_monotone_resolution_is_the_worst_of_all_pairs(seed):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randint(0, 12, (60,), generator=generator).double()
+    y = (x + 2 * torch.randn(60, generator=generator, dtype=torch.float64)).round()
+    worst = max(
+        (b - a).item()
+        for a, p in zip(x, y, strict=True)
+        for b, q in zip(x, y, strict=True)
+        if b > a and q <= p
+    )
+    assert circuit.monotone_resolution(x, y) == worst
+
+
+def test_monotone_resolution_of_a_rising_function_is_zero():
+    x = torch.tensor([3.0, 1.0, 2.0, 2.0])
+    assert circuit.monotone_resolution(x, 2 * x) == 0
+    assert circuit.monotone_resolution(x, torch.zeros(4)) == 2

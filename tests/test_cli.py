@@ -1,0 +1,88 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from cumsum_model.checkpoint import read_checkpoint
+from cumsum_model.cli import main
+
+SHORT = ["--epochs", "2", "--train-size", "2000", "--val-size", "500", "--seed", "3"]
+
+
+def test_train_writes_a_checkpoint_that_can_be_verified(tmp_path, capsys):
+    assert main(["train", "--out", str(tmp_path / "new" / "run"), *SHORT]) == 0
+    told = capsys.readouterr()
+    assert "kept epoch" in told.out
+    assert "pytest claims/ --checkpoint" in told.out
+    assert told.err.count("validation accuracy") == 2  # a line per epoch where there is no terminal
+    read = read_checkpoint(tmp_path / "new" / "run")
+    assert read.card["recipe"]["seed"] == 3
+    assert read.card["recipe"]["train_size"] == 2000
+    assert len(read.card["history"]) == 2
+
+
+def test_train_does_not_replace_a_model_unasked(tmp_path, capsys):
+    model = tmp_path / "model.safetensors"
+    model.write_bytes(b"precious")
+    assert main(["train", "--out", str(tmp_path), *SHORT]) == 1
+    assert "--force" in capsys.readouterr().err
+    assert model.read_bytes() == b"precious"
+    assert main(["train", "--out", str(tmp_path), "--force", *SHORT]) == 0
+    assert read_checkpoint(tmp_path).card["kept_epoch"] in (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochs", "0"], "epochs must be at least 1"),
+        (["--seed", "-1"], "seed must lie in"),
+        (["--train-size", "0"], "train_size must be at least 1"),
+    ],
+)
+def test_impossible_options_are_one_line(tmp_path, capsys, arguments, message):
+    assert main(["train", "--out", str(tmp_path), *arguments]) == 1
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    assert main(["train", "--out", str(tmp_path / "file"), *SHORT]) == 1
+    told = capsys.readouterr().err
+    assert "file" in told
+    assert told.count("\n") == 1
+
+
+def test_an_unknown_command_is_a_usage_error(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["tarin"])
+    assert stop.value.code == 2
+    assert "invalid choice" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"]])
+def test_help_explains_without_importing_torch(arguments):
+    script = (
+        "import sys, runpy; sys.argv = ['cumsum_model', *sys.argv[1:]]\n"
+        "try: runpy.run_module('cumsum_model', run_name='__main__', alter_sys=False)\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert "train" in result.stdout
+    if "train" in arguments:
+        assert "model.card.json" in result.stdout
+        assert "examples:" in result.stdout
+
+
+def test_the_card_is_json_without_surprises(tmp_path):
+    main(["train", "--out", str(tmp_path), *SHORT])
+    card = json.loads((tmp_path / "model.card.json").read_text())
+    assert card["recipe"]["config"]["d_mlp"] == 8
+    assert len(card["metrics"]["cross_entropy_rise_by_zeroed_neuron"]) == 8

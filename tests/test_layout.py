@@ -1,0 +1,62 @@
+"""What depends on what, and that nothing heavy happens at import."""
+
+import ast
+import doctest
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "cumsum_model"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+SCIENCE = [path for path in MODULES if "verification" not in path.parts]
+
+
+def imports(path, *, everywhere=True):
+    tree = ast.parse(path.read_text())
+    nodes = ast.walk(tree) if everywhere else tree.body
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+
+
+def test_verification_knows_nothing_of_the_model():
+    for path in (PACKAGE / "verification").glob("*.py"):
+        for name in imports(path):
+            assert not name.startswith("cumsum_model") or name.startswith("cumsum_model.verification"), path
+            assert name.partition(".")[0] not in ("torch", "numpy"), path
+
+
+@pytest.mark.parametrize("path", SCIENCE, ids=lambda path: path.stem)
+def test_science_knows_nothing_of_pytest_or_the_claims(path):
+    for name in imports(path):
+        assert name.partition(".")[0] not in ("pytest", "claims", "conftest")
+        assert not name.startswith("cumsum_model.verification")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_heavy_imports_wait_until_they_are_needed(path):
+    for name in imports(path, everywhere=False):
+        assert name.partition(".")[0] not in ("transformer_lens", "matplotlib", "dask", "jinja2")
+
+
+@pytest.mark.parametrize("path", [*MODULES, *ROOT.glob("claims/*.py")], ids=lambda path: path.stem)
+def test_a_file_can_be_read_in_one_sitting(path):
+    assert len(path.read_text().splitlines()) <= 400
+
+
+def test_importing_the_package_loads_nothing():
+    script = "import sys, cumsum_model; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("module", ["data", "circuit"])
+def test_examples_in_docstrings(module):
+    outcome = doctest.testmod(importlib.import_module(f"cumsum_model.{module}"))
+    assert outcome.attempted > 0
+    assert outcome.failed == 0

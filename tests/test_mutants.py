@@ -1,0 +1,99 @@
+import inspect
+
+import pytest
+import torch
+
+from cumsum_model import circuit, mutants
+from cumsum_model.behaviour import run
+from cumsum_model.data import evaluation_set
+from cumsum_model.model import CumsumConfig, CumsumTransformer
+from cumsum_model.training import untrained
+
+ALL = [
+    mutant
+    for name, mutant in vars(mutants).items()
+    if inspect.isfunction(mutant) and mutant.__module__ == mutants.__name__ and not name.startswith("_")
+]
+SAME_ANSWERS = [
+    mutants.carry_a_second_direction,
+    mutants.shift_unembeddings,
+    mutants.split_strongest_neuron,
+    mutants.renumber_neurons,
+    mutants.speak_timidly,
+]
+
+named = pytest.mark.parametrize("mutant", ALL, ids=lambda mutant: mutant.__name__)
+
+
+@named
+def test_a_mutant_is_a_new_model_and_the_original_stays(reference, mutant):
+    before = {name: tensor.clone() for name, tensor in reference.state_dict().items()}
+    made = mutant(reference)
+    assert isinstance(made, CumsumTransformer)
+    assert made.cfg == reference.cfg
+    changed = [name for name, tensor in made.state_dict().items() if not torch.equal(tensor, before[name])]
+    assert changed
+    for name, tensor in reference.state_dict().items():
+        assert torch.equal(tensor, before[name])
+    assert all(tensor.isfinite().all() for tensor in made.state_dict().values())
+    assert not any(parameter.requires_grad for parameter in made.parameters())
+    assert mutant.__doc__
+
+
+@named
+def test_a_mutant_can_be_made_of_any_sizes(mutant):
+    cfg = CumsumConfig(max_value=2, n_ctx=6, n_layers=2, n_heads=2, d_model=10, d_head=4, d_mlp=4)
+    assert mutant(untrained(cfg, seed=2)).cfg == cfg
+
+
+@named
+def test_a_mutant_repeats(reference, mutant):
+    one, other = mutant(reference).state_dict(), mutant(reference).state_dict()
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+@pytest.mark.parametrize("mutant", SAME_ANSWERS, ids=lambda mutant: mutant.__name__)
+def test_some_mutants_answer_as_before(reference, mutant):
+    toks = evaluation_set(5, 20).toks
+    assert torch.equal(run(mutant(reference), toks).argmax(-1), run(reference, toks).argmax(-1))
+
+
+@pytest.mark.parametrize(
+    "mutant", [m for m in ALL if m not in SAME_ANSWERS], ids=lambda mutant: mutant.__name__
+)
+def test_all_others_do_not(reference, mutant):
+    toks = evaluation_set(5, 20).toks
+    assert not torch.equal(run(mutant(reference), toks).argmax(-1), run(reference, toks).argmax(-1))
+
+
+def test_mutants_of_attention_leave_the_rest_as_it_was(reference):
+    for mutant in (mutants.attend_to_last, mutants.attend_to_large_values):
+        made = mutant(reference)
+        assert circuit.value_leak(made) == pytest.approx(circuit.value_leak(reference), abs=1e-5)
+        assert circuit.value_spacing_error(made) == pytest.approx(
+            circuit.value_spacing_error(reference), abs=1e-5
+        )
+        averaged = made.run_with_hooks(
+            evaluation_set(5, 20).toks,
+            {"blocks.0.attn.hook_pattern": lambda p: torch.ones_like(p).tril() / p.shape[-1]},
+        )
+        same = reference.run_with_hooks(
+            evaluation_set(5, 20).toks,
+            {"blocks.0.attn.hook_pattern": lambda p: torch.ones_like(p).tril() / p.shape[-1]},
+        )
+        torch.testing.assert_close(averaged, same, atol=1e-3, rtol=0)
+
+
+def test_attention_prefers_what_the_name_says(reference):
+    toks = torch.tensor([[5, 9, 0, 4]])  # 0, +4, -5, -1
+    last = mutants.attend_to_last(reference).run_with_cache(toks)[1]["blocks.0.attn.hook_pattern"]
+    assert last[0, 0, 3].argmax() == 3
+    large = mutants.attend_to_large_values(reference).run_with_cache(toks)[1]["blocks.0.attn.hook_pattern"]
+    assert large[0, 0, 3].argmax() == 2
+
+
+def test_shouting_past_the_head_leaves_what_it_moves(reference):
+    made = mutants.shout_current_value(reference)
+    torch.testing.assert_close(
+        circuit.value_outputs(made), circuit.value_outputs(reference), atol=1e-4, rtol=0
+    )

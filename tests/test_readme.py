@@ -1,0 +1,87 @@
+"""What the README shows is what happens."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def block(marker):
+    """The fenced block that follows an HTML comment."""
+    found = re.search(rf"<!-- {re.escape(marker)} -->\n```\w*\n(.*?)```", README, re.DOTALL)
+    assert found, marker
+    return found[1]
+
+
+def run(*arguments, cwd):
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory):
+    """The worked example in a copy of the project that has nothing else in claims/."""
+    root = tmp_path_factory.mktemp("project")
+    for name in ("conftest.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, root)
+    (root / "claims").mkdir()
+    (root / "claims" / "test_mine.py").write_text(block("example: claims/test_mine.py"))
+    return root
+
+
+def test_the_example_claim_holds_and_prints_what_is_shown(example):
+    result = run("claims/test_mine.py", cwd=example)
+    assert result.returncode == 0, result.stdout
+    assert block("output of the example") in result.stdout
+
+
+def test_the_example_claim_needs_its_control(example):
+    claim = example / "claims" / "test_mine.py"
+    claim.write_text(claim.read_text().replace("refuted_by=[read_zero_as_one]", "refuted_by=[]"))
+    result = run("claims/test_mine.py", cwd=example)
+    assert result.returncode == 2
+    assert "has no control" in result.stdout
+
+
+def test_the_printed_report_is_the_one_that_is_printed():
+    printed = run("claims/", "--benchmark-max-time=0.1", cwd=ROOT).stdout
+    for part in block("excerpt of the report").split("...\n"):
+        if "no CUDA device" in part and "no CUDA device" not in printed:
+            part = part.partition("; timings")[0]
+        assert part in printed
+
+
+def test_the_headline_counts_what_is_there():
+    summary = block("excerpt of the report").splitlines()[-1]
+    n_claims, n_controls = re.match(r"(\d+) claims: \1 hold; controls refuted (\d+)/\2;", summary).groups()
+    assert n_claims == "13"
+    assert "Thirteen claims from it hold" in README
+    assert f"all {n_controls} broken models" in README.replace("\n", " ")
+
+
+def test_every_file_named_in_the_readme_exists():
+    named = set(re.findall(r"`((?:claims|cumsum_model|fixtures|tests)/[\w/.]*)`", README)) - {
+        "claims/test_mine.py"
+    }
+    assert len(named) > 8
+    for name in named:
+        assert (ROOT / name).exists(), name
+    for name in re.findall(r"\b(\w+\.py)\b", README):
+        assert name == "test_mine.py" or list(ROOT.glob(f"**/{name}")), name
+
+
+def test_every_option_named_in_the_readme_exists():
+    told = subprocess.run(
+        [sys.executable, "-m", "pytest", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    trainer = subprocess.run(
+        [sys.executable, "-m", "cumsum_model", "train", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)):
+        assert option in told or option in trainer, option

@@ -1,0 +1,184 @@
+"""The suite as its users run it: `pytest claims/` in a process of its own, on good and bad checkpoints."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from cumsum_model.checkpoint import REFERENCE, write_checkpoint
+from cumsum_model.model import CumsumConfig
+from cumsum_model.training import untrained
+
+ROOT = Path(__file__).parent.parent
+
+
+def verify(*arguments, cwd=ROOT):
+    command = [sys.executable, "-m", "pytest", "claims/", "-p", "no:cacheprovider", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def summary(result):
+    lines = re.findall(r"^\d+ claims: .*(?:\n.*)?$", result.stdout, re.MULTILINE)
+    assert lines, result.stdout + result.stderr
+    return lines[-1]
+
+
+def verdicts(result):
+    """The (verdict, statement) of every claim in the order of the report, timings left out."""
+    found = re.findall(r"^(HOLDS|REFUTED|ERROR|N/A|NOT RUN) +(.*)$", result.stdout, re.MULTILINE)
+    return [(verdict, statement) for verdict, statement in found if not statement.startswith("Forward pass")]
+
+
+def refuted(result):
+    """Names of the tests that pytest lists as refuted on the checkpoint."""
+    return set(re.findall(r"^REFUTED \S+::(\w+)\[checkpoint\]", result.stdout, re.MULTILINE))
+
+
+@pytest.fixture(scope="module")
+def reference_run():
+    return verify("--benchmark-max-time=0.1")
+
+
+def test_every_claim_holds_on_the_reference(reference_run):
+    assert reference_run.returncode == 0, reference_run.stdout
+    assert {verdict for verdict, _ in verdicts(reference_run)} == {"HOLDS"}
+    n_refuted, n_controls = re.search(r"controls refuted (\d+)/(\d+);", summary(reference_run)).groups()
+    assert n_refuted == n_controls
+    assert int(n_controls) > len(verdicts(reference_run))
+
+
+def test_timings_are_reported_and_a_missing_gpu_is_no_failure(reference_run):
+    assert len(re.findall(r"^TIMED +Forward pass of 1", reference_run.stdout, re.MULTILINE)) >= 2
+    if not torch.cuda.is_available():
+        assert "not run: no CUDA device" in reference_run.stdout
+
+
+def test_two_processes_give_the_same_verdicts(reference_run):
+    parallel = verify("-n", "2")
+    assert parallel.returncode == 0
+    assert verdicts(parallel) == verdicts(reference_run)
+    claims_and_controls = r"\d+ claims: .*controls refuted \d+/\d+"
+    assert (
+        re.match(claims_and_controls, summary(parallel))[0]
+        == re.match(claims_and_controls, summary(reference_run))[0]
+    )
+
+
+def test_the_same_checkpoint_gives_the_same_report(reference_run):
+    def without_times(result):
+        start, end = result.stdout.index("= verification report ="), result.stdout.index("-- Speed")
+        return result.stdout[start:end]
+
+    assert without_times(verify("--benchmark-disable")) == without_times(reference_run)
+
+
+def test_an_untrained_model_is_refuted(tmp_path):
+    write_checkpoint(tmp_path / "model.safetensors", untrained(CumsumConfig(), seed=5), {})
+    result = verify("--checkpoint", tmp_path, "--benchmark-disable")
+    assert result.returncode == 1
+    assert "HOLDS" not in result.stdout
+    assert {"test_attention_is_uniform", "test_OV_is_rank_one", "test_pos_and_neg_are_opposite"} <= refuted(
+        result
+    )
+    assert "Traceback" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    "sizes", [{"n_ctx": 12, "max_value": 3}, {"n_layers": 2}, {"n_heads": 2, "d_mlp": 5}]
+)
+def test_models_of_other_sizes_are_judged_without_an_error(tmp_path, sizes):
+    write_checkpoint(tmp_path / "model.safetensors", untrained(CumsumConfig(**sizes), seed=5), {})
+    result = verify("--checkpoint", tmp_path, "--benchmark-disable", "--no-controls")
+    assert result.returncode == 1
+    assert {verdict for verdict, _ in verdicts(result)} <= {"REFUTED", "N/A", "HOLDS"}
+    assert "in error" not in summary(result)
+
+
+def test_a_checkpoint_that_cannot_be_read_is_one_line_and_exit_code_4(tmp_path):
+    (tmp_path / "cut.safetensors").write_bytes(REFERENCE.read_bytes()[:6000])
+    for name, message in (("missing.safetensors", "No such file"), ("cut.safetensors", "cut short")):
+        result = verify("--checkpoint", tmp_path / name)
+        assert result.returncode == 4
+        told = (result.stdout + result.stderr).strip()
+        assert "\n" not in told
+        assert name in told
+        assert message in told
+
+
+def test_a_gpu_that_is_not_there_is_one_line_and_exit_code_4():
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    result = verify("--device", "cuda")
+    assert result.returncode == 4
+    assert (
+        result.stdout + result.stderr
+    ).strip() == "ERROR: --device cuda: torch sees no CUDA device on this machine"
+
+
+def test_the_suite_runs_from_another_folder(tmp_path):
+    command = [sys.executable, "-m", "pytest", ROOT / "claims", "-k", "QK_is_zero", "-p", "no:cacheprovider"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def deafen_neuron_2(weights):
+    weights["blocks.0.mlp.b_in"][2] = -30
+
+
+def look_for_something(weights):
+    weights["blocks.0.attn.W_Q"][0, :, 3] = 0.5
+    weights["blocks.0.attn.W_K"][0, :, 3] = torch.linspace(-1, 1, 24)
+
+
+def write_a_constant_more_for_even_values(weights):
+    weights["embed.W_E"][::2, :] += 0.02
+    weights["blocks.0.attn.W_V"][0, :, 5] = 1
+    weights["blocks.0.attn.W_O"][0, 5] = torch.linspace(-1, 1, 24)
+
+
+def swap_two_values(weights):
+    weights["embed.W_E"][[7, 8]] = weights["embed.W_E"][[8, 7]]
+
+
+def unembed_neg_by_another_direction(weights):
+    weights["unembed.W_U"][:, 0] = weights["unembed.W_U"][:, 0].roll(1)
+
+
+def lower_every_logit_but_zero(weights):
+    weights["unembed.b_U"][1] += 3
+
+
+BREAKS = {
+    deafen_neuron_2: {"test_neuron_2_matters_most"},
+    look_for_something: {
+        "test_QK_is_zero",
+        "test_attention_is_uniform",
+        "test_uniform_attention_answers_alike",
+    },
+    write_a_constant_more_for_even_values: {"test_OV_is_rank_one"},
+    swap_two_values: {"test_values_are_evenly_spaced", "test_resid_mid_is_monotone_in_the_mean"},
+    unembed_neg_by_another_direction: {"test_pos_and_neg_are_opposite", "test_u_points_from_neg_to_pos"},
+    lower_every_logit_but_zero: {
+        "test_every_answer_is_right",
+        "test_loss_is_small",
+        "test_right_label_is_likely",
+        "test_near_zero_sums_are_told_apart",
+    },
+}
+
+
+@pytest.mark.parametrize("damage", BREAKS, ids=lambda damage: damage.__name__)
+def test_breaking_the_fixture_by_hand_refutes_the_claims_about_it(tmp_path, reference, damage):
+    weights = {name: tensor.clone() for name, tensor in reference.state_dict().items()}
+    damage(weights)
+    broken = untrained(reference.cfg, seed=0)
+    broken.load_state_dict(weights)
+    write_checkpoint(tmp_path / "model.safetensors", broken, {})
+    result = verify("--checkpoint", tmp_path, "--benchmark-disable", "--no-controls")
+    assert result.returncode == 1
+    assert BREAKS[damage] <= refuted(result)
+    assert "in error" not in summary(result)

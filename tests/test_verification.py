@@ -1,0 +1,384 @@
+"""The plugin, on suites of its own: what holds, what is refuted, and every way to prove nothing."""
+
+import re
+
+import pytest
+
+CONFTEST = """
+    import pytest
+    pytest_plugins = ["cumsum_model.verification.plugin"]
+
+    @pytest.fixture(scope="session")
+    def checkpoint():
+        return {"gap": 0.25}
+"""
+
+HEADER = """
+    import math
+    import pytest
+    from cumsum_model.verification import claim
+
+    def widen_gap(model):
+        return {"gap": 4.0}
+
+    def leave_alone(model):
+        return dict(model)
+
+    def crash(model):
+        raise RuntimeError("no such mechanism")
+
+    def return_garbage(model):
+        return {}
+
+    def stated(*controls, **options):
+        return claim("The gap is small", source="us", over="everything", refuted_by=controls, **options)
+"""
+
+
+@pytest.fixture
+def suite(pytester):
+    """Write a suite of one file and run it; the plugin is the real one, the model a dict with a gap."""
+    pytester.makeconftest(CONFTEST)
+
+    def run(body, *arguments, subprocess=False):
+        pytester.makepyfile(test_suite=HEADER + body)
+        runner = pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess
+        return runner("-p", "no:benchmark", "-p", "no:typeguard", *arguments)
+
+    return run
+
+
+HOLDS = """
+    @stated(widen_gap)
+    def test_gap(model, measure):
+        assert measure("gap", model["gap"], "m", published=0.3) < 1
+"""
+
+
+def summary(result):
+    """The line that sums up the report."""
+    return next(line for line in reversed(result.outlines) if re.match(r"\d+ claims?: ", line))
+
+
+def test_a_claim_that_holds_is_reported_with_all_it_measured(suite):
+    result = suite(HOLDS)
+    assert result.ret == 0
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "HOLDS     The gap is small",
+            "          over everything; us",
+            "          gap (published 0.3) * 0.25 m *< 1 *slack 0.75",
+            "          controls refuted 1/1: widen_gap (4)",
+            "1 claim: 1 hold; controls refuted 1/1",
+        ]
+    )
+
+
+def test_ids_name_the_model(suite):
+    result = suite(HOLDS, "-v")
+    result.stdout.fnmatch_lines(["*test_gap?checkpoint? HOLDS*", "*test_gap?widen_gap? CONTROL REFUTED*"])
+
+
+def test_a_refuted_claim_turns_the_run_red(suite):
+    result = suite(HOLDS.replace("< 1", "< 0.1, 'the gap is wide'"))
+    assert result.ret == 1
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["REFUTED   The gap is small", "*slack -0.15", "          the gap is wide"])
+    assert summary(result) == "1 claim: 0 hold, 1 refuted; controls refuted 1/1"
+
+
+def test_a_surviving_control_turns_the_run_red(suite):
+    result = suite(HOLDS.replace("(widen_gap)", "(widen_gap, leave_alone)"))
+    assert result.ret == 1
+    result.assert_outcomes(failed=1, passed=2)
+    result.stdout.fnmatch_lines(
+        ["HOLDS     The gap is small", "*controls refuted 1/2*", "*control leave_alone survived: *"]
+    )
+
+
+def test_a_control_that_cannot_be_built_is_no_refutation(suite):
+    result = suite(HOLDS.replace("(widen_gap)", "(crash)"))
+    assert result.ret == 1
+    result.assert_outcomes(errors=1, passed=1)
+    result.stdout.fnmatch_lines(["*control crash error: setup failed: no such mechanism*"])
+
+
+def test_an_assertion_while_building_a_control_is_no_refutation(suite):
+    result = suite(
+        """
+    def assert_something(model):
+        assert False, "not in the claim"
+    """
+        + HOLDS.replace("(widen_gap)", "(assert_something)")
+    )
+    assert result.ret == 1
+    result.assert_outcomes(errors=1, passed=1)
+
+
+def test_a_claim_that_crashes_on_a_control_is_no_refutation(suite):
+    result = suite(HOLDS.replace("(widen_gap)", "(return_garbage)"))
+    assert result.ret == 1
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*control return_garbage error: KeyError: 'gap'*"])
+
+
+def test_failing_by_an_assertion_on_nothing_measured_is_no_refutation(suite):
+    result = suite(
+        """
+    @stated(widen_gap)
+    def test_gap(model, measure):
+        measure("gap", model["gap"]) < 100
+        assert model["gap"] < 1
+    """
+    )
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*control widen_gap error: failed by an assertion that judged nothing*"])
+
+
+def test_failing_by_an_assertion_in_a_helper_is_no_refutation(suite, pytester):
+    pytester.makepyfile(helper="def check(x):\n    assert x < 1")
+    result = suite(
+        """
+    from helper import check
+
+    @stated(widen_gap)
+    def test_gap(model, measure):
+        gap = measure("gap", model["gap"])
+        gap < 1
+        check(model["gap"])
+    """
+    )
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*control widen_gap error: failed by an assertion outside the claim*"])
+
+
+@pytest.mark.parametrize("bound", ["< 1", "> 1", "== 1", "!= 1", "is None"])
+def test_nan_never_passes(suite, bound):
+    result = suite(HOLDS.replace('model["gap"]', "math.nan").replace("< 1", bound))
+    assert result.ret == 1
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["ERROR     The gap is small", "*'gap' is not a number (NaN)*"])
+
+
+def test_nan_does_not_pass_through_a_negation(suite):
+    result = suite(HOLDS.replace("assert", "assert not").replace('model["gap"]', "math.nan"))
+    assert result.ret == 1
+    result.assert_outcomes(failed=2)
+
+
+def test_a_measurement_that_is_never_compared_is_an_error(suite):
+    result = suite(HOLDS.replace("assert", "measure('unused', 1); assert"))
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["ERROR     The gap is small", "*without comparing what it measured: unused"])
+
+
+def test_measuring_nothing_is_an_error(suite):
+    result = suite(HOLDS.replace('measure("gap", model["gap"], "m", published=0.3)', 'model["gap"]'))
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["ERROR     The gap is small", "*passed without measuring anything*"])
+
+
+def test_passing_although_a_comparison_is_false_is_an_error(suite):
+    result = suite(HOLDS.replace("assert measure(", "assert not measure(").replace("< 1", "> 1"))
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*passed although 'gap' > 1 is false*"])
+
+
+def test_a_claim_without_a_control_is_refused_with_advice(suite):
+    result = suite(HOLDS.replace("(widen_gap)", "()"))
+    assert result.ret != 0
+    result.stdout.fnmatch_lines(
+        [
+            "*test_gap has no control, so nothing shows that it can fail*refused_by=*".replace(
+                "refused", "refuted"
+            )
+        ]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (("(widen_gap)", "(widen_gap, widen_gap)"), "names a control twice"),
+        (("(widen_gap)", "(lambda model: model)"), "has a control without a name"),
+        (("(model, measure)", "(checkpoint, measure)"), "does not take `model`"),
+    ],
+)
+def test_a_claim_that_proves_nothing_is_refused(suite, change, complaint):
+    result = suite(HOLDS.replace(*change))
+    assert result.ret != 0
+    result.stdout.fnmatch_lines([f"*{complaint}*"])
+
+
+def test_a_test_among_the_claims_that_is_no_claim_is_refused(suite, pytester):
+    pytester.makeini("[pytest]\nclaim_paths = .")
+    result = suite(HOLDS + "\n    def test_plain():\n        pass\n")
+    assert result.ret != 0
+    result.stdout.fnmatch_lines(["*test_plain is not a claim: decorate it with @claim or @timing"])
+
+
+def test_a_claim_may_say_that_it_is_not_about_this_model(suite):
+    result = suite(HOLDS.replace("(widen_gap)", "(widen_gap, unless=lambda model: 'it has no head')"))
+    assert result.ret == 0
+    result.assert_outcomes(skipped=2)
+    result.stdout.fnmatch_lines(["N/A       The gap is small", "          it has no head"])
+    assert summary(result) == "1 claim: 0 hold, 1 not about this model; controls refuted 0/0"
+
+
+@pytest.mark.parametrize("way_out", ["pytest.skip('no time')", "pytest.xfail('no time')"])
+def test_a_claim_that_was_selected_and_did_not_run_turns_the_run_red(suite, way_out):
+    result = suite(HOLDS.replace("assert", f"{way_out}; assert"))
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["NOT RUN   The gap is small", "*no time*"])
+
+
+def test_a_claim_marked_as_expected_to_fail_does_not_hold(suite):
+    result = suite(HOLDS.replace("@stated", "@pytest.mark.xfail\n    @stated"))
+    assert result.ret == 1
+
+
+def test_claims_after_a_stop_are_not_run(suite):
+    result = suite(HOLDS.replace("< 1", "< 0.1") + HOLDS.replace("test_gap", "test_later"), "-x")
+    assert result.ret == 1
+    assert summary(result) == "2 claims: 0 hold, 1 refuted, 1 not run; controls refuted 0/2"
+
+
+def test_an_error_in_teardown_is_not_lost(suite):
+    result = suite(
+        """
+    @pytest.fixture
+    def leaky():
+        yield
+        raise OSError("left a mess")
+    """
+        + HOLDS.replace("measure)", "measure, leaky)")
+    )
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["ERROR     The gap is small", "*teardown failed: left a mess*"])
+
+
+def test_controls_can_be_left_out(suite):
+    result = suite(HOLDS, "--no-controls")
+    assert result.ret == 0
+    result.assert_outcomes(passed=1)
+    assert summary(result) == "1 claim: 1 hold; controls left out"
+
+
+def test_a_selected_control_alone_says_nothing_of_the_checkpoint(suite):
+    result = suite(HOLDS, "-k", "widen_gap")
+    result.stdout.fnmatch_lines(["NOT RUN   The gap is small", "*checkpoint itself was not selected*"])
+    assert summary(result) == "1 claim: 0 hold, 1 not run; controls refuted 1/1"
+
+
+def test_parametrized_claims_are_claims_of_their_own(suite):
+    result = suite(
+        HOLDS.replace("@stated", '@pytest.mark.parametrize("bound", [1, 2])\n    @stated')
+        .replace("measure)", "measure, bound)")
+        .replace("< 1", "< bound")
+    )
+    assert result.ret == 0
+    assert summary(result) == "2 claims: 2 hold; controls refuted 2/2"
+
+
+def test_a_search_reports_the_worst_it_found(suite):
+    result = suite(
+        """
+    from hypothesis import HealthCheck, given, settings, strategies as st
+
+    @stated(widen_gap)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], database=None, derandomize=True)
+    @given(x=st.integers(0, 10))
+    def test_gap(model, measure, x):
+        assert measure("gap", model["gap"] * x) < 11, f"x = {x}"
+    """
+    )
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*gap (worst of * 2.5 *< 11 *slack 8.5", "*widen_gap (40)*"])
+
+
+SEVERAL = HOLDS + "".join(
+    HOLDS.replace("test_gap", f"test_{i}").replace('"gap", model', f'"gap {i}", model') for i in range(3)
+)
+
+
+def test_xdist_gives_the_same_report(suite):
+    def report(result):
+        text = result.stdout.str()
+        start = text.index("verification report")
+        return text[start : text.index("controls refuted 4/4", start)]
+
+    # The first claim ends last when there are two workers; it must still come first in the report.
+    slow_first = SEVERAL.replace("assert", "import time; time.sleep(0.5); assert", 1)
+    alone = suite(slow_first, subprocess=True)
+    parallel = suite(slow_first, "-n", "2", "--dist", "worksteal", subprocess=True)
+    assert alone.ret == parallel.ret == 0
+    parallel.assert_outcomes(passed=8)
+    assert report(alone) == report(parallel)
+
+
+@pytest.mark.parametrize("scalar", ["numpy.float64(1.5)", "torch.tensor(1.5)", "numpy.arange(3).sum()"])
+def test_scalars_of_other_libraries_travel_between_processes(suite, scalar):
+    body = HOLDS.replace("measure)", "measure, record_property)").replace(
+        "assert", f"import numpy, torch; record_property('p', {scalar}); assert"
+    )
+    result = suite(body, "-n", "2", subprocess=True)
+    assert result.ret == 0
+    result.assert_outcomes(passed=2)
+
+
+def test_a_property_that_cannot_travel_fails_its_test_and_no_other(suite):
+    body = SEVERAL.replace("test_0(model, measure)", "test_0(model, measure, record_property)").replace(
+        "    assert", "    'record_property' in locals() and record_property('p', object()); assert"
+    )
+    result = suite(body, "-n", "2", subprocess=True)
+    assert result.ret == 1
+    result.assert_outcomes(passed=6, failed=2)
+    assert summary(result) == "4 claims: 3 hold, 1 in error; controls refuted 3/4"
+    result.stdout.fnmatch_lines(["*recorded property 'p': a builtins.object cannot travel*"])
+
+
+def test_a_worker_that_dies_leaves_its_claim_in_error(suite):
+    body = SEVERAL.replace(
+        "def test_1(model, measure):", "def test_1(model, measure):\n        import os; os._exit(3)"
+    )
+    result = suite(body, "-n", "2", subprocess=True)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["ERROR     test_1", "*the process that ran it crashed*"])
+
+
+def test_no_result_at_all_is_not_success(suite, pytester):
+    """A run in which every report is lost on the way: pytest alone calls that exit code 0."""
+    pytester.makepyfile(
+        swallow="""
+        import pytest
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_runtest_protocol(item):
+            return True
+        """
+    )
+    pytester.syspathinsert()
+    result = suite(HOLDS, "-p", "swallow")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["NOT RUN   The gap is small", "*selected, but no result arrived"])
+
+
+def test_collecting_runs_nothing_and_reports_nothing(suite):
+    result = suite(HOLDS, "--collect-only", "-q")
+    assert result.ret == 0
+    result.stdout.no_fnmatch_line("*verification report*")
+
+
+def test_colour_is_used_only_where_pytest_uses_it(suite):
+    assert "\x1b[" not in suite(HOLDS, "--color=no").stdout.str()
+    assert "\x1b[1;32mHOLDS" in suite(HOLDS, "--color=yes").stdout.str()
+
+
+def test_no_line_of_the_report_is_wider_than_100_columns(suite):
+    long = HOLDS.replace('"gap"', '"the gap between one thing and another, measured in a roundabout way"')
+    lines = suite(long).outlines
+    start = next(i for i, line in enumerate(lines) if "verification report" in line)
+    end = next(i for i, line in enumerate(lines) if line.startswith("1 claim:"))
+    assert max(len(line) for line in lines[start : end + 1]) <= 100
