@@ -12,6 +12,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from cumsum_model.checkpoint import REFERENCE, Checkpoint, CheckpointError, read_checkpoint
 from cumsum_model.data import CumsumDataset, evaluation_set
 from cumsum_model.model import CumsumTransformer
+from cumsum_model.verification.claim import Control
 
 pytest_plugins = ["cumsum_model.verification.plugin", "pytester"]
 
@@ -70,6 +71,12 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_verification_subject(config: pytest.Config) -> str:
     return _describe(config.stash[CHECKPOINT])
+
+
+def pytest_verification_mutants() -> tuple[list[Control], list[Control]]:
+    from cumsum_model import mutants
+
+    return [*mutants.BREAKING, *mutants.HIDDEN], list(mutants.SYMMETRIES)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,10 @@ EVALUATION_SIZE, EVALUATION_SEED = 1000, 42
 EVALUATION_SET = f"CumsumDataset({EVALUATION_SIZE}, seed={EVALUATION_SEED}), every position"
 """What "on the evaluation set" means. Source: write-up, Setup."""
 
+NEAR_ZERO_SEED = 43
+NEAR_ZERO_SET = f"{EVALUATION_SIZE} sequences that end at -1, 0 or +1 (seed {NEAR_ZERO_SEED}), last position"
+"""What "on near-zero sums" means."""
+
 
 def labels_of(values: Int[Tensor, "batch pos"]) -> Int[Tensor, "batch pos"]:
     """Label every position by the sign of the sum so far: 0 negative, 1 zero, 2 positive.
@@ -69,6 +73,7 @@ class CumsumDataset:
         toks    `values + max_value`, what the model reads
         labels  0, 1, 2: the sum so far is negative, zero, positive
 
+    `scored` selects the positions that a measurement over the set counts: all, unless set otherwise.
     `str_toks` and `str_labels` spell the same out ("+3", "neg"); they are made when first asked for.
     Indexing gives `(toks, labels)` of one sequence or of a slice. torch's global generator is neither
     read nor moved.
@@ -96,6 +101,7 @@ class CumsumDataset:
         if generator is None:
             generator = torch.Generator().manual_seed(seed)
         self.max_value = max_value
+        self.scored = slice(None)
         self.values = draw_values(size, max_value, seq_len, generator, p)
         self.toks = self.values + max_value
         self.labels = labels_of(self.values)
@@ -140,3 +146,21 @@ class CumsumDataset:
 def evaluation_set(max_value: int, seq_len: int) -> CumsumDataset:
     """The sequences that the write-up judges the model on, for any sizes."""
     return CumsumDataset(EVALUATION_SIZE, max_value, seq_len, seed=EVALUATION_SEED)
+
+
+def near_zero_set(max_value: int, seq_len: int) -> CumsumDataset:
+    """Sequences of full length whose sum ends at -1, 0 or +1, each as likely as any other.
+
+    Only the last position is scored: it is where the sum is next to zero for certain.
+    """
+    generator = torch.Generator().manual_seed(NEAR_ZERO_SEED)
+    data = CumsumDataset(1, max_value, seq_len, generator=generator)
+    found = torch.empty(0, seq_len, dtype=torch.long)
+    while len(found) < EVALUATION_SIZE:
+        drawn = torch.randint(-max_value, max_value + 1, (10 * EVALUATION_SIZE, seq_len), generator=generator)
+        found = torch.cat([found, drawn[drawn.sum(1).abs() <= 1]])
+    data.values = found[:EVALUATION_SIZE]
+    data.toks = data.values + max_value
+    data.labels = labels_of(data.values)
+    data.scored = slice(-1, None)
+    return data

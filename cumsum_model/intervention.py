@@ -1,7 +1,8 @@
 """Interventions: what changes when a part of the computation is replaced.
 
 An intervention is a mapping from hook names to functions, for `model.run_with_hooks`. Which kind of
-ablation is meant changes the numbers, so every function here is named for its kind.
+ablation is meant changes the numbers, so every function here is named for its kind. Mean- and
+resample-ablation take their values from the batch that is run, so run whole data sets at once.
 """
 
 from __future__ import annotations
@@ -17,18 +18,50 @@ from cumsum_model.data import CumsumDataset
 from cumsum_model.model import CumsumTransformer, Hook
 
 Intervention = Mapping[str, Hook]
+Ablation = Callable[[Iterable[int]], Intervention]
+
+RESAMPLING_SEED = 0
 
 
 def zero_neurons(neurons: Iterable[int], layer: int = 0) -> Intervention:
     """Zero-ablation: the given neurons output 0 at every position."""
+    return _replace_neurons(neurons, layer, torch.zeros_like)
+
+
+def mean_neurons(neurons: Iterable[int], layer: int = 0) -> Intervention:
+    """Mean-ablation: the given neurons output their mean over all sequences and positions of the batch."""
+    return _replace_neurons(neurons, layer, lambda post: post.mean((0, 1), keepdim=True).expand_as(post))
+
+
+def resample_neurons(neurons: Iterable[int], layer: int = 0, seed: int = RESAMPLING_SEED) -> Intervention:
+    """Resample-ablation: the given neurons output what they do at the same position of another sequence.
+
+    The other sequence is drawn from the batch, by one permutation from `seed` for all neurons.
+    """
+
+    def resample(post: Float[Tensor, "batch pos n"]) -> Float[Tensor, "batch pos n"]:
+        order = torch.randperm(len(post), generator=torch.Generator().manual_seed(seed))
+        return post[order.to(post.device)]
+
+    return _replace_neurons(neurons, layer, resample)
+
+
+ABLATIONS: dict[str, Ablation] = {
+    "zero": zero_neurons,
+    "mean": mean_neurons,
+    "resample": resample_neurons,
+}
+
+
+def _replace_neurons(neurons: Iterable[int], layer: int, replacement: Hook) -> Intervention:
     chosen = list(neurons)
 
-    def silence(post: Float[Tensor, "batch pos d_mlp"]) -> Float[Tensor, "batch pos d_mlp"]:
-        post = post.clone()
-        post[..., chosen] = 0
-        return post
+    def replace(post: Float[Tensor, "batch pos d_mlp"]) -> Float[Tensor, "batch pos d_mlp"]:
+        replaced = post.clone()
+        replaced[..., chosen] = replacement(post)[..., chosen]
+        return replaced
 
-    return {f"blocks.{layer}.mlp.hook_post": silence}
+    return {f"blocks.{layer}.mlp.hook_post": replace}
 
 
 def uniform_attention(layer: int = 0) -> Intervention:
@@ -41,18 +74,43 @@ def uniform_attention(layer: int = 0) -> Intervention:
     return {f"blocks.{layer}.attn.hook_pattern": average}
 
 
+def move_resid_mid(shift: Float[Tensor, "batch pos d_model"], layer: int = 0) -> Intervention:
+    """Add `shift` to the stream between attention and MLP: the skip connection carries it too."""
+    return {f"blocks.{layer}.hook_resid_mid": lambda resid: resid + shift.to(resid)}
+
+
+def keep_of_head_output(
+    u: Float[Tensor, " d_model"], b_O: Float[Tensor, " d_model"], *, along: bool, layer: int = 0
+) -> Intervention:
+    """Reduce what the head writes to its part along u (`along=True`), or to all but that part.
+
+    The bias `b_O` is no output of the head: it stays.
+    """
+
+    def reduce(attn_out: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
+        written = attn_out - b_O
+        on_u = (written @ u.to(written))[..., None] * u.to(written)
+        return b_O + (on_u if along else written - on_u)
+
+    return {f"blocks.{layer}.hook_attn_out": reduce}
+
+
 @torch.no_grad()
+def loss_under(model: CumsumTransformer, data: CumsumDataset, intervention: Intervention) -> float:
+    """Cross entropy in nats over the scored positions of `data`, with `intervention` in place."""
+    logits = model.run_with_hooks(data.toks.to(model.device), intervention)
+    return cross_entropy(logits[:, data.scored], data.labels[:, data.scored]).item()
+
+
 def neuron_costs(
-    model: CumsumTransformer,
-    data: CumsumDataset,
-    ablate: Callable[[Iterable[int], int], Intervention] = zero_neurons,
-    layer: int = 0,
+    model: CumsumTransformer, data: CumsumDataset, ablate: Ablation = zero_neurons
 ) -> Float[Tensor, " d_mlp"]:
-    """The rise in cross entropy (nats) over `data` when each neuron alone is ablated."""
-    toks = data.toks.to(model.device)
-    whole = cross_entropy(model(toks), data.labels)
-    ablated = [
-        cross_entropy(model.run_with_hooks(toks, ablate([neuron], layer)), data.labels)
-        for neuron in range(model.cfg.d_mlp)
-    ]
-    return torch.stack(ablated) - whole
+    """The rise in cross entropy (nats) over the scored positions when each neuron alone is ablated."""
+    whole = loss_under(model, data, {})
+    rises = [loss_under(model, data, ablate([neuron])) - whole for neuron in range(model.cfg.d_mlp)]
+    return torch.tensor(rises, dtype=torch.float64)
+
+
+def all_neurons(model: CumsumTransformer, ablate: Ablation = zero_neurons) -> Intervention:
+    """`ablate` on every neuron of the first layer at once."""
+    return ablate(range(model.cfg.d_mlp))

@@ -11,6 +11,6 @@ writes claims:
 `model` is the checkpoint in one run and each control in the others.
 """
 
-from cumsum_model.verification.claim import claim, timing
+from cumsum_model.verification.claim import claim, erratum, timing
 
-__all__ = ["claim", "timing"]
+__all__ = ["claim", "erratum", "timing"]

@@ -16,22 +16,28 @@ _ATTRIBUTE = "__verification__"
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement about the model under test, to be judged. See `claim`."""
+    """A statement about the model under test, to be judged. See `claim` and `erratum`."""
 
     statement: str
     source: str
     over: str
-    refuted_by: tuple[Control, ...]
+    controls: tuple[Control, ...]
     unless: Callable[[Any], str | None] | None
+    erratum: bool = False
 
     def problem(self, arguments: Sequence[str]) -> str | None:
         """Why a test with these arguments and this claim proves nothing; None if all is well."""
-        if not self.refuted_by:
+        if not self.controls and self.erratum:
+            return (
+                "names no model of which it is true, so nothing shows that it says anything: name at least "
+                "one, such as true_of=[mutants.hold_the_mean_exactly]"
+            )
+        if not self.controls:
             return (
                 "has no control, so nothing shows that it can fail: name at least one broken model, "
                 "such as refuted_by=[mutants.attend_to_last]"
             )
-        names = [getattr(control, "__name__", "") for control in self.refuted_by]
+        names = [getattr(control, "__name__", "") for control in self.controls]
         for name in names:
             if not name.isidentifier():
                 return f"has a control without a name ({name!r}): use a function named for what it breaks"
@@ -77,6 +83,28 @@ def claim(
 
     def mark(test: Test) -> Test:
         setattr(test, _ATTRIBUTE, Claim(statement, source, over, tuple(refuted_by), unless))
+        return test
+
+    return mark
+
+
+def erratum(
+    statement: str,
+    *,
+    source: str,
+    over: str,
+    true_of: Sequence[Control] = (),
+    unless: Callable[[Any], str | None] | None = None,
+) -> Callable[[Test], Test]:
+    """Make a test a published statement that is false of the model under test.
+
+    The test asserts the statement as it was published. It has to be refuted on the model under test
+    and to hold on every model in `true_of`: green only as long as the statement stays false, and only if
+    it could have been true. Otherwise as `claim`.
+    """
+
+    def mark(test: Test) -> Test:
+        setattr(test, _ATTRIBUTE, Claim(statement, source, over, tuple(true_of), unless, erratum=True))
         return test
 
     return mark

@@ -6,7 +6,6 @@ did not run; 4 pytest could not start, for instance because the checkpoint canno
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,15 @@ import pytest
 
 from cumsum_model.verification.claim import Claim, Control, declared
 from cumsum_model.verification.measure import Recorder
-from cumsum_model.verification.report import print_report
-from cumsum_model.verification.results import CHECKPOINT, Record, gather, require_plain
-from cumsum_model.verification.verdict import Verdict, judge
+from cumsum_model.verification.results import CHECKPOINT, Record, require_plain
+from cumsum_model.verification.session import Session, all_mutants, blank_record
+from cumsum_model.verification.verdict import (
+    GOOD_ON_CHECKPOINT,
+    GOOD_ON_CONTROL,
+    Verdict,
+    judge,
+    of_erratum,
+)
 
 RECORDER = pytest.StashKey[Recorder]()
 OUT_OF_SCOPE = pytest.StashKey[str]()
@@ -28,6 +33,12 @@ class Hooks:
     @pytest.hookspec(firstresult=True)
     def pytest_verification_subject(self, config: pytest.Config) -> str | None:
         """One line that says which checkpoint is under test, for the report."""
+
+    @pytest.hookspec(firstresult=True)
+    def pytest_verification_mutants(
+        self, config: pytest.Config
+    ) -> tuple[list[Control], list[Control]] | None:
+        """All mutants for `--matrix`: those that change something, and symmetries that change nothing."""
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -53,6 +64,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run every claim on the checkpoint alone, without showing that it can fail",
     )
+    group.addoption(
+        "--matrix",
+        metavar="FILE",
+        type=Path,
+        help="run every claim on every mutant, print which notices which, and save the table as JSON",
+    )
     parser.addini("claim_paths", "folders in which every test has to be a claim or a timing", type="paths")
     parser.addini("claim_order", "files of claims in reading order; others follow", type="args", default=[])
 
@@ -77,7 +94,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     problem = declaration.problem(metafunc.fixturenames)
     if problem is not None:
         pytest.fail(f"{name} {problem}", pytrace=False)
-    controls = [] if metafunc.config.getoption("no_controls") else declaration.refuted_by
+    controls = [] if metafunc.config.getoption("no_controls") else list(declaration.controls)
+    if metafunc.config.getoption("matrix") is not None and not declaration.erratum:
+        controls += [mutant for mutant in all_mutants(metafunc.config)[0] if mutant not in controls]
     metafunc.parametrize(
         "subject",
         [None, *controls],
@@ -142,7 +161,7 @@ def pytest_runtest_makereport(
         if record is not None:
             if complaint is not None:
                 record.verdict, record.reason = Verdict.ERROR, complaint
-            _apply(record, report)
+            _apply(record, report, judged=record.own or complaint is not None)
     return report
 
 
@@ -153,10 +172,12 @@ def pytest_report_teststatus(
     if plain is None:
         return None
     record = Record.from_plain(plain)
-    if record.verdict == Verdict.REFUTED and report.passed:
-        return "passed", "c", ("CONTROL REFUTED", {"green": True})
-    if record.verdict == Verdict.SURVIVED:
-        return "failed", "S", ("CONTROL SURVIVED", {"red": True})
+    if record.subject != CHECKPOINT and record.kind == "claim":
+        word = f"CONTROL {record.verdict.upper()}"
+        if report.passed:
+            return "passed", "c", (word, {"green": True})
+        if record.verdict in (Verdict.SURVIVED, Verdict.UNCONFIRMED):
+            return "failed", "S", (word, {"red": True})
     if report.passed:
         return "passed", ".", (record.verdict.upper(), {"green": True})
     if report.skipped:
@@ -166,112 +187,9 @@ def pytest_report_teststatus(
     return None
 
 
-class Session:
-    """Gathers what all processes report, and sees to it that nothing selected goes missing."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self.config = config
-        self.expected: dict[str, Record | None] = {}
-        """Every selected claim, with a blank record. Under pytest-xdist this process knows only ids: None."""
-        self.records: dict[str, Record] = {}
-        self.crashed: set[str] = set()
-        self.heard_of: set[str] = set()
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        for item in session.items:
-            record = _blank_record(item)
-            if record is not None:
-                self.expected[item.nodeid] = record
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
-        folders = self.config.getini("claim_paths")
-        for test in ids:
-            path = self.config.rootpath / test.partition("::")[0]
-            if not folders or any(folder in path.parents for folder in folders):
-                self.expected.setdefault(test, None)
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.heard_of.add(report.nodeid)
-        plain = getattr(report, "verification", None)
-        if plain is not None:
-            record = Record.from_plain(plain)
-            earlier = self.records.get(report.nodeid)
-            # Tearing down comes last; its error must not be lost, nor hide what was measured.
-            if earlier is not None:
-                record.measurements = record.measurements or earlier.measurements
-            self.records[report.nodeid] = record
-        elif report.when not in ("setup", "call", "teardown"):  # how pytest-xdist reports a worker's crash
-            self.crashed.add(report.nodeid)
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if self.config.option.collectonly or session.exitstatus != pytest.ExitCode.OK:
-            return
-        claims_not_run = [
-            record
-            for record in self._all_records()
-            if record.kind == "claim" and record.verdict in (Verdict.NOT_RUN, Verdict.ERROR)
-        ]
-        if claims_not_run or self.expected.keys() - self.heard_of:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        records = self._all_records()
-        if not records or self.config.option.collectonly:
-            return
-        claims, timings = gather(records, list(self.expected))
-        subject = self.config.hook.pytest_verification_subject(config=self.config)
-        controls_left_out = self.config.getoption("no_controls")
-        print_report(terminalreporter, subject, claims, timings, controls_left_out=controls_left_out)
-
-    def _all_records(self) -> list[Record]:
-        """What was reported, and a stand-in for every selected claim of which nothing was heard."""
-        records = dict(self.records)
-        for test, blank in self.expected.items():
-            if test in records:
-                continue
-            if test in self.crashed:
-                records[test] = Record.of_missing(test, "the process that ran it crashed", Verdict.ERROR)
-            elif blank is not None:
-                records[test] = blank
-            elif test not in self.heard_of:
-                records[test] = Record.of_missing(test, "selected, but no result arrived")
-        return list(records.values())
-
-
-def _blank_record(item: pytest.Item) -> Record | None:
-    """The record of a claim or timing that has not run; None for an ordinary test."""
-    function = getattr(item, "function", None)
-    declaration = declared(function) if function is not None else None
-    if declaration is None:
-        return None
-    callspec = getattr(item, "callspec", None)
-    control: Control | None = callspec.params.get("subject") if callspec else None
-    subject = CHECKPOINT if control is None else control.__name__
-    other_parameters = callspec.id.removeprefix(subject).removeprefix("-") if callspec else ""
-    claim = item.nodeid.partition("[")[0] + (f"[{other_parameters}]" if other_parameters else "")
-    module_doc = inspect.getdoc(getattr(item, "module", None)) or item.path.name
-    is_claim = isinstance(declaration, Claim)
-    return Record(
-        test=item.nodeid,
-        claim=claim,
-        section=module_doc.splitlines()[0],
-        kind="claim" if is_claim else "timing",
-        statement=declaration.statement,
-        source=declaration.source if isinstance(declaration, Claim) else "",
-        over=declaration.over,
-        subject=subject,
-        n_controls=len(declaration.refuted_by) if isinstance(declaration, Claim) else 0,
-        verdict=Verdict.NOT_RUN,
-        reason="selected, but no result arrived",
-    )
-
-
 def _record(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> Record | None:
     """The record of the phase that `report` is about."""
-    record = _blank_record(item)
+    record = blank_record(item)
     if record is None:
         return None
     recorder = item.stash.get(RECORDER, Recorder())
@@ -288,23 +206,27 @@ def _record(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestR
         record.verdict = Verdict.TIMED if failure is None else Verdict.ERROR
         record.reason = "" if failure is None else f"{type(failure).__name__}: {failure}".splitlines()[0]
     else:
+        on_control = record.subject != CHECKPOINT
         record.verdict, record.reason = judge(
-            on_control=record.subject != CHECKPOINT,
+            on_control=on_control,
             failure=failure,
             by_own_assertion=call.excinfo is not None and call.excinfo.traceback[-1].path == item.path,
             measurements=record.measurements,
             unjudged=recorder.unjudged(),
         )
+        if record.erratum:
+            record.verdict, record.reason = of_erratum(record.verdict, record.reason, on_control=on_control)
     return record
 
 
-def _apply(record: Record, report: pytest.TestReport) -> None:
-    """Let pytest's own outcome follow the verdict, and attach the record."""
+def _apply(record: Record, report: pytest.TestReport, *, judged: bool) -> None:
+    """Let pytest's own outcome follow the verdict if it is `judged`, and attach the record."""
     on_control = record.subject != CHECKPOINT
-    if report.when == "call" and record.kind == "claim" and record.verdict != Verdict.NOT_RUN:
-        if on_control and record.verdict == Verdict.REFUTED:
+    if report.when == "call" and record.kind == "claim" and not report.skipped:
+        good = record.verdict in (GOOD_ON_CONTROL if on_control else GOOD_ON_CHECKPOINT)
+        if good or not judged:
             report.outcome, report.longrepr = "passed", None
-        elif record.verdict in (Verdict.SURVIVED, Verdict.ERROR) and report.passed:
+        elif report.passed:
             subject = f"control {record.subject}" if on_control else "checkpoint"
             report.outcome, report.longrepr = "failed", f"{subject} {record.verdict}: {record.reason}"
     report.verification = record.to_plain()  # type: ignore[attr-defined]

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from cumsum_model.verification.measure import Measurement, format_number
 from cumsum_model.verification.results import ClaimResult, Record
-from cumsum_model.verification.verdict import Verdict
+from cumsum_model.verification.verdict import GOOD_ON_CHECKPOINT, GOOD_ON_CONTROL, Verdict
 
 WIDTH = 100
 VERDICT_WIDTH = 10
@@ -25,6 +25,9 @@ STYLES = {
     Verdict.HOLDS: "bold green",
     Verdict.REFUTED: "bold red",
     Verdict.SURVIVED: "bold red",
+    Verdict.AS_PUBLISHED: "bold green",
+    Verdict.STANDS: "bold red",
+    Verdict.UNCONFIRMED: "bold red",
     Verdict.ERROR: "bold red",
     Verdict.NOT_ABOUT: "yellow",
     Verdict.NOT_RUN: "yellow",
@@ -96,7 +99,8 @@ def _heading(section: str, width: int) -> Text:
 def _claim(result: ClaimResult, controls_left_out: bool) -> RenderableType:
     first = result.records[0]
     checkpoint = result.checkpoint
-    body: list[RenderableType] = [Text(first.statement, style="bold")]
+    statement = f'As published: "{first.statement}"' if first.erratum else first.statement
+    body: list[RenderableType] = [Text(statement, style="bold")]
     origin = f"over {first.over}; {first.source}" if first.over else first.source
     if origin:
         body.append(Text(origin, style="dim"))
@@ -124,7 +128,7 @@ def _timing(record: Record) -> RenderableType:
 
 
 def _block(verdict: Verdict, body: RenderableType) -> RenderableType:
-    words = {Verdict.NOT_ABOUT: "N/A", Verdict.NOT_RUN: "NOT RUN"}
+    words = {Verdict.NOT_ABOUT: "N/A", Verdict.NOT_RUN: "NOT RUN", Verdict.AS_PUBLISHED: "ERRATUM"}
     grid = Table.grid(padding=0, expand=True)
     grid.add_column(width=VERDICT_WIDTH)
     grid.add_column(ratio=1)
@@ -163,20 +167,13 @@ def _controls(result: ClaimResult, controls_left_out: bool) -> RenderableType:
     if not result.controls:
         return Text("controls not selected", style="yellow")
     n_controls = max(record.n_controls for record in result.records) or len(result.controls)
-    told = [_told(record) for record in result.controls if record.verdict == Verdict.REFUTED]
-    all_refuted = result.n_refuted_controls == n_controls
-    lines = [
-        Text(
-            f"controls refuted {result.n_refuted_controls}/{n_controls}"
-            + (": " if told else "")
-            + ", ".join(told),
-            style="green" if all_refuted else "yellow",
-        )
-    ]
-    for record in result.surviving:
-        lines.append(
-            Text(f"control {record.subject} {record.verdict}: {record.reason}", style=STYLES[record.verdict])
-        )
+    told = [_told(record) for record in result.controls if record.verdict in GOOD_ON_CONTROL]
+    n_good = result.n_good_controls
+    what = "holds where it should" if result.records[0].erratum else "controls refuted"
+    style = "green" if n_good == n_controls else "yellow"
+    lines = [Text(f"{what} {n_good}/{n_controls}" + (": " if told else "") + ", ".join(told), style=style)]
+    for record in result.failing_controls:
+        lines.append(Text(f"control {record.subject} {record.verdict}: {record.reason}", style="bold red"))
     return Group(*lines)
 
 
@@ -187,29 +184,31 @@ def _told(record: Record) -> str:
 
 
 def _summary(claims: Sequence[ClaimResult], timings: Sequence[Record], controls_left_out: bool) -> Text:
-    verdicts = Counter(result.verdict for result in claims)
-    parts = [
-        f"{verdicts[verdict]} {word}"
-        for verdict, word in (
-            (Verdict.HOLDS, "hold"),
-            (Verdict.REFUTED, "refuted"),
-            (Verdict.ERROR, "in error"),
-            (Verdict.NOT_ABOUT, "not about this model"),
-            (Verdict.NOT_RUN, "not run"),
-        )
-        if verdicts[verdict] or verdict == Verdict.HOLDS
-    ]
-    line = f"{len(claims)} claim{'s' * (len(claims) != 1)}: {', '.join(parts)}"
-    n_controls = sum(len(result.controls) for result in claims if result.verdict != Verdict.NOT_ABOUT)
-    n_refuted = sum(result.n_refuted_controls for result in claims)
-    line += "; controls left out" if controls_left_out else f"; controls refuted {n_refuted}/{n_controls}"
+    errata = [result for result in claims if result.records[0].erratum]
+    plain = [result for result in claims if not result.records[0].erratum]
+    verdicts = Counter(result.verdict for result in plain)
+    words = {
+        Verdict.HOLDS: "hold",
+        Verdict.REFUTED: "refuted",
+        Verdict.ERROR: "in error",
+        Verdict.NOT_ABOUT: "not about this model",
+        Verdict.NOT_RUN: "not run",
+    }
+    counts = [f"{verdicts[v]} {word}" for v, word in words.items() if verdicts[v] or v == Verdict.HOLDS]
+    line = f"{len(plain)} claim{'s' * (len(plain) != 1)}: {', '.join(counts)}"
+    if controls_left_out:
+        line += "; controls left out"
+    else:
+        n_controls = sum(len(result.controls) for result in plain if result.verdict != Verdict.NOT_ABOUT)
+        line += f"; controls refuted {sum(result.n_good_controls for result in plain)}/{n_controls}"
+    if errata:
+        n_refuted = sum(result.verdict == Verdict.AS_PUBLISHED for result in errata)
+        line += f"; errata refuted as published {n_refuted}/{len(errata)}"
     if timings:
         n_timed = sum(record.verdict == Verdict.TIMED for record in timings)
         line += f"; timings {n_timed}/{len(timings)}"
         reasons = sorted({record.reason for record in timings if record.verdict == Verdict.NOT_RUN})
         if reasons:
             line += f" (not run: {'; '.join(reasons)})"
-    good = all(
-        result.verdict in (Verdict.HOLDS, Verdict.NOT_ABOUT) and not result.surviving for result in claims
-    )
+    good = all(result.verdict in GOOD_ON_CHECKPOINT and not result.failing_controls for result in claims)
     return Text(line, style="bold green" if good else "bold red")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from cumsum_model.verification.measure import Comparison, Measurement
-from cumsum_model.verification.verdict import Verdict
+from cumsum_model.verification.verdict import GOOD_ON_CONTROL, Verdict
 
 CHECKPOINT = "checkpoint"
 """The name of the model under test in test ids, beside those of the controls."""
@@ -17,7 +17,12 @@ PLAIN = (str, int, float, bool, type(None))
 
 @dataclass
 class Record:
-    """What one run of one test showed: one claim on one model, or one timing."""
+    """What one run of one test showed: one claim on one model, or one timing.
+
+    erratum     the statement is one that was published and is false
+    particular  it is about one very model, not about any that does the task
+    own         the claim itself names the model that it ran on, rather than `--matrix`
+    """
 
     test: str
     claim: str
@@ -30,6 +35,9 @@ class Record:
     over: str = ""
     reason: str = ""
     n_controls: int = 0
+    erratum: bool = False
+    particular: bool = False
+    own: bool = True
     measurements: list[Measurement] = field(default_factory=list)
 
     def to_plain(self) -> dict[str, Any]:
@@ -63,7 +71,7 @@ class Record:
 
 @dataclass
 class ClaimResult:
-    """One claim: its run on the checkpoint, if that was selected, and its runs on controls."""
+    """One claim or erratum: its run on the checkpoint, if that was selected, and its runs on controls."""
 
     claim: str
     checkpoint: Record | None = None
@@ -79,15 +87,13 @@ class ClaimResult:
         return self.checkpoint.verdict if self.checkpoint else Verdict.NOT_RUN
 
     @property
-    def surviving(self) -> list[Record]:
-        """Controls that did not come out refuted although they ran, or should have."""
-        return [
-            record for record in self.controls if record.verdict not in (Verdict.REFUTED, Verdict.NOT_ABOUT)
-        ]
+    def failing_controls(self) -> list[Record]:
+        """Controls that did not come out as they have to: refuted, or for an erratum confirmed."""
+        return [record for record in self.controls if record.verdict not in GOOD_ON_CONTROL]
 
     @property
-    def n_refuted_controls(self) -> int:
-        return sum(record.verdict == Verdict.REFUTED for record in self.controls)
+    def n_good_controls(self) -> int:
+        return sum(record.verdict in (Verdict.REFUTED, Verdict.CONFIRMED) for record in self.controls)
 
 
 def gather(records: Iterable[Record], order: Sequence[str]) -> tuple[list[ClaimResult], list[Record]]:

@@ -9,15 +9,46 @@ from cumsum_model.verification.measure import Measurement
 
 
 class Verdict(StrEnum):
-    """What one run of one test says. On a control, REFUTED is what has to come out."""
+    """What one run of one test says.
+
+    On the checkpoint a claim should come out HOLDS, on a control REFUTED. An erratum is a published
+    statement that is false: on the checkpoint it should come out AS_PUBLISHED (refuted), where it STANDS
+    it was true after all; on a model of which it is true it should be CONFIRMED.
+    """
 
     HOLDS = "holds"
     REFUTED = "refuted"
     SURVIVED = "survived"
+    AS_PUBLISHED = "refuted as published"
+    STANDS = "stands"
+    CONFIRMED = "confirmed"
+    UNCONFIRMED = "not confirmed"
     ERROR = "error"
     NOT_ABOUT = "not about this model"
     NOT_RUN = "not run"
     TIMED = "timed"
+
+
+GOOD_ON_CHECKPOINT = {Verdict.HOLDS, Verdict.AS_PUBLISHED, Verdict.NOT_ABOUT, Verdict.TIMED}
+GOOD_ON_CONTROL = {Verdict.REFUTED, Verdict.CONFIRMED, Verdict.NOT_ABOUT}
+
+_OF_ERRATUM = {
+    Verdict.REFUTED: (Verdict.AS_PUBLISHED, Verdict.UNCONFIRMED),
+    Verdict.HOLDS: (Verdict.STANDS, Verdict.CONFIRMED),
+    Verdict.SURVIVED: (Verdict.STANDS, Verdict.CONFIRMED),
+}
+
+
+def of_erratum(verdict: Verdict, reason: str, *, on_control: bool) -> tuple[Verdict, str]:
+    """What a verdict on the statement means where the statement is published and false."""
+    if verdict not in _OF_ERRATUM:
+        return verdict, reason
+    told = _OF_ERRATUM[verdict][on_control]
+    reasons = {
+        Verdict.STANDS: "the published statement is true of this model: it is no erratum",
+        Verdict.UNCONFIRMED: f"the statement fails even where it should be true: {reason}",
+    }
+    return told, reasons.get(told, "")
 
 
 def judge(

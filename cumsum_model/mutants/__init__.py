@@ -1,0 +1,107 @@
+"""Controls: whole models with one mechanism broken, each named for what it does.
+
+A mutant is a function from a model to a new one; the original is not touched. A claim that still
+holds on a mutant that breaks its mechanism says nothing, so every claim names mutants that refute it.
+
+Three kinds are told apart. BREAKING mutants answer differently. HIDDEN ones answer every question of
+the evaluation set as before although a mechanism has changed: no test of behaviour can see them, a
+claim about the mechanism must. SYMMETRIES are the same function written in other weights: only claims
+that name neurons may notice.
+"""
+
+from cumsum_model.mutants.attention import (
+    add_instead_of_averaging,
+    attend_a_little_to_recent,
+    attend_to_first,
+    attend_to_large_values,
+    attend_to_last,
+    leak_next_token,
+    lower_temperature,
+    untrained_attention_scores,
+)
+from cumsum_model.mutants.neurons import (
+    flip_strongest_neuron,
+    keep_neurons_firing,
+    let_neurons_read_backwards,
+    move_kinks,
+    open_back_door,
+    renumber_neurons,
+    rescale_neurons,
+    silence_mlp,
+    silence_strongest_neuron,
+    split_strongest_neuron,
+    suppress_zero,
+    wake_weakest_neuron,
+)
+from cumsum_model.mutants.values import (
+    carry_a_second_direction,
+    clip_values,
+    count_signs,
+    drift_with_position,
+    hold_the_mean_exactly,
+    shout_current_value,
+    square_values,
+    stretch_one_value,
+    swap_two_values,
+)
+from cumsum_model.mutants.whole import (
+    add_much_noise,
+    add_some_noise,
+    favour_zero,
+    shift_unembeddings,
+    shun_zero,
+    speak_timidly,
+    swap_verdicts,
+    train_briefly,
+    unembed_neg_apart_from_pos,
+    unembed_zero_as_pos,
+    untrained,
+)
+
+SYMMETRIES = (renumber_neurons, rescale_neurons)
+
+HIDDEN = (
+    speak_timidly,
+    carry_a_second_direction,
+    shift_unembeddings,
+    split_strongest_neuron,
+    open_back_door,
+    add_instead_of_averaging,
+    hold_the_mean_exactly,
+    suppress_zero,
+    unembed_zero_as_pos,
+    add_some_noise,
+)
+
+BREAKING = (
+    attend_to_last,
+    attend_to_first,
+    attend_to_large_values,
+    attend_a_little_to_recent,
+    untrained_attention_scores,
+    lower_temperature,
+    leak_next_token,
+    count_signs,
+    clip_values,
+    swap_two_values,
+    square_values,
+    stretch_one_value,
+    shout_current_value,
+    drift_with_position,
+    silence_mlp,
+    silence_strongest_neuron,
+    flip_strongest_neuron,
+    let_neurons_read_backwards,
+    move_kinks,
+    keep_neurons_firing,
+    wake_weakest_neuron,
+    unembed_neg_apart_from_pos,
+    swap_verdicts,
+    favour_zero,
+    shun_zero,
+    untrained,
+    train_briefly,
+    add_much_noise,
+)
+
+ALL = (*BREAKING, *HIDDEN, *SYMMETRIES)

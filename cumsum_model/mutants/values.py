@@ -1,0 +1,109 @@
+"""Values broken: read as other values, moved in a second direction, or written past the head."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cumsum_model import circuit
+from cumsum_model.model import CumsumTransformer
+from cumsum_model.mutants.surgery import copied, let_head_move, unread_direction, values_of
+
+
+def count_signs(model: CumsumTransformer) -> CumsumTransformer:
+    """All positive values are read as one middling one, all negative likewise: it counts signs."""
+    return _read_as(model, values_of(model).sign() * ((model.cfg.max_value + 1) // 2))
+
+
+def clip_values(model: CumsumTransformer) -> CumsumTransformer:
+    """The largest value of either sign is read as the one below it."""
+    bound = max(1, model.cfg.max_value - 1)
+    return _read_as(model, values_of(model).clamp(-bound, bound))
+
+
+def swap_two_values(model: CumsumTransformer) -> CumsumTransformer:
+    """The two largest values are read as each other."""
+    order = values_of(model)
+    order[-1], order[-2] = order[-2].item(), order[-1].item()
+    return _read_as(model, order)
+
+
+def square_values(model: CumsumTransformer) -> CumsumTransformer:
+    """Values are moved by their squares, signs kept, scaled so that the largest stays what it was."""
+    mutant = copied(model)
+    bound = model.cfg.max_value
+    values = values_of(model)
+    squares = values.sign() * values**2 / bound
+    unit = (model.W_E[-1] - model.W_E[0]) / (2 * bound)
+    mutant.embed.W_E += (squares - values)[:, None] * unit
+    return mutant
+
+
+def stretch_one_value(model: CumsumTransformer) -> CumsumTransformer:
+    """The largest value is moved a tenth of a unit too far."""
+    mutant = copied(model)
+    mutant.embed.W_E[-1] += 0.1 * (model.W_E[-1] - model.W_E[0]) / (2 * model.cfg.max_value)
+    return mutant
+
+
+def carry_a_second_direction(model: CumsumTransformer) -> CumsumTransformer:
+    """The head also moves |value|, along a direction that nothing reads: same answers, OV of rank two."""
+    mutant = copied(model)
+    spare = unread_direction(model)
+    mutant.embed.W_E += values_of(model).abs()[:, None] * spare
+    let_head_move(mutant, spare)
+    return mutant
+
+
+def shout_current_value(model: CumsumTransformer) -> CumsumTransformer:
+    """The current token writes its own value on u, past the head, as loudly as a tenth of the mean."""
+    mutant = copied(model)
+    past_head = _past_head(model)
+    mutant.embed.W_E += torch.outer(0.1 * values_of(model), past_head)
+    return mutant
+
+
+def drift_with_position(model: CumsumTransformer) -> CumsumTransformer:
+    """Positions write on u, past the head: nothing at the first, a tenth of a unit of mean at the last."""
+    mutant = copied(model)
+    drift = torch.linspace(0, 0.1, model.cfg.n_ctx, device=model.device)
+    mutant.pos_embed.W_pos += torch.outer(drift, _past_head(model))
+    return mutant
+
+
+def hold_the_mean_exactly(model: CumsumTransformer) -> CumsumTransformer:
+    """The circuit as its summary has it: QK zero, values on an exact line, nothing else on u."""
+    mutant = copied(model)
+    u = circuit.value_direction(model).float()
+    values = values_of(model)
+    unit = values @ model.W_E / (values @ values)
+    # Rows v * unit for value v; what would reach u past the head is taken out, and given back to the head.
+    W_OV = circuit.W_OV(model).float()
+    read = unit - (unit @ u) * u
+    read *= (unit @ W_OV @ u) / (read @ W_OV @ u)
+    mutant.embed.W_E.copy_(torch.outer(values, read))
+    mutant.pos_embed.W_pos.zero_()
+    # What all values and positions have in common is a bias, and stays one.
+    common = model.W_E.mean(0) + model.W_pos.mean(0)
+    mutant.blocks[0].attn.b_O += common + common @ W_OV
+    for attn in (block.attn for block in mutant.blocks):
+        for weights in (attn.W_Q, attn.W_K, attn.b_Q, attn.b_K):
+            weights.zero_()
+    return mutant
+
+
+def _past_head(model: CumsumTransformer) -> Float[Tensor, " d_model"]:
+    """What to add to the stream to move it by one unit of mean along u, unread by the head."""
+    u = circuit.value_direction(model)
+    W_V = torch.cat([head.double() for head in model.blocks[0].attn.W_V], dim=-1)
+    basis = torch.linalg.svd(W_V, full_matrices=False).U
+    past_head = u - basis @ (basis.T @ u)
+    return (past_head * circuit.value_slope(model) / (past_head @ u)).float()
+
+
+def _read_as(model: CumsumTransformer, values: Float[Tensor, " d_vocab"]) -> CumsumTransformer:
+    """Give every token the embedding row of the value that it is to be read as."""
+    mutant = copied(model)
+    mutant.embed.W_E.copy_(model.W_E[values.long() + model.cfg.max_value])
+    return mutant

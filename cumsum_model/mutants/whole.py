@@ -1,0 +1,105 @@
+"""The unembedding broken, or the model as a whole: untrained, hardly trained, noisy."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+
+from cumsum_model.data import NEG, POS, ZERO
+from cumsum_model.model import CumsumConfig, CumsumTransformer
+from cumsum_model.mutants.surgery import copied
+from cumsum_model.training import Recipe, train
+from cumsum_model.training import untrained as _untrained
+
+NOISE_SEED = 0
+
+
+def untrained(model: CumsumTransformer) -> CumsumTransformer:
+    """A model of the same sizes as training starts from."""
+    return _untrained(model.cfg, seed=0).to(model.device)
+
+
+def train_briefly(model: CumsumTransformer) -> CumsumTransformer:
+    """A model of the same sizes after 300 steps of the recipe: it has begun to see, no more."""
+    return _briefly_trained(model.cfg).to(model.device)
+
+
+def add_some_noise(model: CumsumTransformer) -> CumsumTransformer:
+    """Every weight is off by one part in a hundred of its matrix's scale."""
+    return _noisy(model, 0.01)
+
+
+def add_much_noise(model: CumsumTransformer) -> CumsumTransformer:
+    """Every weight is off by a tenth of its matrix's scale."""
+    return _noisy(model, 0.1)
+
+
+def shift_unembeddings(model: CumsumTransformer) -> CumsumTransformer:
+    """The same vector is added to all three unembeddings, which no probability can notice."""
+    mutant = copied(model)
+    mutant.unembed.W_U += model.W_U[:, [POS]].clone()
+    return mutant
+
+
+def unembed_neg_apart_from_pos(model: CumsumTransformer) -> CumsumTransformer:
+    """The neg unembedding loses its part along pos: the two read from directions at right angles."""
+    mutant = copied(model)
+    pos = model.W_U[:, POS] / model.W_U[:, POS].norm()
+    mutant.unembed.W_U[:, NEG] -= (model.W_U[:, NEG] @ pos) * pos
+    return mutant
+
+
+def unembed_zero_as_pos(model: CumsumTransformer) -> CumsumTransformer:
+    """The zero unembedding points where pos points, at its own length."""
+    mutant = copied(model)
+    pos = model.W_U[:, POS] / model.W_U[:, POS].norm()
+    mutant.unembed.W_U[:, ZERO] = pos * model.W_U[:, ZERO].norm()
+    return mutant
+
+
+def swap_verdicts(model: CumsumTransformer) -> CumsumTransformer:
+    """Says "neg" where it said "pos", and the reverse."""
+    mutant = copied(model)
+    order = torch.tensor([POS, ZERO, NEG], device=model.device)
+    mutant.unembed.W_U.copy_(model.W_U[:, order])
+    mutant.unembed.b_U.copy_(model.unembed.b_U[order])
+    return mutant
+
+
+def favour_zero(model: CumsumTransformer) -> CumsumTransformer:
+    """The bias of "zero" is three logits too high."""
+    return _bias_zero(model, 3.0)
+
+
+def shun_zero(model: CumsumTransformer) -> CumsumTransformer:
+    """The bias of "zero" is three logits too low."""
+    return _bias_zero(model, -3.0)
+
+
+def speak_timidly(model: CumsumTransformer) -> CumsumTransformer:
+    """A quarter of every logit: the same answers, far less sure of them."""
+    mutant = copied(model)
+    mutant.unembed.W_U *= 0.25
+    mutant.unembed.b_U *= 0.25
+    return mutant
+
+
+def _bias_zero(model: CumsumTransformer, logits: float) -> CumsumTransformer:
+    mutant = copied(model)
+    mutant.unembed.b_U[ZERO] += logits
+    return mutant
+
+
+def _noisy(model: CumsumTransformer, share: float) -> CumsumTransformer:
+    mutant = copied(model)
+    generator = torch.Generator().manual_seed(NOISE_SEED)
+    for parameter in mutant.parameters():
+        noise = torch.empty(parameter.shape).normal_(generator=generator).to(parameter.device)
+        parameter.data += share * parameter.square().mean().sqrt() * noise
+    return mutant
+
+
+@cache
+def _briefly_trained(cfg: CumsumConfig) -> CumsumTransformer:
+    return train(Recipe(seed=0, config=cfg, train_size=300 * 64, batch_size=64, val_size=100, epochs=1)).model

@@ -1,0 +1,82 @@
+"""The explanation as a program: if this is how the model works, these lines can stand in for it.
+
+Everything in it is a quantity that the explanation names: the mean of the values, one line per neuron,
+what the neurons push, and what the current token and position add. It knows no attention pattern and
+no residual stream. How far its logits are from the model's is how much the explanation leaves out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cumsum_model.circuit import W_OV, value_direction, value_slope
+from cumsum_model.data import running_means
+from cumsum_model.model import CumsumTransformer
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The program's coefficients, all in float64.
+
+    Per unit of mean: `pre_gain` for each neuron, `logit_gain` for each logit past the neurons. What the
+    current token and the position contribute to the same: `pre_token`, `pre_pos`, `logit_token`, `logit_pos`.
+    What a firing neuron adds to each logit: `push`.
+    """
+
+    pre_gain: Float[Tensor, " d_mlp"]
+    pre_token: Float[Tensor, "d_vocab d_mlp"]
+    pre_pos: Float[Tensor, "n_ctx d_mlp"]
+    logit_gain: Float[Tensor, " d_vocab_out"]
+    logit_token: Float[Tensor, "d_vocab d_vocab_out"]
+    logit_pos: Float[Tensor, "n_ctx d_vocab_out"]
+    push: Float[Tensor, "d_mlp d_vocab_out"]
+
+    def __call__(
+        self, values: Int[Tensor, "batch pos"], mean: Float[Tensor, "batch pos"] | None = None
+    ) -> Float[Tensor, "batch pos d_vocab_out"]:
+        """Logits of the program. `mean` puts another number in place of the running mean."""
+        if mean is None:
+            mean = running_means(values)
+        n = values.shape[-1]
+        toks = values + len(self.pre_token) // 2
+        pre = mean[..., None] * self.pre_gain + self.pre_token[toks] + self.pre_pos[:n]
+        past_neurons = mean[..., None] * self.logit_gain + self.logit_token[toks] + self.logit_pos[:n]
+        return past_neurons + pre.relu() @ self.push
+
+
+def explain(model: CumsumTransformer) -> Explanation:
+    """Read the program off a checkpoint of one layer.
+
+    Left out on purpose, since the explanation says that it is nothing: every deviation of attention
+    from uniform, everything that OV moves off u, every deviation of the values from a straight line.
+    """
+    if model.cfg.n_layers != 1:
+        raise ValueError(f"the explanation is of one layer, the model has {model.cfg.n_layers}")
+    block, W = model.blocks[0], {name: tensor.double() for name, tensor in model.state_dict().items()}
+    W_in, W_out, W_U = (W[name] for name in ("blocks.0.mlp.W_in", "blocks.0.mlp.W_out", "unembed.W_U"))
+    heads = range(model.cfg.n_heads)
+
+    u = value_direction(model)
+    gain = value_slope(model) * u
+    # What the head writes whatever the values: its biases, their common part, the mean of positions.
+    W_OV_all = sum(W_OV(model, head) for head in heads)
+    b_V = sum(block.attn.b_V[head].double() @ block.attn.W_O[head].double() for head in heads)
+    counts = torch.arange(1, model.cfg.n_ctx + 1, dtype=torch.float64, device=model.device)
+    mean_pos = W["pos_embed.W_pos"].cumsum(0) / counts[:, None]
+    common = W["embed.W_E"].mean(0) @ W_OV_all + b_V + W["blocks.0.attn.b_O"]
+
+    from_token = W["embed.W_E"]
+    from_pos = W["pos_embed.W_pos"] + mean_pos @ W_OV_all + common
+    return Explanation(
+        pre_gain=gain @ W_in,
+        pre_token=from_token @ W_in,
+        pre_pos=from_pos @ W_in + W["blocks.0.mlp.b_in"],
+        logit_gain=gain @ W_U,
+        logit_token=from_token @ W_U,
+        logit_pos=from_pos @ W_U + W["blocks.0.mlp.b_out"] @ W_U + W["unembed.b_U"],
+        push=W_out @ W_U,
+    )
