@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -41,10 +43,15 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile(profile)
     if config.option.help or config.option.version:
         return
+    if config.rootpath != Path(__file__).parent:
+        raise pytest.UsageError(
+            f"pytest took {config.rootpath} for the project's folder, because of a path among the options; "
+            "write it as --checkpoint=PATH"
+        )
     # What the tools remember goes where pytest keeps such things, not into the folder one happens to be in.
     cache = config.rootpath / ".pytest_cache"
     set_hypothesis_home_dir(cache / "hypothesis")
-    if config.option.benchmark_storage == "file://./.benchmarks":
+    if getattr(config.option, "benchmark_storage", None) == "file://./.benchmarks":
         config.option.benchmark_storage = f"file://{cache / 'benchmarks'}"
     # One thread is as fast on tensors this small, does not stall beside another process (under
     # pytest-xdist two threads each take twice as long), and gives the same sums on every machine.
@@ -60,8 +67,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _describe(checkpoint: Checkpoint) -> str:
     told = f"checkpoint {os.path.relpath(checkpoint.path)}, sha256 {checkpoint.sha256[:12]}"
-    if checkpoint.card is not None and "recipe" in checkpoint.card:
-        told += f", seed {checkpoint.card['recipe'].get('seed')}, epoch {checkpoint.card.get('kept_epoch')}"
+    recipe = checkpoint.card.get("recipe") if checkpoint.card else None
+    if checkpoint.card and isinstance(recipe, dict):
+        told += f", seed {recipe.get('seed')}, epoch {checkpoint.card.get('kept_epoch')}"
     return told
 
 
@@ -73,10 +81,15 @@ def pytest_verification_subject(config: pytest.Config) -> str:
     return _describe(config.stash[CHECKPOINT])
 
 
+def pytest_verification_fingerprint(model: CumsumTransformer) -> str:
+    weights = b"".join(tensor.cpu().numpy().tobytes() for tensor in model.state_dict().values())
+    return hashlib.sha256(weights).hexdigest()
+
+
 def pytest_verification_mutants() -> tuple[list[Control], list[Control]]:
     from cumsum_model import mutants
 
-    return [*mutants.BREAKING, *mutants.HIDDEN], list(mutants.SYMMETRIES)
+    return [*mutants.BREAKING, *mutants.HIDDEN], [*mutants.SYMMETRIES, *mutants.IDEALS]
 
 
 @pytest.fixture(scope="session")

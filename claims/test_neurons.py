@@ -1,22 +1,119 @@
-"""The neurons: which of them the answers depend on"""
+"""The neurons: each fires on one side of zero and pushes the verdict of that side"""
 
 import torch
 
 from cumsum_model import intervention, mutants
+from cumsum_model.behaviour import run
 from cumsum_model.checkpoint import not_the_reference
+from cumsum_model.circuit import value_slope
 from cumsum_model.data import EVALUATION_SET
+from cumsum_model.neurons import read_neurons
 from cumsum_model.verification import claim
+
+SOURCE = "write-up, Analysing neurons"
+ALONG_U = "resid_mid = k u for every k (exact, from the weights); neurons of at least 1/20 of the strongest"
+
+
+@claim(
+    "Every live neuron fires on one side of zero, and some on each side",
+    source=SOURCE,
+    over=ALONG_U,
+    refuted_by=[mutants.move_kinks, mutants.keep_neurons_firing],
+)
+def test_neurons_are_one_sided(model, measure):
+    neurons = read_neurons(model)
+    # Closer to mean 0 than to mean 1 of either sign: on every sum but those next to zero it takes one side.
+    kink = (neurons.kink[neurons.live] / value_slope(model)).abs().max()
+    assert measure("largest distance of a kink from zero", kink, "units of mean") < 0.5
+    assert measure("live neurons that fire on positive means", (neurons.slope[neurons.live] > 0).sum()) >= 1
+    assert measure("live neurons that fire on negative means", (neurons.slope[neurons.live] < 0).sum()) >= 1
+
+
+@claim(
+    'Every live neuron boosts the class of its side, suppresses the other, and boosts "zero" a little',
+    source=SOURCE,
+    over=ALONG_U,
+    refuted_by=[
+        mutants.flip_strongest_neuron,
+        mutants.wake_weakest_neuron,
+        mutants.let_neurons_read_backwards,
+        mutants.suppress_zero,
+        mutants.untrained,
+    ],
+)
+def test_neurons_push_their_own_side(model, measure):
+    neurons = read_neurons(model)
+    live = neurons.live
+    assert measure("least push on the class of its own side", neurons.own_side[live].min(), "logits") > 0
+    assert measure("largest push on the other side", neurons.other_side[live].max(), "logits") < 0
+    assert measure('least push on "zero"', neurons.zero[live].min(), "logits") > 0
+    a_little = (neurons.zero[live] / neurons.own_side[live]).max()
+    assert measure('largest push on "zero" over that on its own side', a_little) < 0.1
 
 
 @claim(
     "Neuron 2 matters most: zeroing it costs half as much again as zeroing any other",
-    source="write-up, Analysing neurons",
+    source=SOURCE,
     over=f"zero-ablation at every position, {EVALUATION_SET}",
     refuted_by=[mutants.split_strongest_neuron, mutants.renumber_neurons],
     unless=not_the_reference,
+    particular=True,
 )
 def test_neuron_2_matters_most(model, measure, data):
     costs = intervention.neuron_costs(model, data)
     others = costs[torch.arange(model.cfg.d_mlp) != 2]
     next_most = measure("cost of the next, times 1.5", 1.5 * others.max(), "nats")
     assert measure("rise in cross entropy without neuron 2", costs[2], "nats", published=0.0951) > next_most
+
+
+@claim(
+    "Neurons 5 and 6 are useless, 0, 1, 3, 4 and 7 lie in between: a hundredth of what neuron 2 costs parts them",
+    source=SOURCE,
+    over=f"zero-ablation of one neuron at a time, {EVALUATION_SET}",
+    refuted_by=[mutants.renumber_neurons, mutants.split_strongest_neuron, mutants.silence_mlp],
+    unless=not_the_reference,
+    particular=True,
+)
+def test_each_neuron_costs_what_was_published(model, measure, data):
+    published = [0.0185, 0.0163, 0.0951, 0.0200, 0.0311, 0.0002, 0.0000, 0.0465]
+    costs = intervention.neuron_costs(model, data).tolist()
+    for neuron in (0, 1, 3, 4, 7):
+        cost = measure(f"rise without neuron {neuron}", costs[neuron], "nats", published[neuron])
+        assert cost > costs[2] / 100
+        assert cost < costs[2]
+    for neuron in (5, 6):
+        assert measure(f"rise without neuron {neuron}", costs[neuron], "nats", published[neuron]) < costs[2] / 100
+
+
+@claim(
+    "Neurons 5 and 6 hardly respond: under a quarter of any other, and no answer needs them",
+    source=SOURCE,
+    over=f"resid_mid = k u; zero-ablation of both, {EVALUATION_SET}",
+    refuted_by=[mutants.renumber_neurons, mutants.split_strongest_neuron, mutants.wake_weakest_neuron],
+    unless=not_the_reference,
+    particular=True,
+)
+def test_neurons_5_and_6_are_inert(model, measure, data):
+    slope = read_neurons(model).slope.abs()
+    others = slope[[0, 1, 2, 3, 4, 7]].min()
+    assert measure("steeper slope of neurons 5 and 6", slope[[5, 6]].max()) < others / 4
+    toks = data.toks.to(model.device)
+    with torch.no_grad():
+        without = model.run_with_hooks(toks, intervention.zero_neurons([5, 6]))
+    assert measure("answers that change", (without.argmax(-1) != run(model, toks).argmax(-1)).sum()) == 0
+
+
+@claim(
+    "Neuron 2 responds most: the steepest slope, and the most it does to the logits",
+    source=SOURCE,
+    over="resid_mid = k u for every k (exact, from the weights)",
+    refuted_by=[mutants.renumber_neurons, mutants.silence_strongest_neuron],
+    unless=not_the_reference,
+    particular=True,
+)
+def test_neuron_2_responds_most(model, measure):
+    neurons = read_neurons(model)
+    others = torch.arange(model.cfg.d_mlp) != 2
+    assert measure("slope of neuron 2", neurons.slope[2]) > neurons.slope[others].abs().max()
+    pulled = measure("logits that neuron 2 moves apart per unit of u", neurons.strength[2])
+    assert pulled > neurons.strength[others].max()

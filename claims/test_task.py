@@ -20,7 +20,7 @@ def test_every_answer_is_right(model, measure, data):
     "Its loss is less than a tenth of what the label frequencies alone would leave",
     source="write-up, Setup",
     over=EVALUATION_SET,
-    refuted_by=[mutants.speak_timidly, mutants.untrained_attention_scores, mutants.untrained],
+    refuted_by=[mutants.speak_timidly, mutants.attend_to_large_values, mutants.untrained],
 )
 def test_loss_is_small(model, measure, data):
     shown = behaviour.behaviour(model, data)

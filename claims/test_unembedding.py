@@ -1,7 +1,7 @@
 """The unembedding: "pos" and "neg" are read off opposite ends of u"""
 
 from cumsum_model import circuit, mutants
-from cumsum_model.data import NEG, POS
+from cumsum_model.data import NEG, POS, ZERO
 from cumsum_model.verification import claim
 
 
@@ -26,3 +26,17 @@ def test_u_points_from_neg_to_pos(model, measure):
     u = circuit.value_direction(model)
     assert measure("cosine of u with pos", circuit.cosine(u, model.W_U[:, POS]), published=0.970) > 0.9
     assert measure("cosine of u with neg", circuit.cosine(u, model.W_U[:, NEG]), published=-0.958) < -0.9
+
+
+@claim(
+    "The zero unembedding takes neither side: it is nearer to a right angle than to pos or neg",
+    source="write-up, Analysing neurons",
+    over="the weights",
+    refuted_by=[mutants.unembed_zero_as_pos, mutants.shift_unembeddings],
+)
+def test_zero_takes_no_side(model, measure):
+    # Nearer to 90 degrees than to 0 or 180: a cosine below 1/sqrt(2) in size.
+    pos, neg = (circuit.cosine(model.W_U[:, side], model.W_U[:, ZERO]) for side in (POS, NEG))
+    for name, cosine, published in (("pos", pos, -0.190), ("neg", neg, -0.128)):
+        assert measure(f"cosine of {name} with zero", cosine, published=published) > -(0.5**0.5)
+        assert measure(f"cosine of {name} with zero, above", cosine) < 0.5**0.5

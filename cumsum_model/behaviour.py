@@ -32,8 +32,14 @@ class Behaviour:
 
 @torch.no_grad()
 def run(model: CumsumTransformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab_out"]:
-    """Logits of any number of sequences, a chunk at a time."""
-    return torch.cat([model(chunk) for chunk in toks.to(model.device).split(CHUNK)])
+    """Logits of any number of sequences, a chunk at a time.
+
+    Raises ValueError if one is not finite: its argmax would be a number all the same.
+    """
+    logits = torch.cat([model(chunk) for chunk in toks.to(model.device).split(CHUNK)])
+    if not logits.isfinite().all():
+        raise ValueError("the model's logits are not finite")
+    return logits
 
 
 def cross_entropy(
@@ -82,3 +88,9 @@ def behaviour(model: CumsumTransformer, data: CumsumDataset) -> Behaviour:
         p_median=p_right.median().item(),
         p_min=p_right.min().item(),
     )
+
+
+def divergence(logits: Float[Tensor, "batch pos d_vocab_out"], others: Float[Tensor, "batch pos d_vocab_out"]) -> float:
+    """Mean over positions of KL(logits || others) in nats: what is lost by believing `others` instead."""
+    told, believed = logits.double().log_softmax(-1), others.double().log_softmax(-1)
+    return (told.exp() * (told - believed)).sum(-1).mean().item()

@@ -23,7 +23,7 @@ def make_card(trained: Trained, device: str) -> dict[str, Any]:
         "recipe": asdict(trained.recipe),
         "kept_epoch": trained.kept.index,
         "history": [asdict(epoch) for epoch in trained.history],
-        "trained_on": device,
+        "trained_on": {"device": device, "threads": torch.get_num_threads()},
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "metrics": {
             "evaluated_on": EVALUATION_SET,

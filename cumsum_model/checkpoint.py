@@ -13,7 +13,8 @@ import os
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,6 +33,10 @@ REFERENCE = Path(__file__).resolve().parent.parent / "fixtures" / "reference.saf
 
 MAX_BYTES = 256 * 2**20
 """Larger files are refused before they are read; the published model takes 10 kB."""
+
+MAX_CARD_BYTES = 2**20
+MAX_STATES = 10_000
+"""Models with more (position, token) pairs are refused: attention over all pairs of them would not fit in memory."""
 
 _OUTSIDE_BLOCKS = {
     "embed.W_E": "W_E",
@@ -71,17 +76,17 @@ def read_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Che
     the sha256 that the card names. Raises CheckpointError.
     """
     path = Path(path)
-    if path.is_dir():
-        if not (path / MODEL_FILE).is_file():
-            raise CheckpointError(f"{path}: is a folder without a {MODEL_FILE}")
+    if _is_folder(path):
         path = path / MODEL_FILE
-    content = _read_bytes(path)
+        if not path.is_file():
+            raise CheckpointError(f"{path.parent}: is a folder without a {MODEL_FILE}")
+    content = _read_bytes(path, MAX_BYTES)
     card = _read_card(card_path(path))
     sha256 = hashlib.sha256(content).hexdigest()
     if card is not None and card["sha256"] != sha256:
         raise CheckpointError(
             f"{path}: has sha256 {sha256[:12]}.., but its card {card_path(path).name} was written for "
-            f"{card['sha256'][:12]}..; restore the file, or remove the card if you changed it on purpose"
+            f"{_one_line(card['sha256'])[:12]}..; restore the file, or remove the card if you changed it on purpose"
         )
     state = _parse(path, content)
     try:
@@ -102,9 +107,7 @@ def build_model(state: Mapping[str, Tensor]) -> CumsumTransformer:
     for name, tensor in state.items():
         if not tensor.isfinite().all():
             index = tensor.isfinite().logical_not().nonzero()[0].tolist()
-            raise CheckpointError(
-                f"{name} is {tensor[tuple(index)].item()} at {index}; weights must be finite"
-            )
+            raise CheckpointError(f"{name} is {tensor[tuple(index)].item()} at {index}; weights must be finite")
     model.load_state_dict(state, strict=True)
     return model.requires_grad_(False)
 
@@ -115,9 +118,7 @@ def infer_config(state: Mapping[str, Tensor]) -> CumsumConfig:
     Every axis that carries a size votes for it, so that a single tensor of the wrong shape is named
     for what it is, rather than every tensor that disagrees with it. Raises CheckpointError.
     """
-    n_layers = 1 + max(
-        (int(m[1]) for name in state if (m := re.match(r"blocks\.(\d{1,4})\.", name))), default=0
-    )
+    n_layers = 1 + max((int(m[1]) for name in state if (m := re.match(r"blocks\.(\d{1,4})\.", name))), default=0)
     kinds = dict(_OUTSIDE_BLOCKS)
     for layer in range(n_layers):
         kinds |= {f"blocks.{layer}.{name}": kind for name, kind in _IN_BLOCK.items()}
@@ -127,7 +128,7 @@ def infer_config(state: Mapping[str, Tensor]) -> CumsumConfig:
             raise CheckpointError(f"{name} is missing")
     for name, tensor in state.items():
         if name not in kinds:
-            raise CheckpointError(f"{name} is not a parameter of this architecture")
+            raise CheckpointError(f"{_one_line(name)} is not a parameter of this architecture")
         if tensor.dtype != torch.float32:
             raise CheckpointError(f"{name} is {str(tensor.dtype).removeprefix('torch.')}, expected float32")
         if tensor.dim() != len(AXES[kinds[name]]):
@@ -154,6 +155,11 @@ def infer_config(state: Mapping[str, Tensor]) -> CumsumConfig:
         raise CheckpointError(
             f"embed.W_E has {sizes['d_vocab']} rows, expected 2 * max_value + 1, an odd number of at least 3"
         )
+    if sizes["n_ctx"] * sizes["d_vocab"] > MAX_STATES:
+        raise CheckpointError(
+            f"pos_embed.W_pos has {sizes['n_ctx']} rows and embed.W_E {sizes['d_vocab']}: together more than the "
+            f"{MAX_STATES:,} (position, token) pairs that can be checked"
+        )
     return CumsumConfig(
         max_value=sizes["d_vocab"] // 2,
         n_layers=n_layers,
@@ -164,32 +170,39 @@ def infer_config(state: Mapping[str, Tensor]) -> CumsumConfig:
 def write_checkpoint(path: Path, model: CumsumTransformer, card: Mapping[str, Any]) -> Checkpoint:
     """Write `model` to `path` and its card, with the sha256 added, beside it. Raises OSError.
 
-    Each file appears whole or not at all, and the card comes last: whatever happens in between, the
-    folder never holds a card that belongs to another model.
+    Each file appears whole or not at all. If writing fails, as on a full disk, what was there before stays;
+    whatever happens in between, the folder never holds a card that belongs to another model.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     content = safetensors.torch.save(state)
     full_card = {**card, "sha256": hashlib.sha256(content).hexdigest()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    card_path(path).unlink(missing_ok=True)
-    write_atomically(path, content)
-    write_atomically(card_path(path), (json.dumps(full_card, indent=2) + "\n").encode())
+    # Both files are safely on disk before the first is replaced; the old card goes before the new model comes.
+    with _beside(path, content) as new_model, _beside(card_path(path), _as_json(full_card)) as new_card:
+        card_path(path).unlink(missing_ok=True)
+        os.replace(new_model, path)
+        os.replace(new_card, card_path(path))
     return Checkpoint(model, path, full_card["sha256"], full_card)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` by `content` in one step that survives a crash. Raises OSError."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def _as_json(card: Mapping[str, Any]) -> bytes:
+    return (json.dumps(card, indent=2) + "\n").encode()
+
+
+@contextmanager
+def _beside(path: Path, content: bytes) -> Iterator[Path]:
+    """A temporary file with `content` in the folder of `path`, flushed to disk; removed unless it was renamed."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        temporary.chmod(0o644)
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def not_the_reference(model: CumsumTransformer) -> str | None:
@@ -200,8 +213,7 @@ def not_the_reference(model: CumsumTransformer) -> str | None:
     """
     mine, theirs = model.state_dict(), reference_model().state_dict()
     shared = [
-        mine[name].shape == theirs[name].shape
-        and torch.allclose(mine[name].cpu(), theirs[name], rtol=0, atol=1e-3)
+        mine[name].shape == theirs[name].shape and torch.allclose(mine[name].cpu(), theirs[name], rtol=0, atol=1e-3)
         for name in ("embed.W_E", "blocks.0.mlp.W_in", "blocks.0.mlp.W_out", "unembed.W_U")
     ]
     if sum(shared) >= 2:
@@ -215,13 +227,20 @@ def reference_model() -> CumsumTransformer:
     return read_checkpoint(REFERENCE).model
 
 
-def _read_bytes(path: Path) -> bytes:
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise CheckpointError(f"{_one_line(path)}: {error.strerror or error}") from None
+
+
+def _read_bytes(path: Path, limit: int) -> bytes:
     try:
         size = path.stat().st_size
         if not path.is_file():
             raise CheckpointError(f"{path}: is not a regular file")
-        if size > MAX_BYTES:
-            raise CheckpointError(f"{path}: takes {size:,} bytes, more than the {MAX_BYTES:,} that are read")
+        if size > limit:
+            raise CheckpointError(f"{path}: takes {size:,} bytes, more than the {limit:,} that are read")
         content = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror or error}") from None
@@ -231,12 +250,12 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _read_card(path: Path) -> Mapping[str, Any] | None:
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except OSError as error:
-        raise CheckpointError(f"{path}: {error.strerror or error}") from None
+    try:
+        card = json.loads(_read_bytes(path, MAX_CARD_BYTES).decode())
+    except CheckpointError:
+        raise
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: is not a JSON card ({_one_line(error)})") from None
     if not isinstance(card, dict) or not isinstance(card.get("sha256"), str):
@@ -253,19 +272,17 @@ def _parse(path: Path, content: bytes) -> dict[str, Tensor]:
             )
         raise CheckpointError(f"{path}: is not a safetensors file")
     if declared > len(content) - 8:
-        raise CheckpointError(
-            f"{path}: is cut short: its header takes {declared:,} bytes, the file {len(content):,}"
-        )
+        raise CheckpointError(f"{path}: is cut short: its header takes {declared:,} bytes, the file {len(content):,}")
     try:
         return safetensors.torch.load(content)
     except SafetensorError as error:
-        missing = (
-            "cut short or padded" if "incomplete" in str(error).lower() else "not a valid safetensors file"
-        )
+        missing = "cut short or padded" if "incomplete" in str(error).lower() else "not a valid safetensors file"
         raise CheckpointError(f"{path}: is {missing} ({_one_line(error)})") from None
     except (KeyError, ValueError, RuntimeError, OverflowError, UnicodeError) as error:
         raise CheckpointError(f"{path}: is not a checkpoint that can be read ({_one_line(error)})") from None
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
+def _one_line(text: object) -> str:
+    """The text on one line, at a bearable length, without control characters."""
+    line = " ".join(str(text).split())
+    return "".join(character if character.isprintable() else "?" for character in line)[:200]

@@ -7,6 +7,7 @@ sequence" are exact: they optimise over all of them in closed form rather than s
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from einops import einsum
@@ -16,6 +17,12 @@ from torch import Tensor
 from cumsum_model.behaviour import CHUNK
 from cumsum_model.data import running_means
 from cumsum_model.model import CumsumTransformer
+
+
+def more_than_one_layer(model: CumsumTransformer) -> str | None:
+    """Why an account of one layer does not apply to `model`; None if it does."""
+    n_layers = model.cfg.n_layers
+    return None if n_layers == 1 else f"this is an account of one layer, the model has {n_layers}"
 
 
 def W_QK(model: CumsumTransformer, head: int = 0) -> Float[Tensor, "d_model d_model"]:
@@ -35,9 +42,7 @@ def initial_W_QK_std(model: CumsumTransformer) -> float:
     return math.sqrt(model.cfg.d_head) * 0.8**2 / model.cfg.d_model
 
 
-def attention_scores(
-    model: CumsumTransformer, head: int = 0
-) -> Float[Tensor, "query_pos query_tok key_pos key_tok"]:
+def attention_scores(model: CumsumTransformer, head: int = 0) -> Float[Tensor, "query_pos query_tok key_pos key_tok"]:
     """The score of every query (position, token) for every key (position, token), biases included.
 
     Entries whose key lies after the query exist but are never used.
@@ -50,28 +55,64 @@ def attention_scores(
     return scores / math.sqrt(model.cfg.d_head)
 
 
+def _score_ranges(
+    model: CumsumTransformer,
+) -> Iterator[tuple[Float[Tensor, "query_tok key_pos"], Float[Tensor, "query_tok key_pos"]]]:
+    """For every head and query position: the lowest and highest score of each key position, over its tokens.
+
+    The query's own position is a key too, and its token is given.
+    """
+    for head in range(model.cfg.n_heads):
+        for n, per_query in enumerate(attention_scores(model, head), start=1):
+            low, high = per_query[:, :n].amin(-1), per_query[:, :n].amax(-1)
+            low[:, -1] = high[:, -1] = per_query[:, n - 1].diagonal()
+            yield low, high
+
+
 def uniformity_gap(model: CumsumTransformer) -> float:
     """The largest |pattern - 1/n| that any sequence can produce, at any query and key position.
 
-    Exact over every sequence. A key's share w_j / (w_1 + .. + w_n) of the exponentiated scores rises
-    with its own weight and falls with every other, and the tokens are chosen independently, so both
-    extremes are attained by picking the largest or smallest weight at each position. The query's own
-    position is a key too, with its token given. (One layer: deeper ones see no single token.)
+    Exact over every sequence. A key's share e^s_j / (e^s_1 + .. + e^s_n) rises with its own score and
+    falls with every other, and the tokens are chosen independently, so both extremes are attained by
+    picking the highest or lowest score at each position. (One layer: deeper ones see no single token.)
     """
-    return max(_uniformity_gap(attention_scores(model, head)) for head in range(model.cfg.n_heads))
+    gaps = []
+    for low, high in _score_ranges(model):
+        n = low.shape[-1]
+        largest = (high - _logsumexp_of_others(low)).sigmoid()
+        smallest = (low - _logsumexp_of_others(high)).sigmoid()
+        gaps.append(torch.maximum(largest - 1 / n, 1 / n - smallest).max())
+    return torch.stack(gaps).max().item()
 
 
-def _uniformity_gap(scores: Float[Tensor, "query_pos query_tok key_pos key_tok"]) -> float:
-    worst = 0.0
-    for n, per_query in enumerate(scores, start=1):
-        weights = (per_query[:, :n] - per_query[:, :n].amax((-2, -1), keepdim=True)).exp()
-        low, high = weights.amin(-1), weights.amax(-1)
-        own = weights[:, n - 1].diagonal()
-        low[:, -1] = high[:, -1] = own
-        largest = high / (high + low.sum(-1, keepdim=True) - low)
-        smallest = low / (low + high.sum(-1, keepdim=True) - high)
-        worst = max(worst, (largest - 1 / n).max().item(), (1 / n - smallest).max().item())
-    return worst
+def _logsumexp_of_others(scores: Float[Tensor, "query_tok key_pos"]) -> Float[Tensor, "query_tok key_pos"]:
+    """For each key position the logsumexp over all the others; -inf where there is no other."""
+    n = scores.shape[-1]
+    itself = torch.eye(n, dtype=torch.bool, device=scores.device)
+    return scores[:, None, :].expand(-1, n, n).masked_fill(itself, -torch.inf).logsumexp(-1)
+
+
+def score_spread(model: CumsumTransformer) -> float:
+    """The largest difference between two scores that one query can see, over every sequence.
+
+    A spread s bounds the ratio of any two shares of attention by e^s.
+    """
+    spreads = [(high.amax(-1) - low.amin(-1)).max() for low, high in _score_ranges(model)]
+    return torch.stack(spreads).max().item()
+
+
+@torch.no_grad()
+def info_weighted_attention(
+    model: CumsumTransformer, toks: Int[Tensor, "batch pos"], head: int = 0
+) -> Float[Tensor, "batch query key"]:
+    """Attention times the size of what it moves: pattern * |v W_O|, with v as the head computes it.
+
+    Source: write-up, First pass.
+    """
+    attn = model.blocks[0].attn
+    _, cache = model.run_with_cache(toks.to(model.device))
+    moved = cache["blocks.0.attn.hook_v"][:, :, head].double() @ attn.W_O[head].double()
+    return cache["blocks.0.attn.hook_pattern"][:, head].double() * moved.norm(dim=-1)[:, None, :]
 
 
 def value_outputs(model: CumsumTransformer, head: int = 0) -> Float[Tensor, "d_vocab d_model"]:
@@ -128,10 +169,7 @@ def resid_mid_along_u(model: CumsumTransformer, toks: Int[Tensor, "batch pos"]) 
     u = value_direction(model)
     toks = toks.to(model.device)
     return torch.cat(
-        [
-            model.run_with_cache(chunk)[1]["blocks.0.hook_resid_mid"].double() @ u
-            for chunk in toks.split(CHUNK)
-        ]
+        [model.run_with_cache(chunk)[1]["blocks.0.hook_resid_mid"].double() @ u for chunk in toks.split(CHUNK)]
     )
 
 
@@ -159,6 +197,40 @@ def monotone_resolution(x: Float[Tensor, " n"], y: Float[Tensor, " n"]) -> float
     # The running maximum of y rises along x, so the earliest point at or above y_j is found by bisection.
     earliest = torch.searchsorted(y.cummax(0).values, y)
     return (x - x[earliest]).clamp(min=0).max().item()
+
+
+def second_singular_share(matrix: Float[Tensor, "m n"]) -> float:
+    """The second singular value over the first: 0 for a matrix of rank one."""
+    values = torch.linalg.svdvals(matrix)
+    return (values[1] / values[0]).item()
+
+
+def value_step_error(model: CumsumTransformer) -> float:
+    """The largest relative deviation of a step between neighbouring values from the mean step."""
+    steps = value_projections(model).diff()
+    return ((steps - steps.mean()).abs().max() / steps.mean().abs()).item()
+
+
+def repetition_error(model: CumsumTransformer, longest: int = 3) -> float:
+    """How far resid_mid . u moves when a sequence is said twice, in units of mean.
+
+    The sum doubles, the mean stays. The largest over every sequence of up to `longest` values (or half the context).
+    """
+    tokens = torch.arange(model.cfg.d_vocab, device=model.device)
+    worst = 0.0
+    for length in range(1, min(longest, model.cfg.n_ctx // 2) + 1):
+        once = torch.cartesian_prod(*[tokens] * length).reshape(-1, length)
+        twice = resid_mid_along_u(model, torch.cat([once, once], dim=1))[:, -1]
+        moved = (twice - resid_mid_along_u(model, once)[:, -1]).abs().max().item()
+        worst = max(worst, moved / abs(value_slope(model)))
+    return worst
+
+
+def r_squared(x: Tensor, y: Tensor) -> float:
+    """Share of the variance of y that a straight line in x explains, in float64."""
+    x, y = x.double().flatten(), y.double().flatten()
+    x, y = x - x.mean(), y - y.mean()
+    return ((x @ y) ** 2 / ((x @ x) * (y @ y))).item()
 
 
 def cosine(a: Float[Tensor, " d"], b: Float[Tensor, " d"]) -> float:

@@ -1,9 +1,11 @@
-"""`python -m cumsum_model`: train a checkpoint. Verifying one is `pytest claims/ --checkpoint PATH`."""
+"""`python -m cumsum_model`: train a checkpoint, break it. Verifying one is `pytest claims/ --checkpoint PATH`."""
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +31,18 @@ examples:
 """
 
 
+MUTANTS_HELP = """\
+Run every claim on every mutant and print the table: X refuted, . survived, ! error.
+
+A mutant is the checkpoint with one thing broken. Every claim should be refuted by at least two,
+every mutant be noticed by at least one claim, and those that break nothing (the same neurons in
+another order) by none but claims that name neurons. Whatever falls short is printed as a hole, and
+the exit code is 1. Takes about two minutes; -n 2 uses two processes.
+"""
+
+CLAIMS = Path(__file__).resolve().parent.parent / "claims"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0 done, 1 failed, 2 called wrongly, 130 interrupted."""
     parser = argparse.ArgumentParser(
@@ -37,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_train(commands)
+    _add_mutants(commands)
     options = parser.parse_args(arguments)
     try:
         code: int = options.command(options)
@@ -55,9 +70,7 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     train.set_defaults(command=_train)
-    train.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder to write to; made if missing"
-    )
+    train.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to; made if missing")
     train.add_argument("--seed", type=int, default=42, help="decides weights, data and order (default: 42)")
     train.add_argument("--epochs", type=int, default=20, help="passes over the training set (default: 20)")
     train.add_argument(
@@ -66,22 +79,63 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     train.add_argument(
         "--val-size", type=int, default=10_000, metavar="N", help="validation sequences (default: 10000)"
     )
-    train.add_argument(
-        "--device", choices=("cpu", "cuda"), default="cpu", help="where to train (default: cpu)"
-    )
+    train.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to train (default: cpu)")
     train.add_argument("--force", action="store_true", help="replace a model that DIR already holds")
+
+
+def _add_mutants(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    mutants = commands.add_parser(
+        "mutants",
+        help="run every claim on every broken model, and show which notices which",
+        description=MUTANTS_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    mutants.set_defaults(command=_mutants)
+    mutants.add_argument("--list", action="store_true", help="name the mutants and what each breaks, and run nothing")
+    mutants.add_argument(
+        "--out", type=Path, default=Path("runs/matrix.json"), metavar="FILE", help="default: runs/matrix.json"
+    )
+    mutants.add_argument("--checkpoint", metavar="PATH", help="break this one (default: the one that is shipped)")
+    mutants.add_argument(
+        "-n", "--processes", default="1", metavar="N", help='processes, or "auto" (default: 1; needs pytest-xdist)'
+    )
+
+
+def _mutants(options: argparse.Namespace) -> int:
+    if options.list:
+        from cumsum_model import mutants
+
+        for kind in ("BREAKING", "HIDDEN", "SYMMETRIES", "IDEALS"):
+            print(f"{kind.lower()}:")
+            for mutant in getattr(mutants, kind):
+                print(f"  {mutant.__name__:<28} {(mutant.__doc__ or '').splitlines()[0]}")
+        return 0
+    if not CLAIMS.is_dir():
+        return _fail(f"{CLAIMS} does not exist: run from a checkout installed with pip install -e")
+    command = [sys.executable, "-m", "pytest", str(CLAIMS), "-q", "--tb=short", "--benchmark-disable"]
+    command += [f"--matrix={options.out.absolute()}"]
+    if options.checkpoint is not None:
+        command.append(f"--checkpoint={Path(options.checkpoint).absolute()}")
+    if options.processes != "1":
+        command += ["-n", options.processes]
+    code = subprocess.run(command, cwd=CLAIMS.parent, check=False).returncode  # noqa: S603
+    if options.out.is_file():
+        print(f"saved {options.out}")
+    return code
 
 
 def _train(options: argparse.Namespace) -> int:
     from cumsum_model.checkpoint import MODEL_FILE, write_checkpoint
 
     path: Path = options.out / MODEL_FILE
-    if path.exists() and not options.force:
-        return _fail(f"{path} exists; choose another --out, or replace it with --force")
     try:
+        if path.exists() and not options.force:
+            return _fail(f"{path} exists; choose another --out, or replace it with --force")
         options.out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=options.out):  # better now than after a minute of training
+            pass
     except OSError as error:
-        return _fail(f"--out {options.out}: {error.strerror}")
+        return _fail(f"--out {str(options.out)[:200]}: {error.strerror}")
 
     # Only now: torch takes more than a second to import.
     import torch
@@ -102,11 +156,15 @@ def _train(options: argparse.Namespace) -> int:
             trained = train(recipe, options.device, progress.update)
     except Diverged as error:
         return _fail(f"{error}; nothing was written")
+    except (MemoryError, OverflowError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error) and "size" not in str(error):
+            raise
+        return _fail(f"these sizes do not fit in memory ({str(error).splitlines()[0][:120]}); nothing was written")
     card = make_card(trained, options.device)
     try:
         written = write_checkpoint(path, trained.model, card)
     except OSError as error:
-        return _fail(f"{path}: {error.strerror}; nothing was written")
+        return _fail(f"{path}: {error.strerror}; what was there before was kept")
 
     metrics = card["metrics"]["behaviour"]
     print(
@@ -152,9 +210,7 @@ class _Progress:
     def update(self, step: Step) -> None:
         accuracy = "-" if step.ended is None else f"{step.ended.val_accuracy:.4f}"
         epoch = f"{step.epoch} of {self.epochs}"
-        self.bar.update(
-            self.task, completed=step.done, epoch=epoch, loss=f"{step.loss:.4f}", accuracy=accuracy
-        )
+        self.bar.update(self.task, completed=step.done, epoch=epoch, loss=f"{step.loss:.4f}", accuracy=accuracy)
         if not self.on_terminal and step.ended is not None and step.ended.index > self.last_epoch:
             self.last_epoch = step.ended.index
             print(

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, cast
 
 import torch
+import torch.nn.functional as F
 from einops import einsum
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -111,9 +112,7 @@ class Attention(nn.Module):
         super().__init__()
         _parameters(self, cfg, "W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "b_O")
 
-    def forward(
-        self, resid: Float[Tensor, "batch pos d_model"], at: At
-    ) -> Float[Tensor, "batch pos d_model"]:
+    def forward(self, resid: Float[Tensor, "batch pos d_model"], at: At) -> Float[Tensor, "batch pos d_model"]:
         # One product for q, k and v: at these sizes the number of operations is what costs.
         W = torch.cat([self.W_Q, self.W_K, self.W_V], dim=-1)
         b = torch.cat([self.b_Q, self.b_K, self.b_V], dim=-1)
@@ -129,9 +128,7 @@ class Attention(nn.Module):
 
         z = einsum(pattern, v, "batch head query key, batch key head d_head -> batch query head d_head")
         z = at("hook_z", z)
-        return (
-            einsum(z, self.W_O, "batch pos head d_head, head d_head d_model -> batch pos d_model") + self.b_O
-        )
+        return einsum(z, self.W_O, "batch pos head d_head, head d_head d_model -> batch pos d_model") + self.b_O
 
 
 class MLP(nn.Module):
@@ -144,9 +141,7 @@ class MLP(nn.Module):
         super().__init__()
         _parameters(self, cfg, "W_in", "b_in", "W_out", "b_out")
 
-    def forward(
-        self, resid: Float[Tensor, "batch pos d_model"], at: At
-    ) -> Float[Tensor, "batch pos d_model"]:
+    def forward(self, resid: Float[Tensor, "batch pos d_model"], at: At) -> Float[Tensor, "batch pos d_model"]:
         pre = at("hook_pre", resid @ self.W_in + self.b_in)
         post = at("hook_post", pre.relu())
         return post @ self.W_out + self.b_out
@@ -158,9 +153,7 @@ class Block(nn.Module):
         self.attn = Attention(cfg)
         self.mlp = MLP(cfg)
 
-    def forward(
-        self, resid: Float[Tensor, "batch pos d_model"], at: At
-    ) -> Float[Tensor, "batch pos d_model"]:
+    def forward(self, resid: Float[Tensor, "batch pos d_model"], at: At) -> Float[Tensor, "batch pos d_model"]:
         resid = at("hook_resid_pre", resid)
         resid = at("hook_resid_mid", resid + at("hook_attn_out", self.attn(resid, _within("attn", at))))
         return at("hook_resid_post", resid + at("hook_mlp_out", self.mlp(resid, _within("mlp", at))))
@@ -223,14 +216,13 @@ class CumsumTransformer(nn.Module):
     def device(self) -> torch.device:
         return self.embed.W_E.device
 
-    def forward(
-        self, toks: Int[Tensor, "batch pos"], at: At = _as_it_is
-    ) -> Float[Tensor, "batch pos d_vocab_out"]:
+    def forward(self, toks: Int[Tensor, "batch pos"], at: At = _as_it_is) -> Float[Tensor, "batch pos d_vocab_out"]:
         """Logits at every position. `at(name, activation)` sees each activation and may replace it."""
         n = toks.shape[-1]
         if n > self.cfg.n_ctx:
             raise ValueError(f"sequences of length {n} do not fit in n_ctx = {self.cfg.n_ctx}")
-        resid = at("hook_embed", self.embed.W_E[toks]) + at("hook_pos_embed", self.pos_embed.W_pos[:n])
+        # F.embedding, not indexing: its backward pass adds up rows in the same order in every run.
+        resid = at("hook_embed", F.embedding(toks, self.embed.W_E)) + at("hook_pos_embed", self.pos_embed.W_pos[:n])
         for layer, block in enumerate(self.blocks):
             resid = block(resid, _within(f"blocks.{layer}", at))
         return resid @ self.unembed.W_U + self.unembed.b_U

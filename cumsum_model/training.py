@@ -18,6 +18,9 @@ from cumsum_model.behaviour import accuracy, cross_entropy, run
 from cumsum_model.data import CumsumDataset
 from cumsum_model.model import CumsumConfig, CumsumTransformer
 
+LARGEST = 10**9
+"""No size of a recipe may be larger; what fits in memory is for the machine to say."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -41,6 +44,8 @@ class Recipe:
             number = getattr(self, field_.name)
             if field_.type == "int" and field_.name != "seed" and number < 1:
                 raise ValueError(f"{field_.name} must be at least 1, got {number}")
+            if field_.type == "int" and field_.name != "seed" and number > LARGEST:
+                raise ValueError(f"{field_.name} must be at most {LARGEST:,}, got {number:,}")
             if field_.type == "float" and not (math.isfinite(number) and number >= 0):
                 raise ValueError(f"{field_.name} must be a finite number of at least 0, got {number}")
         if not 0 <= self.seed < 2**63 - 1:

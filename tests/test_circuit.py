@@ -48,15 +48,22 @@ def test_uniformity_gap_is_the_worst_of_all_sequences_and_is_attained(small):
     assert circuit.uniformity_gap(small) == pytest.approx(gaps.max().item(), abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    "mutant", [mutants.attend_to_last, mutants.attend_to_large_values, mutants.untrained]
-)
+@pytest.mark.parametrize("mutant", [mutants.attend_to_last, mutants.attend_to_large_values, mutants.untrained])
 def test_uniformity_gap_bounds_what_any_data_shows(reference, mutant):
     model = mutant(reference)
     _, cache = model.run_with_cache(CumsumDataset(500, 5, 20, seed=9).toks)
     pattern = cache["blocks.0.attn.hook_pattern"].double()
     shown = (pattern - 1 / torch.arange(1, 21)[:, None]).abs().tril().max().item()
     assert 0.1 * circuit.uniformity_gap(model) < shown <= circuit.uniformity_gap(model) + 1e-6
+
+
+@pytest.mark.parametrize("step", [300.0, 1e4, 1e6])
+def test_uniformity_gap_of_extreme_scores(reference, step, monkeypatch):
+    """One token can get all the attention: the gap is 1 - 1/n, however large the scores are."""
+    monkeypatch.setattr("cumsum_model.mutants.attention.SCORE_STEP", step)
+    gap = circuit.uniformity_gap(mutants.attend_to_large_values(reference))
+    assert gap == pytest.approx(1 - 1 / 20, abs=1e-6)
+    assert circuit.score_spread(mutants.attend_to_large_values(reference)) > step
 
 
 def test_figures_of_the_independent_reproduction(reference):
@@ -96,10 +103,7 @@ def test_monotone_resolution_is_the_worst_of_all_pairs(seed):
     x = torch.randint(0, 12, (60,), generator=generator).double()
     y = (x + 2 * torch.randn(60, generator=generator, dtype=torch.float64)).round()
     worst = max(
-        (b - a).item()
-        for a, p in zip(x, y, strict=True)
-        for b, q in zip(x, y, strict=True)
-        if b > a and q <= p
+        (b - a).item() for a, p in zip(x, y, strict=True) for b, q in zip(x, y, strict=True) if b > a and q <= p
     )
     assert circuit.monotone_resolution(x, y) == worst
 

@@ -38,6 +38,7 @@ def test_train_does_not_replace_a_model_unasked(tmp_path, capsys):
         (["--epochs", "0"], "epochs must be at least 1"),
         (["--seed", "-1"], "seed must lie in"),
         (["--train-size", "0"], "train_size must be at least 1"),
+        (["--val-size", "99999999999999999999"], "val_size must be at most 1,000,000,000"),
     ],
 )
 def test_impossible_options_are_one_line(tmp_path, capsys, arguments, message):
@@ -48,11 +49,27 @@ def test_impossible_options_are_one_line(tmp_path, capsys, arguments, message):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_name_that_no_folder_can_have_is_one_line(capsys):
+    assert main(["train", "--out", "a" * 300, *SHORT]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     assert main(["train", "--out", str(tmp_path / "file"), *SHORT]) == 1
     told = capsys.readouterr().err
     assert "file" in told
+    assert told.count("\n") == 1
+
+
+def test_sizes_beyond_memory_are_one_line(tmp_path, capsys, monkeypatch):
+    def exhaust(*_, **__):
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory\nand a stack trace")
+
+    monkeypatch.setattr("cumsum_model.training.CumsumDataset", exhaust)
+    assert main(["train", "--out", str(tmp_path)]) == 1
+    told = capsys.readouterr().err
+    assert "do not fit in memory" in told
     assert told.count("\n") == 1
 
 
@@ -71,9 +88,7 @@ def test_help_explains_without_importing_torch(arguments):
         "except SystemExit: pass\n"
         "assert 'torch' not in sys.modules, 'torch was imported'"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False
-    )
+    result = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "train" in result.stdout
     if "train" in arguments:

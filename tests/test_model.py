@@ -89,9 +89,7 @@ def test_cache_holds_every_activation_under_its_classic_name(reference):
     logits, cache = reference.run_with_cache(toks)
     assert torch.equal(logits, reference(toks))
     attn = {f"blocks.0.attn.hook_{name}" for name in ("q", "k", "v", "attn_scores", "pattern", "z")}
-    stream = {
-        f"blocks.0.hook_{name}" for name in ("resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post")
-    }
+    stream = {f"blocks.0.hook_{name}" for name in ("resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post")}
     mlp = {"blocks.0.mlp.hook_pre", "blocks.0.mlp.hook_post"}
     assert cache.keys() == {"hook_embed", "hook_pos_embed"} | attn | stream | mlp
     assert cache["blocks.0.attn.hook_pattern"].shape == (3, 1, 20, 20)
@@ -127,9 +125,7 @@ def test_a_hook_on_scores_changes_the_pattern(reference):
 
 def test_a_hook_that_is_never_met_is_an_error(reference):
     with pytest.raises(ValueError, match=r"no such activation: blocks\.1\.hook_resid_mid"):
-        reference.run_with_hooks(
-            CumsumDataset(1, 5, 4).toks, {"blocks.1.hook_resid_mid": lambda resid: resid}
-        )
+        reference.run_with_hooks(CumsumDataset(1, 5, 4).toks, {"blocks.1.hook_resid_mid": lambda resid: resid})
 
 
 def test_sequences_longer_than_the_context_are_refused(reference):

@@ -8,7 +8,7 @@ from cumsum_model.model import CumsumConfig, CumsumTransformer
 from cumsum_model.training import untrained
 
 ALL = mutants.ALL
-SAME_ANSWERS = (*mutants.HIDDEN, *mutants.SYMMETRIES)
+SAME_ANSWERS = (*mutants.HIDDEN, *mutants.SYMMETRIES, *mutants.IDEALS)
 
 named = pytest.mark.parametrize("mutant", ALL, ids=lambda mutant: mutant.__name__)
 
@@ -46,9 +46,7 @@ def test_some_mutants_answer_as_before(reference, mutant):
     assert torch.equal(run(mutant(reference), toks).argmax(-1), run(reference, toks).argmax(-1))
 
 
-@pytest.mark.parametrize(
-    "mutant", [m for m in ALL if m not in SAME_ANSWERS], ids=lambda mutant: mutant.__name__
-)
+@pytest.mark.parametrize("mutant", [m for m in ALL if m not in SAME_ANSWERS], ids=lambda mutant: mutant.__name__)
 def test_all_others_do_not(reference, mutant):
     toks = evaluation_set(5, 20).toks
     assert not torch.equal(run(mutant(reference), toks).argmax(-1), run(reference, toks).argmax(-1))
@@ -58,9 +56,7 @@ def test_mutants_of_attention_leave_the_rest_as_it_was(reference):
     for mutant in (mutants.attend_to_last, mutants.attend_to_large_values):
         made = mutant(reference)
         assert circuit.value_leak(made) == pytest.approx(circuit.value_leak(reference), abs=1e-5)
-        assert circuit.value_spacing_error(made) == pytest.approx(
-            circuit.value_spacing_error(reference), abs=1e-5
-        )
+        assert circuit.value_spacing_error(made) == pytest.approx(circuit.value_spacing_error(reference), abs=1e-5)
         averaged = made.run_with_hooks(
             evaluation_set(5, 20).toks,
             {"blocks.0.attn.hook_pattern": lambda p: torch.ones_like(p).tril() / p.shape[-1]},
@@ -82,6 +78,4 @@ def test_attention_prefers_what_the_name_says(reference):
 
 def test_shouting_past_the_head_leaves_what_it_moves(reference):
     made = mutants.shout_current_value(reference)
-    torch.testing.assert_close(
-        circuit.value_outputs(made), circuit.value_outputs(reference), atol=1e-4, rtol=0
-    )
+    torch.testing.assert_close(circuit.value_outputs(made), circuit.value_outputs(reference), atol=1e-4, rtol=0)

@@ -66,9 +66,7 @@ def test_the_headline_counts_what_is_there():
 
 
 def test_every_file_named_in_the_readme_exists():
-    named = set(re.findall(r"`((?:claims|cumsum_model|fixtures|tests)/[\w/.]*)`", README)) - {
-        "claims/test_mine.py"
-    }
+    named = set(re.findall(r"`((?:claims|cumsum_model|fixtures|tests)/[\w/.]*)`", README)) - {"claims/test_mine.py"}
     assert len(named) > 8
     for name in named:
         assert (ROOT / name).exists(), name

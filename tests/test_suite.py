@@ -62,8 +62,7 @@ def test_two_processes_give_the_same_verdicts(reference_run):
     assert verdicts(parallel) == verdicts(reference_run)
     claims_and_controls = r"\d+ claims: .*controls refuted \d+/\d+"
     assert (
-        re.match(claims_and_controls, summary(parallel))[0]
-        == re.match(claims_and_controls, summary(reference_run))[0]
+        re.match(claims_and_controls, summary(parallel))[0] == re.match(claims_and_controls, summary(reference_run))[0]
     )
 
 
@@ -80,15 +79,11 @@ def test_an_untrained_model_is_refuted(tmp_path):
     result = verify("--checkpoint", tmp_path, "--benchmark-disable")
     assert result.returncode == 1
     assert "HOLDS" not in result.stdout
-    assert {"test_attention_is_uniform", "test_OV_is_rank_one", "test_pos_and_neg_are_opposite"} <= refuted(
-        result
-    )
+    assert {"test_attention_is_uniform", "test_OV_is_rank_one", "test_pos_and_neg_are_opposite"} <= refuted(result)
     assert "Traceback" not in result.stdout
 
 
-@pytest.mark.parametrize(
-    "sizes", [{"n_ctx": 12, "max_value": 3}, {"n_layers": 2}, {"n_heads": 2, "d_mlp": 5}]
-)
+@pytest.mark.parametrize("sizes", [{"n_ctx": 12, "max_value": 3}, {"n_layers": 2}, {"n_heads": 2, "d_mlp": 5}])
 def test_models_of_other_sizes_are_judged_without_an_error(tmp_path, sizes):
     write_checkpoint(tmp_path / "model.safetensors", untrained(CumsumConfig(**sizes), seed=5), {})
     result = verify("--checkpoint", tmp_path, "--benchmark-disable", "--no-controls")
@@ -113,9 +108,7 @@ def test_a_gpu_that_is_not_there_is_one_line_and_exit_code_4():
         pytest.skip("this machine has a CUDA device")
     result = verify("--device", "cuda")
     assert result.returncode == 4
-    assert (
-        result.stdout + result.stderr
-    ).strip() == "ERROR: --device cuda: torch sees no CUDA device on this machine"
+    assert (result.stdout + result.stderr).strip() == "ERROR: --device cuda: torch sees no CUDA device on this machine"
 
 
 def test_the_suite_runs_from_another_folder(tmp_path):

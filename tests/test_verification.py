@@ -1,5 +1,6 @@
 """The plugin, on suites of its own: what holds, what is refuted, and every way to prove nothing."""
 
+import json
 import re
 
 import pytest
@@ -170,7 +171,7 @@ def test_nan_does_not_pass_through_a_negation(suite):
 def test_a_measurement_that_is_never_compared_is_an_error(suite):
     result = suite(HOLDS.replace("assert", "measure('unused', 1); assert"))
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["ERROR     The gap is small", "*without comparing what it measured: unused"])
+    result.stdout.fnmatch_lines(["ERROR     The gap is small", "*without comparing what it measured*unused*"])
 
 
 def test_measuring_nothing_is_an_error(suite):
@@ -189,11 +190,7 @@ def test_a_claim_without_a_control_is_refused_with_advice(suite):
     result = suite(HOLDS.replace("(widen_gap)", "()"))
     assert result.ret != 0
     result.stdout.fnmatch_lines(
-        [
-            "*test_gap has no control, so nothing shows that it can fail*refused_by=*".replace(
-                "refused", "refuted"
-            )
-        ]
+        ["*test_gap has no control, so nothing shows that it can fail*refused_by=*".replace("refused", "refuted")]
     )
     result.stdout.no_fnmatch_line("*Traceback*")
 
@@ -268,8 +265,8 @@ def test_controls_can_be_left_out(suite):
 
 def test_a_selected_control_alone_says_nothing_of_the_checkpoint(suite):
     result = suite(HOLDS, "-k", "widen_gap")
-    result.stdout.fnmatch_lines(["NOT RUN   The gap is small", "*checkpoint itself was not selected*"])
-    assert summary(result) == "1 claim: 0 hold, 1 not run; controls refuted 1/1"
+    result.stdout.fnmatch_lines(["CONTROLS  The gap is small", "*checkpoint itself was not selected*"])
+    assert summary(result) == "1 claim: 0 hold, 1 not selected; controls refuted 1/1"
 
 
 def test_parametrized_claims_are_claims_of_their_own(suite):
@@ -296,6 +293,226 @@ def test_a_search_reports_the_worst_it_found(suite):
     )
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*gap (worst of * 2.5 *< 11 *slack 8.5", "*widen_gap (40)*"])
+
+
+def test_a_bound_that_is_nan_judges_nothing(suite):
+    result = suite(HOLDS.replace("< 1", "< math.nan"))
+    assert result.ret == 1
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["ERROR     The gap is small", "*which says nothing*"])
+
+
+def test_a_nan_bound_on_a_control_is_no_refutation(suite):
+    result = suite(
+        HOLDS.replace("(widen_gap)", "(lose_bound)")
+        .replace("< 1", "< model.get('bound', 1)")
+        .replace(
+            "    @stated", "    def lose_bound(model):\n        return {**model, 'bound': math.nan}\n\n    @stated"
+        )
+    )
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*control lose_bound error: MeasurementError: 'gap' = 0.25 was compared with nan*"])
+
+
+def test_failing_by_an_assertion_on_something_else_is_no_refutation(suite):
+    result = suite(
+        """
+    @stated(widen_gap)
+    def test_gap(model, measure):
+        small = measure("gap", model["gap"]) < 1
+        assert model["gap"] != 4.0
+    """
+    )
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*control widen_gap error: failed by an assertion that judged nothing*"])
+
+
+def test_an_assertion_over_several_lines_refutes(suite):
+    result = suite(
+        """
+    @stated(widen_gap)
+    def test_gap(model, measure):
+        gap = measure("gap", model["gap"])
+        assert (
+            gap
+            < 1
+        ), "the gap is wide"
+    """
+    )
+    assert result.ret == 0
+
+
+def test_a_broken_comparison_is_seen_beside_a_kept_one_of_the_same_slack(suite):
+    result = suite(HOLDS.replace("assert", "measure('zero', 0) >= 0; measure('zero', 0) > 0; assert"))
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*passed although 'zero' > 0 is false*"])
+
+
+PARAMETRIZED_FIXTURE = """
+    @pytest.fixture(params=["p1", "p2"])
+    def bound(request):
+        return {"p1": 1, "p2": 2}[request.param]
+""" + HOLDS.replace("measure)", "measure, bound)").replace("< 1", "< bound")
+
+
+@pytest.mark.parametrize("processes", [[], ["-n", "2"]])
+def test_parametrized_fixtures_make_claims_of_their_own(suite, processes):
+    result = suite(PARAMETRIZED_FIXTURE, *processes, subprocess=True)
+    assert result.ret == 0
+    assert summary(result) == "2 claims: 2 hold; controls refuted 2/2"
+
+
+def test_controls_selected_by_accident_are_dropped(suite):
+    result = suite(SEVERAL.replace("test_0", "test_the_widen_gap_claim"), "-k", "widen_gap")
+    assert result.ret == 0
+    result.assert_outcomes(passed=2, deselected=6)
+    assert summary(result) == "1 claim: 1 hold; controls refuted 1/1"
+
+
+def test_controls_that_were_deselected_are_missed(suite):
+    result = suite(HOLDS.replace("(widen_gap)", "(widen_gap, leave_alone)"), "-k", "not leave_alone")
+    assert summary(result) == "1 claim: 1 hold; controls refuted 1/2"
+
+
+def test_a_control_that_edits_the_checkpoint_is_an_error(suite, pytester):
+    pytester.makepyfile(fingerprints="def pytest_verification_fingerprint(model):\n    return repr(model)")
+    pytester.syspathinsert()
+    edit = "    def forget_to_copy(model):\n        model['gap'] = 4.0\n        return MODEL\n"
+    messages = {"model": "returns the model that it was given", "dict(model)": "changed the checkpoint"}
+    for returned, message in messages.items():
+        body = edit.replace("MODEL", returned) + HOLDS.replace("(widen_gap)", "(forget_to_copy)")
+        result = suite(body, "-p", "fingerprints")
+        assert result.ret == 1
+        result.stdout.fnmatch_lines([f"*{message}*"])
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        (HOLDS.replace("test_gap", "gap_is_small"), "gap_is_small is a claim, but pytest only runs functions named"),
+        (
+            "\n    class Claims:" + HOLDS.replace("\n    ", "\n        ").replace("(model", "(self, model"),
+            "holds claims",
+        ),
+        (
+            "\n    import unittest\n    class TestX(unittest.TestCase):\n        def test_x(self): pass\n",
+            "is a unittest",
+        ),
+    ],
+)
+def test_claims_that_pytest_would_not_run_are_refused(suite, pytester, body, complaint):
+    pytester.makeini("[pytest]\nclaim_paths = .")
+    result = suite(body)
+    assert result.ret != 0
+    result.stdout.fnmatch_lines([f"*{complaint}*"])
+
+
+@pytest.mark.parametrize("reason", ["''", "True", "0"])
+def test_a_scope_that_gives_no_reason_is_an_error(suite, reason):
+    result = suite(HOLDS.replace("(widen_gap)", f"(widen_gap, unless=lambda model: {reason})"))
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*`unless` has to return None or why*"])
+
+
+@pytest.mark.parametrize("statement", ["''", "None", "3"])
+def test_a_claim_without_words_is_refused(suite, statement):
+    result = suite(
+        f"""
+    @claim({statement}, source="us", over="everything", refuted_by=widen_gap)
+    def test_gap(model, measure):
+        assert measure("gap", model["gap"]) < 1
+    """
+    )
+    assert result.ret != 0
+    result.stdout.fnmatch_lines(["*test_gap has a statement that is no text*"])
+
+
+def test_given_may_stand_above_the_claim(suite):
+    result = suite(
+        """
+    from hypothesis import HealthCheck, given, settings, strategies as st
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], database=None, derandomize=True)
+    @given(x=st.integers(0, 10))
+    @stated(widen_gap)
+    def test_gap(model, measure, x):
+        assert measure("gap", model["gap"] * x) < 11
+    """
+    )
+    assert summary(result) == "1 claim: 1 hold; controls refuted 1/1"
+
+
+ERRATUM = """
+    from cumsum_model.verification import erratum
+
+    @erratum("The gap is 4", source="them", over="everything", true_of=[widen_gap])
+    def test_gap(model, measure):
+        assert measure("gap", model["gap"]) == 4
+"""
+
+
+def test_an_erratum_is_refuted_here_and_true_elsewhere(suite):
+    result = suite(ERRATUM)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(['ERRATUM   As published: "The gap is 4"', "*holds where it should 1/1: widen_gap*"])
+    assert summary(result).endswith("errata refuted as published 1/1")
+
+
+def test_an_erratum_that_is_true_after_all_turns_the_run_red(suite):
+    result = suite(ERRATUM.replace("== 4", "> 0"))
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["STANDS    *", "*the published statement is true of this model*"])
+
+
+def test_an_erratum_that_is_true_of_nothing_turns_the_run_red(suite):
+    result = suite(ERRATUM.replace("== 4", "< 0"))
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*control widen_gap not confirmed: the statement fails even where*"])
+
+
+def test_an_erratum_needs_a_model_of_which_it_is_true(suite):
+    result = suite(ERRATUM.replace("[widen_gap]", "[]"))
+    assert result.ret != 0
+    result.stdout.fnmatch_lines(["*test_gap names no model of which it is true*"])
+
+
+MATRIX_CONFTEST = (
+    CONFTEST
+    + """
+    def widen_gap(model):
+        return {"gap": 4.0}
+
+    def widen_further(model):
+        return {"gap": 8.0}
+
+    def leave_alone(model):
+        return dict(model)
+
+    def pytest_verification_mutants():
+        return MUTANTS
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("mutants", "holes"),
+    [
+        ("[widen_gap, widen_further], [leave_alone]", []),
+        ("[widen_gap], [leave_alone]", ["test_gap is refuted by 1 of 2 mutants, at least 2 are needed"]),
+        ("[widen_gap, widen_further, leave_alone], []", ["no claim notices leave_alone"]),
+        ("[widen_gap, widen_further], [widen_gap]", ["test_gap notices widen_gap, which breaks nothing"]),
+    ],
+)
+def test_the_matrix_names_its_holes(suite, pytester, mutants, holes):
+    pytester.makeconftest(MATRIX_CONFTEST.replace("MUTANTS", mutants))
+    result = suite(HOLDS, "--matrix", "out/matrix.json")
+    saved = json.loads((pytester.path / "out" / "matrix.json").read_text())
+    assert saved["holes"] == holes
+    assert result.ret == (1 if holes else 0)
+    for hole in holes:
+        result.stdout.fnmatch_lines([f"hole: {hole}"])
+    if not holes:
+        result.stdout.fnmatch_lines(["test_gap  XX.    2", "no holes"])
 
 
 SEVERAL = HOLDS + "".join(
@@ -340,9 +557,7 @@ def test_a_property_that_cannot_travel_fails_its_test_and_no_other(suite):
 
 
 def test_a_worker_that_dies_leaves_its_claim_in_error(suite):
-    body = SEVERAL.replace(
-        "def test_1(model, measure):", "def test_1(model, measure):\n        import os; os._exit(3)"
-    )
+    body = SEVERAL.replace("def test_1(model, measure):", "def test_1(model, measure):\n        import os; os._exit(3)")
     result = suite(body, "-n", "2", subprocess=True)
     assert result.ret == 1
     result.stdout.fnmatch_lines(["ERROR     test_1", "*the process that ran it crashed*"])

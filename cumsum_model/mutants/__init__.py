@@ -3,14 +3,17 @@
 A mutant is a function from a model to a new one; the original is not touched. A claim that still
 holds on a mutant that breaks its mechanism says nothing, so every claim names mutants that refute it.
 
-Three kinds are told apart. BREAKING mutants answer differently. HIDDEN ones answer every question of
+Four kinds are told apart. BREAKING mutants answer differently. HIDDEN ones answer every question of
 the evaluation set as before although a mechanism has changed: no test of behaviour can see them, a
 claim about the mechanism must. SYMMETRIES are the same function written in other weights: only claims
-that name neurons may notice.
+that name neurons may notice. IDEALS are what the write-up's summary says the model is: all that is
+claimed is true of them, and so are the published statements that are false of the real one.
 """
 
 from cumsum_model.mutants.attention import (
+    add_head_output_twice,
     add_instead_of_averaging,
+    add_mlp_output_twice,
     attend_a_little_to_recent,
     attend_to_first,
     attend_to_large_values,
@@ -39,7 +42,9 @@ from cumsum_model.mutants.values import (
     count_signs,
     drift_with_position,
     hold_the_mean_exactly,
+    let_size_vote_zero,
     shout_current_value,
+    shout_off_u,
     square_values,
     stretch_one_value,
     swap_two_values,
@@ -60,6 +65,8 @@ from cumsum_model.mutants.whole import (
 
 SYMMETRIES = (renumber_neurons, rescale_neurons)
 
+IDEALS = (hold_the_mean_exactly,)
+
 HIDDEN = (
     speak_timidly,
     carry_a_second_direction,
@@ -67,7 +74,6 @@ HIDDEN = (
     split_strongest_neuron,
     open_back_door,
     add_instead_of_averaging,
-    hold_the_mean_exactly,
     suppress_zero,
     unembed_zero_as_pos,
     add_some_noise,
@@ -81,12 +87,16 @@ BREAKING = (
     untrained_attention_scores,
     lower_temperature,
     leak_next_token,
+    add_head_output_twice,
+    add_mlp_output_twice,
     count_signs,
     clip_values,
     swap_two_values,
     square_values,
     stretch_one_value,
+    let_size_vote_zero,
     shout_current_value,
+    shout_off_u,
     drift_with_position,
     silence_mlp,
     silence_strongest_neuron,
@@ -104,4 +114,4 @@ BREAKING = (
     add_much_noise,
 )
 
-ALL = (*BREAKING, *HIDDEN, *SYMMETRIES)
+ALL = (*BREAKING, *HIDDEN, *SYMMETRIES, *IDEALS)

@@ -74,13 +74,21 @@ def add_instead_of_averaging(model: CumsumTransformer) -> CumsumTransformer:
     return rewired(model, {"blocks.0.attn.hook_pattern": unnormalise})
 
 
+def add_head_output_twice(model: CumsumTransformer) -> CumsumTransformer:
+    """What the head writes is added to the stream twice."""
+    return rewired(model, {"blocks.0.hook_attn_out": lambda attn_out: 2 * attn_out})
+
+
+def add_mlp_output_twice(model: CumsumTransformer) -> CumsumTransformer:
+    """What the neurons write is added to the stream twice."""
+    return rewired(model, {"blocks.0.hook_mlp_out": lambda mlp_out: 2 * mlp_out})
+
+
 def _positions(model: CumsumTransformer) -> Float[Tensor, " n_ctx"]:
     return torch.arange(model.cfg.n_ctx, dtype=torch.float32, device=model.device)
 
 
-def _attend_by(
-    model: CumsumTransformer, embedding: str, preference: Float[Tensor, " rows"]
-) -> CumsumTransformer:
+def _attend_by(model: CumsumTransformer, embedding: str, preference: Float[Tensor, " rows"]) -> CumsumTransformer:
     """Make every head's scores rise by SCORE_STEP per unit of `preference`, a number per row of `embedding`.
 
     The preference is written on a direction that only the keys read, so nothing but attention changes.

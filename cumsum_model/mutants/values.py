@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cumsum_model import circuit
+from cumsum_model.data import NEG, POS, ZERO
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.mutants.surgery import copied, let_head_move, unread_direction, values_of
 
@@ -64,10 +65,31 @@ def shout_current_value(model: CumsumTransformer) -> CumsumTransformer:
     return mutant
 
 
-def drift_with_position(model: CumsumTransformer) -> CumsumTransformer:
-    """Positions write on u, past the head: nothing at the first, a tenth of a unit of mean at the last."""
+def shout_off_u(model: CumsumTransformer) -> CumsumTransformer:
+    """The current token votes for its own sign, three logits a unit, by a direction orthogonal to u."""
     mutant = copied(model)
-    drift = torch.linspace(0, 0.1, model.cfg.n_ctx, device=model.device)
+    u = circuit.value_direction(model)
+    # Unread by the head, orthogonal to u, and as much towards pos and away from neg as that leaves.
+    blocked = torch.cat([*(head.double() for head in model.blocks[0].attn.W_V), u[:, None]], dim=-1)
+    basis = torch.linalg.svd(blocked, full_matrices=False).U
+    vote = (model.W_U[:, POS] - model.W_U[:, NEG]).double()
+    direction = vote - basis @ (basis.T @ vote)
+    direction *= 3 / (direction @ vote)
+    mutant.embed.W_E += torch.outer(values_of(model), direction.float())
+    return mutant
+
+
+def let_size_vote_zero(model: CumsumTransformer) -> CumsumTransformer:
+    """The head also moves |value|, and "zero" reads it: two logits a unit of mean size."""
+    mutant = carry_a_second_direction(model)
+    mutant.unembed.W_U[:, ZERO] += 2 * unread_direction(model)
+    return mutant
+
+
+def drift_with_position(model: CumsumTransformer) -> CumsumTransformer:
+    """Positions write on u, past the head: nothing at the first, half a unit of mean at the last."""
+    mutant = copied(model)
+    drift = torch.linspace(0, 0.5, model.cfg.n_ctx, device=model.device)
     mutant.pos_embed.W_pos += torch.outer(drift, _past_head(model))
     return mutant
 

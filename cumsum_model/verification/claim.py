@@ -23,6 +23,7 @@ class Claim:
     over: str
     controls: tuple[Control, ...]
     unless: Callable[[Any], str | None] | None
+    particular: bool = False
     erratum: bool = False
 
     def problem(self, arguments: Sequence[str]) -> str | None:
@@ -37,6 +38,9 @@ class Claim:
                 "has no control, so nothing shows that it can fail: name at least one broken model, "
                 "such as refuted_by=[mutants.attend_to_last]"
             )
+        for name in ("statement", "source", "over"):
+            if type(getattr(self, name)) is not str or not getattr(self, name):
+                return f"has a {name} that is no text: {getattr(self, name)!r}"
         names = [getattr(control, "__name__", "") for control in self.controls]
         for name in names:
             if not name.isidentifier():
@@ -67,6 +71,7 @@ def claim(
     over: str,
     refuted_by: Sequence[Control] = (),
     unless: Callable[[Any], str | None] | None = None,
+    particular: bool = False,
 ) -> Callable[[Test], Test]:
     """Make a test a claim.
 
@@ -79,10 +84,11 @@ def claim(
     over        what it holds over: "every sequence", a named data set, N seeded samples
     refuted_by  controls: functions from the model under test to a broken one
     unless      given the model under test, None if the claim is about it, or why it is not
+    particular  it names parts by number, so the same function with other numbers may refute it
     """
 
     def mark(test: Test) -> Test:
-        setattr(test, _ATTRIBUTE, Claim(statement, source, over, tuple(refuted_by), unless))
+        setattr(test, _ATTRIBUTE, Claim(statement, source, over, _controls(refuted_by), unless, particular))
         return test
 
     return mark
@@ -104,15 +110,18 @@ def erratum(
     """
 
     def mark(test: Test) -> Test:
-        setattr(test, _ATTRIBUTE, Claim(statement, source, over, tuple(true_of), unless, erratum=True))
+        setattr(test, _ATTRIBUTE, Claim(statement, source, over, _controls(true_of), unless, erratum=True))
         return test
 
     return mark
 
 
-def timing(
-    statement: str, *, over: str, needs: Callable[[], str | None] | None = None
-) -> Callable[[Test], Test]:
+def _controls(named: Sequence[Control]) -> tuple[Control, ...]:
+    """The controls as a tuple; a single one may stand without a list."""
+    return (named,) if callable(named) else tuple(named)
+
+
+def timing(statement: str, *, over: str, needs: Callable[[], str | None] | None = None) -> Callable[[Test], Test]:
     """Make a test a timing: what it measures is reported, and no time is ever a reason to fail.
 
     needs   None if the machine has what it takes, or what is missing; then it is reported "not run"
@@ -126,5 +135,6 @@ def timing(
 
 
 def declared(test: object) -> Claim | Timing | None:
-    """What `claim` or `timing` attached to a test function."""
-    return getattr(test, _ATTRIBUTE, None)
+    """What `claim`, `erratum` or `timing` attached to a test function, under `@given` or above it."""
+    inner = getattr(getattr(test, "hypothesis", None), "inner_test", None)
+    return getattr(test, _ATTRIBUTE, None) or getattr(inner, _ATTRIBUTE, None)

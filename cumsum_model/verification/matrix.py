@@ -18,19 +18,18 @@ ENOUGH = 2
 class Matrix:
     """Verdicts by claim and mutant.
 
-    symmetries  mutants that are the same function in other weights: only claims about this very model
-                (those with an `unless`) may notice them
-    particular  the claims that are about this very model
+    innocent    mutants that break nothing that is claimed, such as the same function in other weights
+    particular  the claims that name parts by number: no others may notice an innocent mutant
     """
 
     mutants: Sequence[str]
-    symmetries: Sequence[str]
+    innocent: Sequence[str]
     cells: dict[str, dict[str, Verdict]] = field(default_factory=dict)
     particular: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, records: Iterable[Record], mutants: Sequence[str], symmetries: Sequence[str]) -> Matrix:
-        matrix = cls(mutants, symmetries)
+    def of(cls, records: Iterable[Record], mutants: Sequence[str], innocent: Sequence[str]) -> Matrix:
+        matrix = cls(mutants, innocent)
         for record in records:
             if record.kind != "claim":
                 continue
@@ -53,9 +52,7 @@ class Matrix:
         for claim, row in self.cells.items():
             n_refuting = len(self.refuting(claim))
             if n_refuting < ENOUGH:
-                holes.append(
-                    f"{claim} is refuted by {n_refuting} of {len(row)} mutants, at least {ENOUGH} are needed"
-                )
+                holes.append(f"{claim} is refuted by {n_refuting} of {len(row)} mutants, at least {ENOUGH} are needed")
             missing = set(self.mutants) - row.keys()
             if missing:
                 holes.append(f"{claim} did not run on {', '.join(sorted(missing))}")
@@ -64,11 +61,11 @@ class Matrix:
                     holes.append(f"{claim} on {mutant} is neither refuted nor survived: {verdict}")
         for mutant in self.mutants:
             noticing = self.noticing(mutant)
-            if mutant not in self.symmetries and not noticing:
+            if mutant not in self.innocent and not noticing:
                 holes.append(f"no claim notices {mutant}")
-            if mutant in self.symmetries:
+            if mutant in self.innocent:
                 holes += [
-                    f"{claim} notices {mutant}, which changes nothing"
+                    f"{claim} notices {mutant}, which breaks nothing"
                     for claim in noticing
                     if claim not in self.particular
                 ]
@@ -85,7 +82,7 @@ class Matrix:
             lines.append(f"{claim:{width}}  {letters}  {len(self.refuting(claim)):>3}")
         lines += ["", "X refuted   . survived   ! error   mutants, and how many claims notice each:"]
         for i, mutant in enumerate(self.mutants):
-            note = "  (the same function)" if mutant in self.symmetries else ""
+            note = "  (breaks nothing)" if mutant in self.innocent else ""
             lines.append(f"{i + 1:>4} {mutant:<30} {len(self.noticing(mutant)):>3}{note}")
         n_cells = sum(len(row) for row in self.cells.values())
         n_refuted = sum(len(self.refuting(claim)) for claim in self.cells)
@@ -100,10 +97,9 @@ class Matrix:
     def to_plain(self) -> dict[str, Any]:
         return {
             "mutants": list(self.mutants),
-            "symmetries": list(self.symmetries),
+            "innocent": list(self.innocent),
             "claims": {
-                claim: {mutant: str(verdict) for mutant, verdict in row.items()}
-                for claim, row in self.cells.items()
+                claim: {mutant: str(verdict) for mutant, verdict in row.items()} for claim, row in self.cells.items()
             },
             "holes": self.holes(),
         }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -25,6 +26,8 @@ class Comparison:
     bound: str
     holds: bool
     slack: float
+    line: int = 0
+    """Line of the source file on which it was made."""
 
 
 @dataclass
@@ -66,8 +69,10 @@ class Recorder:
         Takes a Python, numpy or torch number of one element. Raises MeasurementError if it is not a
         number, NaN included: no comparison with NaN says anything, not even one that comes out true.
         """
+        if not isinstance(name, str) or not name:
+            raise MeasurementError(f"a measurement needs a name, as in measure('gap', gap); got {name!r}")
         number = _plain_number(name, value)
-        measurement = Measurement(name, number, unit, None if published is None else float(published))
+        measurement = Measurement(str(name), number, str(unit), None if published is None else float(published))
         self._measurements.append(measurement)
         if isinstance(number, int):
             return MeasuredInt._of(number, measurement)
@@ -80,6 +85,10 @@ class Recorder:
         """Names of measurements that were never compared with anything."""
         return [m.name for m in self._measurements if not m.judged]
 
+    def broken(self) -> list[tuple[Measurement, Comparison]]:
+        """Every comparison that came out false, in the order in which things were measured."""
+        return [(m, comparison) for m in self._measurements for comparison in m.comparisons if not comparison.holds]
+
     def summary(self) -> list[Measurement]:
         """One measurement per name: of several, such as a search makes, the one with the least slack."""
         worst: dict[str, Measurement] = {}
@@ -87,7 +96,10 @@ class Recorder:
         for measurement in self._measurements:
             name = measurement.name
             times[name] = times.get(name, 0) + 1
-            if name not in worst or measurement.slack < worst[name].slack:
+            if name not in worst or (measurement.holds, measurement.slack) < (
+                worst[name].holds,
+                worst[name].slack,
+            ):
                 worst[name] = measurement
         for name, measurement in worst.items():
             measurement.times = times[name]
@@ -120,7 +132,12 @@ class _Judged:
             raise MeasurementError(
                 f"{self._measurement.name!r} was compared with a {type(other).__name__}, which is no bound"
             )
-        self._measurement.comparisons.append(Comparison(symbol, _spell(other), holds, slack))
+        if math.isnan(slack):
+            raise MeasurementError(
+                f"{self._measurement.name!r} = {value} was compared with {other}, which says nothing"
+            )
+        line = sys._getframe(2).f_lineno
+        self._measurement.comparisons.append(Comparison(symbol, _spell(other), holds, slack, line))
         return holds
 
     def __lt__(self, other: Any) -> Any:
@@ -167,16 +184,12 @@ def _plain_number(name: str, value: Any) -> float:
         try:
             value = value.item()  # numpy and torch scalars
         except (ValueError, RuntimeError, TypeError):
-            raise MeasurementError(
-                f"{name!r} measures {type(value).__name__} of more than one number"
-            ) from None
+            raise MeasurementError(f"{name!r} measures {type(value).__name__} of more than one number") from None
     if isinstance(value, bool):
-        raise MeasurementError(
-            f"{name!r} measures a verdict ({value}): measure the number that it was drawn from"
-        )
+        raise MeasurementError(f"{name!r} measures a verdict ({value}): measure the number that it was drawn from")
     if not isinstance(value, (int, float)):
         raise MeasurementError(f"{name!r} measures a {type(value).__name__}: only numbers can be compared")
-    if math.isnan(value):
+    if isinstance(value, float) and math.isnan(value):
         raise MeasurementError(f"{name!r} is not a number (NaN), so no comparison can judge it")
     return int(value) if isinstance(value, int) else float(value)
 
@@ -187,8 +200,8 @@ def _slack(symbol: str, value: float, bound: Any, holds: bool) -> float | None:
     if hasattr(bound, "expected") and hasattr(bound, "tolerance"):  # pytest.approx
         bound, tolerance = bound.expected, bound.tolerance
     try:
-        distance = abs(value - bound)
-    except (TypeError, ValueError):
+        distance = float(abs(value - bound))
+    except (TypeError, ValueError, OverflowError):
         return None
     if symbol == "==":
         return float(tolerance - distance)

@@ -6,7 +6,11 @@ did not run; 4 pytest could not start, for instance because the checkpoint canno
 
 from __future__ import annotations
 
+import ast
+import inspect
+import unittest
 from collections.abc import Generator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +39,12 @@ class Hooks:
         """One line that says which checkpoint is under test, for the report."""
 
     @pytest.hookspec(firstresult=True)
-    def pytest_verification_mutants(
-        self, config: pytest.Config
-    ) -> tuple[list[Control], list[Control]] | None:
-        """All mutants for `--matrix`: those that change something, and symmetries that change nothing."""
+    def pytest_verification_fingerprint(self, config: pytest.Config, model: Any) -> str | None:
+        """Something that differs when the model does, to notice a test that edits the checkpoint."""
+
+    @pytest.hookspec(firstresult=True)
+    def pytest_verification_mutants(self, config: pytest.Config) -> tuple[list[Control], list[Control]] | None:
+        """All mutants for `--matrix`: those that break something, and innocent ones."""
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -80,13 +86,31 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Session(config), "verification-session")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> None:
+    """Refuse what looks like a claim and would not run as one."""
+    if not isinstance(collector, pytest.Module | pytest.Class):
+        return
+    if declared(obj) is not None and not collector.funcnamefilter(name):
+        raise collector.CollectError(f"{name} is a claim, but pytest only runs functions named test_*")
+    if not inspect.isclass(obj) or not _is_among_claims(collector.path, collector.config):
+        return
+    if issubclass(obj, unittest.TestCase):
+        raise collector.CollectError(f"{name} is a unittest.TestCase: a claim is a function")
+    if any(declared(member) for member in vars(obj).values()) and not collector.classnamefilter(name):
+        raise collector.CollectError(f"{name} holds claims, but pytest only looks into classes named Test*")
+
+
+def _is_among_claims(path: Path, config: pytest.Config) -> bool:
+    return any(folder in path.parents for folder in config.getini("claim_paths"))
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     declaration = declared(metafunc.function)
     name = f"{metafunc.definition.nodeid}"
     if declaration is None:
-        if any(
-            folder in metafunc.definition.path.parents for folder in metafunc.config.getini("claim_paths")
-        ):
+        if _is_among_claims(metafunc.definition.path, metafunc.config):
             pytest.fail(f"{name} is not a claim: decorate it with @claim or @timing", pytrace=False)
         return
     if not isinstance(declaration, Claim):
@@ -96,7 +120,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         pytest.fail(f"{name} {problem}", pytrace=False)
     controls = [] if metafunc.config.getoption("no_controls") else list(declaration.controls)
     if metafunc.config.getoption("matrix") is not None and not declaration.erratum:
-        controls += [mutant for mutant in all_mutants(metafunc.config)[0] if mutant not in controls]
+        own = {control.__name__ for control in controls}
+        controls += [mutant for mutant in all_mutants(metafunc.config)[0] if mutant.__name__ not in own]
     metafunc.parametrize(
         "subject",
         [None, *controls],
@@ -105,10 +130,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     )
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the report in reading order: files by `claim_order`, and as they stand within a file."""
+    """Put the report in reading order, and drop controls that were selected by accident.
+
+    The order is that of `claim_order`, and within a file as it stands. Controls whose claim was
+    deselected, such as `-k attention` finds by the name of a mutant, go with it: unless nothing else was
+    selected, so that a control can be run by itself.
+    """
     place = {file: index for index, file in enumerate(config.getini("claim_order"))}
     items.sort(key=lambda item: place.get(item.path.name, len(place)))
+    records = [blank_record(item) for item in items]
+    judged = {record.claim for record in records if record and record.subject == CHECKPOINT}
+    stray = [item for item, record in zip(items, records, strict=True) if record and record.claim not in judged]
+    if judged and stray:
+        config.hook.pytest_deselected(items=stray)
+        items[:] = [item for item in items if item not in stray]
 
 
 @pytest.fixture
@@ -118,20 +155,29 @@ def subject(request: pytest.FixtureRequest) -> Control | None:
 
 
 @pytest.fixture
-def model(request: pytest.FixtureRequest, checkpoint: Any, subject: Control | None) -> Any:
+def model(request: pytest.FixtureRequest, checkpoint: Any, subject: Control | None) -> Generator[Any]:
     """The checkpoint under test, or the control made from it."""
     declaration = declared(request.function)
     if isinstance(declaration, Claim) and declaration.unless is not None:
         reason = declaration.unless(checkpoint)
         if reason is not None:
+            if not isinstance(reason, str) or not reason:
+                raise TypeError(f"`unless` has to return None or why the claim does not apply, got {reason!r}")
             request.node.stash[OUT_OF_SCOPE] = reason
             pytest.skip(reason)
-    if subject is None:
-        return checkpoint
+    before = _fingerprint(request.config, checkpoint)
     made = request.config.stash[MUTANTS]
-    if subject not in made:
+    if subject is not None and subject not in made:
         made[subject] = subject(checkpoint)
-    return made[subject]
+        if made[subject] is checkpoint:
+            raise ValueError(f"{subject.__name__} returns the model that it was given: a control is a new one")
+    yield checkpoint if subject is None else made[subject]
+    if _fingerprint(request.config, checkpoint) != before:
+        raise RuntimeError("it changed the checkpoint under test: nothing that runs after it means anything")
+
+
+def _fingerprint(config: pytest.Config, model: Any) -> str | None:
+    return config.hook.pytest_verification_fingerprint(config=config, model=model)
 
 
 @pytest.fixture
@@ -210,13 +256,27 @@ def _record(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestR
         record.verdict, record.reason = judge(
             on_control=on_control,
             failure=failure,
-            by_own_assertion=call.excinfo is not None and call.excinfo.traceback[-1].path == item.path,
-            measurements=record.measurements,
-            unjudged=recorder.unjudged(),
+            assertion_lines=_assertion_lines(item, call),
+            measured=recorder,
         )
         if record.erratum:
             record.verdict, record.reason = of_erratum(record.verdict, record.reason, on_control=on_control)
     return record
+
+
+def _assertion_lines(item: pytest.Item, call: pytest.CallInfo[None]) -> range | None:
+    """The lines of the assert statement that failed, if it stands in the claim's own file."""
+    if call.excinfo is None or call.excinfo.traceback[-1].path != item.path:
+        return None
+    failed = call.excinfo.traceback[-1].lineno + 1
+    asserts = [node for node in ast.walk(_syntax_tree(item.path)) if isinstance(node, ast.Assert)]
+    spans = [range(node.lineno, (node.end_lineno or node.lineno) + 1) for node in asserts]
+    return next((span for span in spans if failed in span), range(0))
+
+
+@cache
+def _syntax_tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _apply(record: Record, report: pytest.TestReport, *, judged: bool) -> None:

@@ -30,7 +30,8 @@ STYLES = {
     Verdict.UNCONFIRMED: "bold red",
     Verdict.ERROR: "bold red",
     Verdict.NOT_ABOUT: "yellow",
-    Verdict.NOT_RUN: "yellow",
+    Verdict.NOT_RUN: "bold red",
+    Verdict.NOT_SELECTED: "yellow",
     Verdict.TIMED: "cyan",
 }
 
@@ -47,11 +48,10 @@ def print_report(
     width = WIDTH
     if terminal.isatty:
         width = max(60, min(WIDTH, terminal._tw.fullwidth))
-    text = render(
-        subject, claims, timings, controls_left_out=controls_left_out, width=width, colour=terminal.hasmarkup
-    )
+    text = render(subject, claims, timings, controls_left_out=controls_left_out, width=width, colour=terminal.hasmarkup)
     terminal.write_line("")
-    terminal.write(text)
+    for line in text.splitlines():  # one at a time, so that a character that cannot be written spoils one line
+        terminal.write_line(line)
 
 
 def render(
@@ -128,10 +128,15 @@ def _timing(record: Record) -> RenderableType:
 
 
 def _block(verdict: Verdict, body: RenderableType) -> RenderableType:
-    words = {Verdict.NOT_ABOUT: "N/A", Verdict.NOT_RUN: "NOT RUN", Verdict.AS_PUBLISHED: "ERRATUM"}
+    words = {
+        Verdict.NOT_ABOUT: "N/A",
+        Verdict.NOT_RUN: "NOT RUN",
+        Verdict.AS_PUBLISHED: "ERRATUM",
+        Verdict.NOT_SELECTED: "CONTROLS",
+    }
     grid = Table.grid(padding=0, expand=True)
     grid.add_column(width=VERDICT_WIDTH)
-    grid.add_column(ratio=1)
+    grid.add_column(ratio=1, overflow="fold")
     grid.add_row(Text(words.get(verdict, verdict.upper()), style=STYLES[verdict]), body)
     return Padding(grid, (0, 0, 1, 0))
 
@@ -139,7 +144,7 @@ def _block(verdict: Verdict, body: RenderableType) -> RenderableType:
 def _measurements(measurements: Sequence[Measurement]) -> Table:
     """One row a comparison: what was measured, the value, the bound, the distance kept from it."""
     table = Table.grid(padding=(0, 2, 0, 0), expand=True)
-    table.add_column(ratio=1)
+    table.add_column(ratio=1, overflow="fold")
     table.add_column(justify="right", min_width=11, no_wrap=True)
     table.add_column(min_width=11, no_wrap=True)
     table.add_column(min_width=15, no_wrap=True)
@@ -193,13 +198,18 @@ def _summary(claims: Sequence[ClaimResult], timings: Sequence[Record], controls_
         Verdict.ERROR: "in error",
         Verdict.NOT_ABOUT: "not about this model",
         Verdict.NOT_RUN: "not run",
+        Verdict.NOT_SELECTED: "not selected",
     }
     counts = [f"{verdicts[v]} {word}" for v, word in words.items() if verdicts[v] or v == Verdict.HOLDS]
     line = f"{len(plain)} claim{'s' * (len(plain) != 1)}: {', '.join(counts)}"
     if controls_left_out:
         line += "; controls left out"
     else:
-        n_controls = sum(len(result.controls) for result in plain if result.verdict != Verdict.NOT_ABOUT)
+        n_controls = sum(
+            max((record.n_controls for record in result.records), default=0)
+            for result in plain
+            if result.verdict != Verdict.NOT_ABOUT
+        )
         line += f"; controls refuted {sum(result.n_good_controls for result in plain)}/{n_controls}"
     if errata:
         n_refuted = sum(result.verdict == Verdict.AS_PUBLISHED for result in errata)

@@ -20,7 +20,7 @@ class Record:
     """What one run of one test showed: one claim on one model, or one timing.
 
     erratum     the statement is one that was published and is false
-    particular  it is about one very model, not about any that does the task
+    particular  it names parts by number, which the same function may number otherwise
     own         the claim itself names the model that it ran on, rather than `--matrix`
     """
 
@@ -83,8 +83,8 @@ class ClaimResult:
 
     @property
     def verdict(self) -> Verdict:
-        """That of the checkpoint; "not run" where only controls were selected."""
-        return self.checkpoint.verdict if self.checkpoint else Verdict.NOT_RUN
+        """That of the checkpoint; "not selected" where only controls were."""
+        return self.checkpoint.verdict if self.checkpoint else Verdict.NOT_SELECTED
 
     @property
     def failing_controls(self) -> list[Record]:
@@ -129,6 +129,4 @@ def require_plain(where: str, value: Any) -> None:
             require_plain(where, key)
             require_plain(f"{where}: {key}", item)
     else:
-        raise TypeError(
-            f"{where}: a {type(value).__module__}.{type(value).__name__} cannot travel between processes"
-        )
+        raise TypeError(f"{where}: a {type(value).__module__}.{type(value).__name__} cannot travel between processes")

@@ -24,7 +24,7 @@ class Session:
         """Every selected claim, with a blank record. Under pytest-xdist this process knows only ids: None."""
         self.records: dict[str, Record] = {}
         self.crashed: set[str] = set()
-        self.heard_of: set[str] = set()
+        self.plain_tests: set[str] = set()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         for item in session.items:
@@ -41,7 +41,6 @@ class Session:
                 self.expected.setdefault(test, None)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.heard_of.add(report.nodeid)
         plain = getattr(report, "verification", None)
         if plain is not None:
             record = Record.from_plain(plain)
@@ -50,6 +49,8 @@ class Session:
             if earlier is not None:
                 record.measurements = record.measurements or earlier.measurements
             self.records[report.nodeid] = record
+        elif report.when == "call":  # a test that is no claim, such as one of the software's own
+            self.plain_tests.add(report.nodeid)
         elif report.when not in ("setup", "call", "teardown"):  # how pytest-xdist reports a worker's crash
             self.crashed.add(report.nodeid)
 
@@ -66,12 +67,12 @@ class Session:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if session.exitstatus != pytest.ExitCode.OK:
             return
-        claims_not_run = [
+        not_run = [
             record
             for record in self._all_records()
             if record.kind == "claim" and record.verdict in (Verdict.NOT_RUN, Verdict.ERROR)
         ]
-        if claims_not_run or self.expected.keys() - self.heard_of:
+        if not_run:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl(trylast=True)
@@ -94,10 +95,10 @@ class Session:
         terminal.write(self._matrix(claims).render())
 
     def _matrix(self, claims: list[ClaimResult]) -> Matrix:
-        mutants, symmetries = all_mutants(self.config)
+        mutants, innocent = all_mutants(self.config)
         records = [record for result in claims for record in result.records if not record.erratum]
         names = [mutant.__name__ for mutant in mutants]
-        return Matrix.of(records, names, [mutant.__name__ for mutant in symmetries])
+        return Matrix.of(records, names, [mutant.__name__ for mutant in innocent])
 
     def _all_records(self) -> list[Record]:
         """What was reported, and a stand-in for every selected claim of which nothing was heard."""
@@ -109,7 +110,7 @@ class Session:
                 records[test] = Record.of_missing(test, "the process that ran it crashed", Verdict.ERROR)
             elif blank is not None:
                 records[test] = blank
-            elif test not in self.heard_of:
+            elif test not in self.plain_tests:
                 records[test] = Record.of_missing(test, "selected, but no result arrived")
         return list(records.values())
 
@@ -123,8 +124,9 @@ def blank_record(item: pytest.Item) -> Record | None:
     callspec = getattr(item, "callspec", None)
     control: Control | None = callspec.params.get("subject") if callspec else None
     subject = CHECKPOINT if control is None else control.__name__
-    other_parameters = callspec.id.removeprefix(subject).removeprefix("-") if callspec else ""
-    claim = item.nodeid.partition("[")[0] + (f"[{other_parameters}]" if other_parameters else "")
+    # The parametrization of the claim itself: its id with the subject, one of the parts, taken out.
+    parts = f"-{callspec.id}-".replace(f"-{subject}-", "-", 1).strip("-") if callspec else ""
+    claim = item.nodeid.partition("[")[0] + (f"[{parts}]" if parts else "")
     module_doc = inspect.getdoc(getattr(item, "module", None)) or item.path.name
     record = Record(
         test=item.nodeid,
@@ -141,12 +143,13 @@ def blank_record(item: pytest.Item) -> Record | None:
         record.source = declaration.source
         record.n_controls = len(declaration.controls)
         record.erratum = declaration.erratum
-        record.particular = declaration.unless is not None
+        record.particular = declaration.particular
         record.own = control is None or control in declaration.controls
     return record
 
 
 def all_mutants(config: pytest.Config) -> tuple[list[Control], list[Control]]:
-    """All mutants of the suite, and those among them that are symmetries."""
-    breaking, symmetries = config.hook.pytest_verification_mutants(config=config) or ([], [])
-    return [*breaking, *symmetries], symmetries
+    """All mutants of the suite, and those among them that break nothing."""
+    breaking, innocent = config.hook.pytest_verification_mutants(config=config) or ([], [])
+    by_name = {mutant.__name__: mutant for mutant in [*breaking, *innocent]}
+    return list(by_name.values()), innocent

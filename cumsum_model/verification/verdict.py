@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum
 
-from cumsum_model.verification.measure import Measurement
+from cumsum_model.verification.measure import Recorder
 
 
 class Verdict(StrEnum):
@@ -26,10 +25,17 @@ class Verdict(StrEnum):
     ERROR = "error"
     NOT_ABOUT = "not about this model"
     NOT_RUN = "not run"
+    NOT_SELECTED = "not selected"
     TIMED = "timed"
 
 
-GOOD_ON_CHECKPOINT = {Verdict.HOLDS, Verdict.AS_PUBLISHED, Verdict.NOT_ABOUT, Verdict.TIMED}
+GOOD_ON_CHECKPOINT = {
+    Verdict.HOLDS,
+    Verdict.AS_PUBLISHED,
+    Verdict.NOT_ABOUT,
+    Verdict.NOT_SELECTED,
+    Verdict.TIMED,
+}
 GOOD_ON_CONTROL = {Verdict.REFUTED, Verdict.CONFIRMED, Verdict.NOT_ABOUT}
 
 _OF_ERRATUM = {
@@ -55,32 +61,36 @@ def judge(
     *,
     on_control: bool,
     failure: BaseException | None,
-    by_own_assertion: bool,
-    measurements: Sequence[Measurement],
-    unjudged: Sequence[str],
+    assertion_lines: range | None,
+    measured: Recorder,
 ) -> tuple[Verdict, str]:
     """The verdict on a claim that ran, and the reason for it.
 
-    A claim is refuted when an assertion of its own file fails and something that it measured is out
-    of bounds. Every other way to fail is an error, as is passing while proving nothing.
+    A claim is refuted when an assertion of its own file fails, on `assertion_lines` (None: it is not of
+    that file), by a comparison of something measured. Every other way to fail is an error, as is
+    passing while proving nothing.
     """
-    broken = [m for m in measurements if not m.holds]
+    broken = measured.broken()
     if failure is not None:
-        if isinstance(failure, AssertionError) and by_own_assertion and broken:
-            return Verdict.REFUTED, _first_line(failure)
         if isinstance(failure, AssertionError):
-            where = "outside the claim" if not by_own_assertion else "that judged nothing measured"
+            if assertion_lines and any(comparison.line in assertion_lines for _, comparison in broken):
+                return Verdict.REFUTED, _first_line(failure)
+            where = "outside the claim" if assertion_lines is None else "that judged nothing measured"
             return Verdict.ERROR, f"failed by an assertion {where}: {_first_line(failure)}"
         return Verdict.ERROR, f"{type(failure).__name__}: {_first_line(failure)}"
-    if not measurements:
+    if not measured.summary():
         return Verdict.ERROR, "passed without measuring anything: compare measure(name, value) with a bound"
-    if unjudged:
-        return Verdict.ERROR, f"passed without comparing what it measured: {', '.join(unjudged)}"
-    if broken:
-        comparison = next(c for c in broken[0].comparisons if not c.holds)
+    if measured.unjudged():
+        names = ", ".join(dict.fromkeys(measured.unjudged()))
         return (
             Verdict.ERROR,
-            f"passed although {broken[0].name!r} {comparison.operator} {comparison.bound} is false: "
+            f"passed without comparing what it measured (on the left of the comparison): {names}",
+        )
+    if broken:
+        measurement, comparison = broken[0]
+        return (
+            Verdict.ERROR,
+            f"passed although {measurement.name!r} {comparison.operator} {comparison.bound} is false: "
             "assert the comparison that has to hold",
         )
     if on_control:

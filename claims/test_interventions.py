@@ -1,0 +1,122 @@
+"""Interventions: moving the stream along u moves the answer, and nothing else does"""
+
+import torch
+
+from cumsum_model import circuit, intervention, mutants
+from cumsum_model.behaviour import run
+from cumsum_model.data import EVALUATION_SET, VOCAB_OUT, running_means
+from cumsum_model.verification import claim
+
+PAIRS = f"{EVALUATION_SET}, each with the same position of another sequence (seed 1)"
+NEARLY_ALL = 0.99
+"""Of a hundred answers at most one may differ."""
+
+
+def partners(data):
+    """For every sequence another one, by one seeded permutation."""
+    return torch.randperm(len(data), generator=torch.Generator().manual_seed(1))
+
+
+def answers_when_moved(model, data, distance, direction):
+    """Answers when every resid_mid is moved by its own distance along one direction."""
+    shift = distance[..., None].to(model.device) * direction
+    with torch.no_grad():
+        logits = model.run_with_hooks(data.toks.to(model.device), intervention.move_resid_mid(shift))
+    return logits.argmax(-1).cpu()
+
+
+def transitions(data, other):
+    """Where the label is one thing and the other sequence's another: a mask and a name for each pair of labels."""
+    for before, name_before in enumerate(VOCAB_OUT):
+        for after, name_after in enumerate(VOCAB_OUT):
+            if before != after:
+                mask = (data.labels == before) & (data.labels[other] == after)
+                yield f"{name_before} to {name_after}", mask
+
+
+def distance_to_other_mean(model, data, other):
+    """How far along u the mean of the other sequence would put the stream."""
+    means = running_means(data.values)
+    return (means[other] - means) * circuit.value_slope(model)
+
+
+@claim(
+    "Moving resid_mid along u by what another mean would give makes it answer as for that mean",
+    source="our test of the write-up's Finding u in resid mid",
+    over=PAIRS,
+    refuted_by=[
+        mutants.silence_mlp,
+        mutants.count_signs,
+        mutants.attend_to_last,
+        mutants.unembed_neg_apart_from_pos,
+    ],
+)
+def test_moving_along_u_moves_the_answer(model, measure, data):
+    other = partners(data)
+    distance = distance_to_other_mean(model, data, other)
+    moved = answers_when_moved(model, data, distance, circuit.value_direction(model))
+    for name, mask in transitions(data, other):
+        follows = (moved == data.labels[other])[mask].double().mean()
+        assert measure(f"{name}: share that follows", follows) > NEARLY_ALL
+
+
+@claim(
+    "Moving it as far along a random direction orthogonal to u makes no answer follow",
+    source="our test of the write-up's Finding u in resid mid",
+    over=f"{PAIRS}, direction from seed 1",
+    refuted_by=[mutants.untrained, mutants.train_briefly],
+)
+def test_moving_off_u_does_not(model, measure, data):
+    other = partners(data)
+    distance = distance_to_other_mean(model, data, other)
+    u = circuit.value_direction(model)
+    direction = torch.randn(len(u), generator=torch.Generator().manual_seed(1), dtype=torch.float64).to(u)
+    direction -= (direction @ u) * u
+    moved = answers_when_moved(model, data, distance, direction / direction.norm())
+    for name, mask in transitions(data, other):
+        follows = (moved == data.labels[other])[mask].double().mean()
+        assert measure(f"{name}: share that follows", follows) < 0.1
+
+
+@claim(
+    "Swapping the u-components of two sequences swaps their answers",
+    source="our test of the write-up's Finding u in resid mid",
+    over=PAIRS,
+    refuted_by=[mutants.shout_off_u, mutants.untrained],
+)
+def test_swapping_u_swaps_answers(model, measure, data):
+    other = partners(data)
+    along_u = circuit.resid_mid_along_u(model, data.toks)
+    moved = answers_when_moved(model, data, along_u[other] - along_u, circuit.value_direction(model))
+    swapped = moved == run(model, data.toks).argmax(-1).cpu()[other]
+    differ = data.labels != data.labels[other]
+    assert measure("share of swapped answers where labels differ", swapped[differ].double().mean()) > NEARLY_ALL
+
+
+@claim(
+    "Of what the head writes only the part along u matters: removing the rest changes no answer",
+    source="our test of the write-up's First pass",
+    over=EVALUATION_SET,
+    refuted_by=[mutants.let_size_vote_zero, mutants.untrained],
+)
+def test_only_u_of_the_head_matters(model, measure, data):
+    toks = data.toks.to(model.device)
+    kept = intervention.keep_of_head_output(circuit.value_direction(model), model.blocks[0].attn.b_O, along=True)
+    with torch.no_grad():
+        changed = model.run_with_hooks(toks, kept).argmax(-1) != run(model, toks).argmax(-1)
+    assert measure("answers that change", changed.sum()) == 0
+
+
+@claim(
+    "Removing u alone from what the head writes leaves nothing: no better than always saying the commonest",
+    source="our test of the write-up's First pass",
+    over=EVALUATION_SET,
+    refuted_by=[mutants.shout_current_value, mutants.train_briefly],
+)
+def test_without_u_nothing_is_left(model, measure, data):
+    toks = data.toks.to(model.device)
+    removed = intervention.keep_of_head_output(circuit.value_direction(model), model.blocks[0].attn.b_O, along=False)
+    with torch.no_grad():
+        right = model.run_with_hooks(toks, removed).argmax(-1).cpu() == data.labels
+    commonest = data.labels.flatten().bincount().max() / data.labels.numel()
+    assert measure("accuracy", right.double().mean()) <= commonest.item()

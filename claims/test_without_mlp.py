@@ -1,0 +1,97 @@
+"""Without the MLP: it still leans the right way, but "zero" is its default"""
+
+import torch
+
+from cumsum_model import mutants
+from cumsum_model.behaviour import behaviour, label_entropy, right_label_probabilities, run
+from cumsum_model.data import EVALUATION_SET, ZERO, running_means
+from cumsum_model.intervention import all_neurons, loss_under
+from cumsum_model.verification import claim
+
+SOURCE = "write-up, Analysing neurons"
+OVER = f"all neurons zero-ablated, {EVALUATION_SET}"
+
+
+def answers(model, data):
+    """Probabilities with and without the MLP, on the CPU."""
+    with torch.no_grad():
+        without = model.run_with_hooks(data.toks.to(model.device), all_neurons(model))
+    return run(model, data.toks).softmax(-1).cpu(), without.softmax(-1).cpu()
+
+
+@claim(
+    "The loss is at least five times what it was, yet lower than label frequencies alone would leave",
+    source=SOURCE,
+    over=OVER,
+    refuted_by=[mutants.silence_mlp, mutants.untrained, mutants.let_neurons_read_backwards],
+)
+def test_loss_without_mlp(model, measure, data):
+    without = loss_under(model, data, all_neurons(model))
+    assert measure("cross entropy", without, "nats", published=0.536) < label_entropy(data.labels)
+    assert measure("over that of the whole model", without / behaviour(model, data).cross_entropy) > 5
+
+
+@claim(
+    "The right label stays more likely than not, but somewhere gets less than a blind guess among three",
+    source=SOURCE,
+    over=OVER,
+    refuted_by=[mutants.untrained, mutants.speak_timidly, mutants.swap_verdicts],
+)
+def test_probabilities_without_mlp(model, measure, data):
+    with torch.no_grad():
+        logits = model.run_with_hooks(data.toks.to(model.device), all_neurons(model))
+    p_right = right_label_probabilities(logits, data.labels)
+    assert measure("mean P(right)", p_right.mean(), published=0.637) > 0.5
+    assert measure("median P(right)", p_right.median(), published=0.614) > 0.5
+    assert measure("smallest P(right)", p_right.min(), published=0.159) < 1 / 3
+
+
+@claim(
+    "More than half of the answers are still right",
+    source=SOURCE,
+    over=OVER,
+    refuted_by=[mutants.swap_verdicts, mutants.untrained, mutants.unembed_neg_apart_from_pos],
+)
+def test_accuracy_without_mlp(model, measure, data):
+    _, without = answers(model, data)
+    assert measure("accuracy", (without.argmax(-1) == data.labels).double().mean()) > 0.5
+
+
+@claim(
+    'It leans towards "zero": it says so at least twice as often as it is true',
+    source=SOURCE,
+    over=OVER,
+    refuted_by=[mutants.shun_zero, mutants.attend_to_last, mutants.untrained],
+)
+def test_it_leans_towards_zero(model, measure, data):
+    _, without = answers(model, data)
+    said, true = (without.argmax(-1) == ZERO).double().mean(), (data.labels == ZERO).double().mean()
+    assert measure('share of answers "zero" over share of zeros', said / true) > 2
+
+
+@claim(
+    "Where the sum is zero little is lost: every answer stays right, and P(zero) falls by less than a tenth",
+    source=SOURCE,
+    over=f"{OVER} with sum zero",
+    refuted_by=[mutants.shun_zero, mutants.attend_to_last, mutants.shout_current_value],
+)
+def test_little_is_lost_at_zero(model, measure, data):
+    whole, without = answers(model, data)
+    zeros = data.labels == ZERO
+    assert measure("accuracy", (without.argmax(-1) == ZERO)[zeros].double().mean()) == 1
+    assert measure("fall of P(zero)", (whole - without)[zeros][:, ZERO].mean()) < 0.1
+
+
+@claim(
+    "The sum has to be extreme before it is confident: half a unit of mean leaves no doubt with the MLP, and "
+    'without it "zero" keeps more than a tenth',
+    source=SOURCE,
+    over=f"{OVER} with a mean between 1/2 and 1 in size",
+    refuted_by=[mutants.shun_zero, mutants.silence_mlp, mutants.move_kinks],
+)
+def test_P_zero_against_the_mean(model, measure, data):
+    whole, without = answers(model, data)
+    sizes = running_means(data.values).abs()
+    middling = (sizes >= 0.5) & (sizes < 1)
+    assert measure("mean P(zero) with the MLP", whole[middling][:, ZERO].mean()) < 0.01
+    assert measure("mean P(zero) without it", without[middling][:, ZERO].mean()) > 0.1
