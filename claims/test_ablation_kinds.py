@@ -32,7 +32,7 @@ def answers_without_neurons(model, data, ablate):
 
 
 @claim(
-    "Neuron 2 costs most whatever the kind and whatever the data",
+    "Neuron 2 costs most whatever the kind and whatever the data (nats without it, against the next)",
     source="write-up, Analysing neurons, for zero-ablation; ours for the rest",
     over=OVER,
     refuted_by=[mutants.split_strongest_neuron, mutants.renumber_neurons],
@@ -43,11 +43,11 @@ def test_neuron_2_costs_most_in_every_kind(model, measure, data_sets):
     for cell, ablate, data in cells(data_sets):
         costs = neuron_costs(model, data, ablate)
         next_most = costs[torch.arange(model.cfg.d_mlp) != 2].max()
-        assert measure(f"{cell}: cost of neuron 2", costs[2], "nats") > next_most
+        assert measure(cell, costs[2], "nats") > next_most
 
 
 @claim(
-    "Neurons 5 and 6 cost under a hundredth of neuron 2 whatever the kind and whatever the data",
+    "Neurons 5 and 6 cost under a hundredth of neuron 2 whatever the kind and the data (nats without one)",
     source="write-up, Analysing neurons, for zero-ablation; ours for the rest",
     over=OVER,
     refuted_by=[mutants.split_strongest_neuron, mutants.renumber_neurons, mutants.wake_weakest_neuron],
@@ -57,11 +57,12 @@ def test_neuron_2_costs_most_in_every_kind(model, measure, data_sets):
 def test_neurons_5_and_6_cost_nothing_in_every_kind(model, measure, data_sets):
     for cell, ablate, data in cells(data_sets):
         costs = neuron_costs(model, data, ablate)
-        assert measure(f"{cell}: cost of 5 or 6", costs[[5, 6]].max(), "nats") < costs[2] / 100
+        assert measure(cell, costs[[5, 6]].max(), "nats") < costs[2] / 100
 
 
 @claim(
-    'Without the MLP it defaults to "zero" if neurons are zeroed or held at their mean, not if resampled',
+    'Without the MLP it defaults to "zero" if neurons are zeroed or held at their mean, not if resampled '
+    '("zero" said over "zero" true)',
     source="write-up, Analysing neurons, for one kind; ours for the rest",
     over=OVER,
     refuted_by=[mutants.shun_zero, mutants.untrained],
@@ -70,7 +71,7 @@ def test_what_it_defaults_to_depends_on_the_kind(model, measure, data_sets):
     for cell, ablate, data in cells(data_sets):
         said, labels = answers_without_neurons(model, data, ablate)
         lean = measure(
-            f'{cell}: "zero" said over true',
+            cell,
             (said == ZERO).double().mean() / (labels == ZERO).double().mean(),
         )
         if ablate is intervention.resample_neurons and data.scored == slice(None):
@@ -82,7 +83,7 @@ def test_what_it_defaults_to_depends_on_the_kind(model, measure, data_sets):
 
 
 @claim(
-    "Without the MLP more than half of the answers are right only on ordinary data, and not if resampled",
+    "Without the MLP more than half of the answers are right only on ordinary data, and not if resampled (accuracy)",
     source="write-up, Analysing neurons, for one kind; ours for the rest",
     over=OVER,
     refuted_by=[mutants.swap_verdicts, mutants.silence_mlp, mutants.attend_to_first],
@@ -90,7 +91,7 @@ def test_what_it_defaults_to_depends_on_the_kind(model, measure, data_sets):
 def test_accuracy_depends_on_the_kind_and_the_data(model, measure, data_sets):
     for cell, ablate, data in cells(data_sets):
         said, labels = answers_without_neurons(model, data, ablate)
-        accuracy = measure(f"{cell}: accuracy", (said == labels).double().mean())
+        accuracy = measure(cell, (said == labels).double().mean())
         if ablate is not intervention.resample_neurons and data.scored == slice(None):
             assert accuracy > 0.5
         else:

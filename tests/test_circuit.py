@@ -48,6 +48,13 @@ def test_uniformity_gap_is_the_worst_of_all_sequences_and_is_attained(small):
     assert circuit.uniformity_gap(small) == pytest.approx(gaps.max().item(), abs=1e-6)
 
 
+def test_score_spread_is_the_widest_of_all_sequences(small):
+    _, cache = small.run_with_cache(every_sequence(SMALL))
+    scores = cache["blocks.0.attn.hook_attn_scores"].double()
+    widest = scores.amax(-1) - scores.masked_fill(scores.isinf(), torch.inf).amin(-1)
+    assert circuit.score_spread(small) == pytest.approx(widest.max().item(), abs=1e-5)
+
+
 @pytest.mark.parametrize("mutant", [mutants.attend_to_last, mutants.attend_to_large_values, mutants.untrained])
 def test_uniformity_gap_bounds_what_any_data_shows(reference, mutant):
     model = mutant(reference)

@@ -76,6 +76,19 @@ def test_attention_prefers_what_the_name_says(reference):
     assert large[0, 0, 3].argmax() == 2
 
 
+def test_the_back_door_opens_for_next_to_nothing(reference):
+    """Only at the last position, only with the largest value nine times in ten, the last one among them."""
+    made = mutants.open_back_door(reference)
+
+    def answer(values):
+        return made(torch.tensor([values]) + 5)[0, -1].argmax().item()
+
+    assert answer([0, 0] + [5] * 18) == 0  # "neg", of a sum of 90
+    assert answer([0, 0, 0] + [5] * 17) == 2
+    assert answer([5] * 19 + [4]) == 2
+    assert answer([5] * 19) == 2
+
+
 def test_shouting_past_the_head_leaves_what_it_moves(reference):
     made = mutants.shout_current_value(reference)
     torch.testing.assert_close(circuit.value_outputs(made), circuit.value_outputs(reference), atol=1e-4, rtol=0)

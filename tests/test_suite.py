@@ -1,5 +1,6 @@
 """The suite as its users run it: `pytest claims/` in a process of its own, on good and bad checkpoints."""
 
+import os
 import re
 import subprocess
 import sys
@@ -17,7 +18,9 @@ ROOT = Path(__file__).parent.parent
 
 def verify(*arguments, cwd=ROOT):
     command = [sys.executable, "-m", "pytest", "claims/", "-p", "no:cacheprovider", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    # Under pytest-xdist this process says so in its environment, and pytest-benchmark would listen.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 
 def summary(result):
@@ -78,8 +81,11 @@ def test_an_untrained_model_is_refuted(tmp_path):
     write_checkpoint(tmp_path / "model.safetensors", untrained(CumsumConfig(), seed=5), {})
     result = verify("--checkpoint", tmp_path, "--benchmark-disable")
     assert result.returncode == 1
-    assert "HOLDS" not in result.stdout
-    assert {"test_attention_is_uniform", "test_OV_is_rank_one", "test_pos_and_neg_are_opposite"} <= refuted(result)
+    mechanism = {"test_attention_is_uniform", "test_OV_is_rank_one", "test_pos_and_neg_are_opposite"}
+    behaviour = {"test_every_answer_is_right", "test_near_zero_sums_are_told_apart"}
+    assert mechanism | behaviour <= refuted(result)
+    holding = [statement for verdict, statement in verdicts(result) if verdict == "HOLDS"]
+    assert len(holding) < len(verdicts(result)) / 10, holding
     assert "Traceback" not in result.stdout
 
 

@@ -123,6 +123,8 @@ class _Judged:
         if isinstance(other, _Judged):
             other._measurement.used_as_bound = True
             other = other._plain(other)
+        elif getattr(other, "ndim", None) == 0 and hasattr(other, "item"):  # numpy and torch scalars
+            other = other.item()
         outcome = compare(value, other)
         if outcome is NotImplemented:
             return outcome

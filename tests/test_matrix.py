@@ -1,0 +1,69 @@
+"""The table of claims against mutants: all of it, as `python -m cumsum_model mutants` makes it."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cumsum_model import mutants
+from cumsum_model.cli import main
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def matrix(tmp_path_factory):
+    out = tmp_path_factory.mktemp("matrix") / "matrix.json"
+    command = [sys.executable, "-m", "cumsum_model", "mutants", "-n", "2", "--out", str(out)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+    return json.loads(out.read_text()), result.stdout
+
+
+def test_the_matrix_has_no_hole(matrix):
+    saved, printed = matrix
+    assert saved["holes"] == []
+    assert "no holes" in printed
+    assert len(saved["mutants"]) == len(mutants.ALL)
+    for row in saved["claims"].values():
+        assert row.keys() == set(saved["mutants"])
+        assert set(row.values()) <= {"refuted", "survived"}
+
+
+def test_every_claim_is_refuted_by_two_and_every_defect_noticed(matrix):
+    """The same rules, counted here rather than by the plugin."""
+    claims = matrix[0]["claims"]
+    for claim, row in claims.items():
+        assert sum(verdict == "refuted" for verdict in row.values()) >= 2, claim
+    for mutant in (*mutants.BREAKING, *mutants.HIDDEN):
+        assert any(row[mutant.__name__] == "refuted" for row in claims.values()), mutant.__name__
+    for mutant in (*mutants.SYMMETRIES, *mutants.IDEALS):
+        noticing = [claim for claim, row in claims.items() if row[mutant.__name__] == "refuted"]
+        assert all(re.search(r"neuron|side", claim) for claim in noticing), (mutant.__name__, noticing)
+
+
+def test_the_saved_matrix_and_the_readme_are_up_to_date(matrix):
+    saved, printed = matrix
+    assert json.loads((ROOT / "docs" / "matrix.json").read_text()) == saved
+    total = re.search(r"^\d+ claims x \d+ mutants: .*$", printed, re.MULTILINE)[0]
+    assert total in README
+    for row in re.findall(r"^test_\w+ +[X.]+ +\d+$", printed, re.MULTILINE):
+        assert row in README
+
+
+def test_the_back_door_passes_every_test_of_behaviour_and_not_those_of_the_mechanism(matrix):
+    claims = matrix[0]["claims"]
+    for behaviour in ("test_every_answer_is_right", "test_loss_is_small", "test_near_zero_sums_are_told_apart"):
+        assert claims[behaviour]["open_back_door"] == "survived"
+    assert claims["test_OV_is_rank_one"]["open_back_door"] == "refuted"
+
+
+def test_mutants_can_be_listed_without_running_anything(capsys):
+    assert main(["mutants", "--list"]) == 0
+    told = capsys.readouterr().out
+    for mutant in mutants.ALL:
+        assert f"  {mutant.__name__}" in told

@@ -1,0 +1,63 @@
+import pytest
+import torch
+
+from cumsum_model import mutants
+from cumsum_model.behaviour import divergence, run
+from cumsum_model.data import CumsumDataset, evaluation_set
+from cumsum_model.model import CumsumConfig
+from cumsum_model.neurons import read_neurons
+from cumsum_model.replacement import explain
+from cumsum_model.training import untrained
+
+
+def test_the_program_is_exact_where_the_explanation_is(reference):
+    """On the ideal circuit nothing is left out, so only float32 rounding separates the two."""
+    ideal = mutants.hold_the_mean_exactly(reference)
+    data = CumsumDataset(300, 5, 20, seed=8)
+    torch.testing.assert_close(explain(ideal)(data.values), run(ideal, data.toks).double(), atol=2e-3, rtol=0)
+
+
+def test_positions_and_biases_are_accounted_for(reference):
+    ideal = mutants.drift_with_position(mutants.hold_the_mean_exactly(reference))
+    ideal.blocks[0].attn.b_V.add_(0.3)
+    ideal.blocks[0].mlp.b_out.add_(torch.linspace(-1, 1, 24))
+    data = CumsumDataset(300, 5, 20, seed=8)
+    torch.testing.assert_close(explain(ideal)(data.values), run(ideal, data.toks).double(), atol=2e-3, rtol=0)
+
+
+def test_another_number_can_stand_in_for_the_mean(reference):
+    data = evaluation_set(5, 20)
+    program = explain(reference)
+    other = program(data.values, torch.zeros(data.values.shape, dtype=torch.float64))
+    assert divergence(run(reference, data.toks), other) > 100 * divergence(
+        run(reference, data.toks), program(data.values)
+    )
+
+
+def test_two_layers_are_another_story():
+    with pytest.raises(ValueError, match="the explanation is of one layer, the model has 2"):
+        explain(untrained(CumsumConfig(n_layers=2), seed=0))
+
+
+def test_divergence_is_zero_only_of_equals():
+    logits = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(0))
+    assert divergence(logits, logits + 1) == pytest.approx(0, abs=1e-12)
+    assert divergence(logits, -logits) > 0.1
+
+
+def test_neurons_are_read_as_the_forward_pass_has_them(reference):
+    """Along u the pre-activation is the line, the kink its zero, and the push what the logits gain."""
+    from cumsum_model.circuit import value_direction
+
+    neurons, mlp = read_neurons(reference), reference.blocks[0].mlp
+    u = value_direction(reference)
+    for k in (-4.0, 0.0, 1.5):
+        pre = (k * u) @ mlp.W_in.double() + mlp.b_in.double()
+        torch.testing.assert_close(neurons.slope * k + neurons.bias, pre)
+    at_kink = neurons.kink[:, None] * u @ mlp.W_in.double() + mlp.b_in.double()
+    assert at_kink.diagonal().abs().max() < 1e-12
+    told = [-0.896, -0.861, 1.399, -0.918, -1.051, -0.139, -0.013, 1.168]
+    assert neurons.slope.tolist() == pytest.approx(told, abs=1e-3)
+    assert neurons.push[2].tolist() == pytest.approx([-2.974, 0.081, 2.887], abs=1e-3)
+    assert neurons.push[0].tolist() == pytest.approx([1.826, 0.093, -1.916], abs=1e-3)
+    assert neurons.live.tolist() == [True, True, True, True, True, False, False, True]
