@@ -5,6 +5,7 @@ import torch
 
 from cumsum_model import intervention, mutants
 from cumsum_model.checkpoint import not_the_reference
+from cumsum_model.circuit import no_account_of
 from cumsum_model.data import EVALUATION_SET, NEAR_ZERO_SET, ZERO, near_zero_set
 from cumsum_model.intervention import ABLATIONS, all_neurons, neuron_costs
 from cumsum_model.verification import claim
@@ -66,6 +67,7 @@ def test_neurons_5_and_6_cost_nothing_in_every_kind(model, measure, data_sets):
     source="write-up, Analysing neurons, for one kind; ours for the rest",
     over=OVER,
     refuted_by=[mutants.shun_zero, mutants.untrained],
+    unless=no_account_of,
 )
 def test_what_it_defaults_to_depends_on_the_kind(model, measure, data_sets):
     for cell, ablate, data in cells(data_sets):
@@ -87,6 +89,7 @@ def test_what_it_defaults_to_depends_on_the_kind(model, measure, data_sets):
     source="write-up, Analysing neurons, for one kind; ours for the rest",
     over=OVER,
     refuted_by=[mutants.swap_verdicts, mutants.silence_mlp, mutants.attend_to_first],
+    unless=no_account_of,
 )
 def test_accuracy_depends_on_the_kind_and_the_data(model, measure, data_sets):
     for cell, ablate, data in cells(data_sets):

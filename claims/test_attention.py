@@ -4,6 +4,7 @@ import torch
 
 from cumsum_model import circuit, intervention, mutants
 from cumsum_model.behaviour import run
+from cumsum_model.circuit import no_account_of, no_account_of_heads
 from cumsum_model.data import EVALUATION_SET
 from cumsum_model.verification import claim
 
@@ -20,6 +21,7 @@ EVERY_SEQUENCE = "every sequence, query and key position (exact, from the weight
         mutants.untrained_attention_scores,
         mutants.attend_a_little_to_recent,
     ],
+    unless=no_account_of,
 )
 def test_attention_is_uniform(model, measure):
     assert measure("largest |pattern - 1/n|", circuit.uniformity_gap(model)) < 1e-3
@@ -30,6 +32,7 @@ def test_attention_is_uniform(model, measure):
     source='write-up, First pass ("identically zero", which no entry is)',
     over="the weights",
     refuted_by=[mutants.untrained_attention_scores, mutants.untrained],
+    unless=no_account_of,
 )
 def test_QK_is_zero(model, measure):
     largest = max(circuit.W_QK(model, head).abs().max() for head in range(model.cfg.n_heads))
@@ -41,6 +44,7 @@ def test_QK_is_zero(model, measure):
     source="our analysis of the write-up's First pass",
     over=EVERY_SEQUENCE,
     refuted_by=[mutants.attend_a_little_to_recent, mutants.untrained_attention_scores],
+    unless=no_account_of,
 )
 def test_scores_make_no_difference(model, measure):
     # A spread of s between two scores makes their shares differ by a factor of at most e^s.
@@ -52,6 +56,7 @@ def test_scores_make_no_difference(model, measure):
     source="our analysis of the write-up's First pass",
     over=EVALUATION_SET,
     refuted_by=[mutants.attend_to_last, mutants.attend_to_large_values, mutants.leak_next_token],
+    unless=no_account_of,
 )
 def test_uniform_attention_answers_alike(model, measure, data):
     toks = data.toks.to(model.device)
@@ -73,6 +78,7 @@ def test_uniform_attention_answers_alike(model, measure, data):
         mutants.count_signs,
         mutants.square_values,
     ],
+    unless=no_account_of_heads,
 )
 def test_info_weighted_attention_is_proportional_to_size(model, measure, data):
     n = torch.arange(1, model.cfg.n_ctx + 1, device=model.device)[:, None]

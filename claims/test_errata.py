@@ -5,6 +5,7 @@ import torch
 from cumsum_model import circuit, mutants
 from cumsum_model.behaviour import right_label_probabilities, run
 from cumsum_model.checkpoint import not_the_reference
+from cumsum_model.circuit import no_account_of
 from cumsum_model.data import EVALUATION_SET, labels_of
 from cumsum_model.intervention import all_neurons, loss_under, mean_neurons
 from cumsum_model.neurons import read_neurons
@@ -16,6 +17,7 @@ from cumsum_model.verification import claim, erratum
     source="write-up, First pass",
     over="the weights",
     true_of=[mutants.hold_the_mean_exactly],
+    unless=not_the_reference,
 )
 def test_QK_is_identically_zero(model, measure):
     entries = torch.stack([circuit.W_QK(model, head) for head in range(model.cfg.n_heads)])
@@ -57,13 +59,15 @@ def test_sides_as_they_are(model, measure):
     source="write-up, Finding u in resid mid",
     over=EVALUATION_SET,
     true_of=[mutants.hold_the_mean_exactly],
+    unless=not_the_reference,
 )
 def test_zero_exceptions(model, measure, data):
-    resolution = circuit.mean_resolution(model, data.values)
-    assert measure("largest difference in mean out of order", resolution, "units") == 0
+    # A function of the mean gives equal means the same projection; a ten-thousandth of a unit is float32 rounding.
+    spread = circuit.equal_mean_spread(model, data.values)
+    assert measure("largest difference between equal means", spread, "units of mean") < 1e-4
 
 
-# What is true instead: down to a resolution that is finer than any gap that matters, claims/test_residual_stream.py.
+# What is true instead: equal means differ by less than any gap that matters, claims/test_residual_stream.py.
 
 
 @erratum(
@@ -71,6 +75,7 @@ def test_zero_exceptions(model, measure, data):
     source="write-up, Analysing neurons, text beside the P(zero) plot",
     over=f"all neurons mean-ablated, {EVALUATION_SET}",
     true_of=[mutants.silence_mlp],
+    unless=not_the_reference,
 )
 def test_figures_are_of_mean_ablation(model, measure, data):
     # A sibling run's figure: within a tenth of it counts as the same.
@@ -83,6 +88,7 @@ def test_figures_are_of_mean_ablation(model, measure, data):
     source="our measurement",
     over=f"all neurons zero-ablated, {EVALUATION_SET}",
     refuted_by=[mutants.untrained, mutants.attend_to_last, mutants.square_values],
+    unless=not_the_reference,
 )
 def test_figures_are_of_zero_ablation(model, measure, data):
     without = loss_under(model, data, all_neurons(model))
@@ -90,12 +96,15 @@ def test_figures_are_of_zero_ablation(model, measure, data):
 
 
 def sequences_of_one_class(model):
-    """Every sequence at hand of full length, sum +1 and last value -max: 200 of them, seeded."""
+    """Sequences of full length, sum +1 and last value -max_value: 200 of them, seeded."""
     cfg = model.cfg
     generator = torch.Generator().manual_seed(0)
-    drawn = torch.randint(-cfg.max_value, cfg.max_value + 1, (20_000, cfg.n_ctx), generator=generator)
-    drawn[:, -1] = -cfg.max_value
-    return drawn[drawn.sum(1) == 1][:200]
+    found = torch.empty(0, cfg.n_ctx, dtype=torch.long)
+    while len(found) < 200:
+        drawn = torch.randint(-cfg.max_value, cfg.max_value + 1, (20_000, cfg.n_ctx), generator=generator)
+        drawn[:, -1] = -cfg.max_value
+        found = torch.cat([found, drawn[drawn.sum(1) == 1]])
+    return found[:200]
 
 
 ONE_CLASS = "200 sequences of full length (seed 0) that end with -max_value at the sum +1"
@@ -106,6 +115,7 @@ ONE_CLASS = "200 sequences of full length (seed 0) that end with -max_value at t
     source="write-up, end",
     over=ONE_CLASS,
     true_of=[mutants.hold_the_mean_exactly],
+    unless=not_the_reference,
 )
 def test_only_the_sum_matters(model, measure):
     values = sequences_of_one_class(model)
@@ -118,6 +128,7 @@ def test_only_the_sum_matters(model, measure):
     source="our measurement",
     over=ONE_CLASS,
     refuted_by=[mutants.attend_to_first, mutants.clip_values, mutants.attend_a_little_to_recent],
+    unless=no_account_of,
 )
 def test_values_matter_a_little(model, measure):
     values = sequences_of_one_class(model)

@@ -5,7 +5,7 @@ import torch
 from cumsum_model import intervention, mutants
 from cumsum_model.behaviour import run
 from cumsum_model.checkpoint import not_the_reference
-from cumsum_model.circuit import value_slope
+from cumsum_model.circuit import no_account_of, value_slope
 from cumsum_model.data import EVALUATION_SET
 from cumsum_model.neurons import read_neurons
 from cumsum_model.verification import claim
@@ -19,6 +19,7 @@ ALONG_U = "resid_mid = k u for every k (exact, from the weights); neurons of at 
     source=SOURCE,
     over=ALONG_U,
     refuted_by=[mutants.move_kinks, mutants.keep_neurons_firing],
+    unless=no_account_of,
 )
 def test_neurons_are_one_sided(model, measure):
     neurons = read_neurons(model)
@@ -40,6 +41,7 @@ def test_neurons_are_one_sided(model, measure):
         mutants.suppress_zero,
         mutants.untrained,
     ],
+    unless=no_account_of,
 )
 def test_neurons_push_their_own_side(model, measure):
     neurons = read_neurons(model)

@@ -4,7 +4,7 @@ import torch
 
 from cumsum_model import circuit, mutants
 from cumsum_model.behaviour import divergence, run
-from cumsum_model.circuit import more_than_one_layer
+from cumsum_model.circuit import no_account_of
 from cumsum_model.data import EVALUATION_SET, NEAR_ZERO_SET, near_zero_set, running_means
 from cumsum_model.replacement import explain
 from cumsum_model.verification import claim
@@ -24,7 +24,7 @@ WORSE = 100
         mutants.clip_values,
         mutants.let_size_vote_zero,
     ],
-    unless=more_than_one_layer,
+    unless=no_account_of,
 )
 def test_the_program_answers_as_the_model_does(model, measure, data):
     program = explain(model)
@@ -58,7 +58,7 @@ def times_worse(model, data, feature):
     source=RIVALS,
     over=EVALUATION_SET,
     refuted_by=[mutants.add_instead_of_averaging, mutants.leak_next_token],
-    unless=more_than_one_layer,
+    unless=no_account_of,
 )
 def test_it_does_not_read_the_sum(model, measure, data):
     worse = times_worse(model, data, data.values.cumsum(1))
@@ -70,7 +70,7 @@ def test_it_does_not_read_the_sum(model, measure, data):
     source=RIVALS,
     over=EVALUATION_SET,
     refuted_by=[mutants.attend_to_last, mutants.leak_next_token],
-    unless=more_than_one_layer,
+    unless=no_account_of,
 )
 def test_it_does_not_look_at_the_last_token_only(model, measure, data):
     worse = times_worse(model, data, data.values)
@@ -82,7 +82,7 @@ def test_it_does_not_look_at_the_last_token_only(model, measure, data):
     source=RIVALS,
     over=EVALUATION_SET,
     refuted_by=[mutants.count_signs, mutants.attend_to_last],
-    unless=more_than_one_layer,
+    unless=no_account_of,
 )
 def test_it_does_not_count_signs(model, measure, data):
     worse = times_worse(model, data, running_means(data.values.sign()))
@@ -94,7 +94,7 @@ def test_it_does_not_count_signs(model, measure, data):
     source=RIVALS,
     over=EVALUATION_SET,
     refuted_by=[mutants.silence_mlp, mutants.keep_neurons_firing, mutants.leak_next_token],
-    unless=more_than_one_layer,
+    unless=no_account_of,
 )
 def test_it_needs_its_mlp(model, measure, data):
     values, cfg = data.values.to(model.device), model.cfg

@@ -1,6 +1,7 @@
 """The unembedding: "pos" and "neg" are read off opposite ends of u"""
 
 from cumsum_model import circuit, mutants
+from cumsum_model.circuit import no_account_of
 from cumsum_model.data import NEG, POS, ZERO
 from cumsum_model.verification import claim
 
@@ -21,6 +22,7 @@ def test_pos_and_neg_are_opposite(model, measure):
     source="write-up, Analysing neurons",
     over="the weights",
     refuted_by=[mutants.swap_verdicts, mutants.unembed_neg_apart_from_pos, mutants.untrained],
+    unless=no_account_of,
 )
 def test_u_points_from_neg_to_pos(model, measure):
     u = circuit.value_direction(model)

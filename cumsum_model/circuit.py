@@ -18,11 +18,24 @@ from cumsum_model.behaviour import CHUNK
 from cumsum_model.data import running_means
 from cumsum_model.model import CumsumTransformer
 
+SHORTEST = 4
+"""Contexts shorter than this leave too few sequences to say anything about length."""
 
-def more_than_one_layer(model: CumsumTransformer) -> str | None:
-    """Why an account of one layer does not apply to `model`; None if it does."""
-    n_layers = model.cfg.n_layers
-    return None if n_layers == 1 else f"this is an account of one layer, the model has {n_layers}"
+
+def no_account_of(model: CumsumTransformer) -> str | None:
+    """Why an account of one layer over sequences of some length does not apply to `model`; None if it does."""
+    if model.cfg.n_layers > 1:
+        return f"this is an account of one layer, the model has {model.cfg.n_layers}"
+    if model.cfg.n_ctx < SHORTEST:
+        return f"this is about sequences of some length, the model's context is {model.cfg.n_ctx}"
+    return None
+
+
+def no_account_of_heads(model: CumsumTransformer) -> str | None:
+    """As `no_account_of`, for what is said of a single head."""
+    if model.cfg.n_heads > 1:
+        return f"this is an account of one head, the model has {model.cfg.n_heads}"
+    return no_account_of(model)
 
 
 def W_QK(model: CumsumTransformer, head: int = 0) -> Float[Tensor, "d_model d_model"]:
@@ -31,10 +44,10 @@ def W_QK(model: CumsumTransformer, head: int = 0) -> Float[Tensor, "d_model d_mo
     return attn.W_Q[head].double() @ attn.W_K[head].double().T
 
 
-def W_OV(model: CumsumTransformer, head: int = 0) -> Float[Tensor, "d_model d_model"]:
-    """`W_V @ W_O` of a head of the first layer: what it writes for each direction that it reads."""
+def W_OV(model: CumsumTransformer) -> Float[Tensor, "d_model d_model"]:
+    """`W_V @ W_O`, summed over the heads of the first layer: what they write for each direction that they read."""
     attn = model.blocks[0].attn
-    return attn.W_V[head].double() @ attn.W_O[head].double()
+    return einsum(attn.W_V.double(), attn.W_O.double(), "head i d_head, head d_head j -> i j")
 
 
 def initial_W_QK_std(model: CumsumTransformer) -> float:
@@ -105,7 +118,7 @@ def score_spread(model: CumsumTransformer) -> float:
 def info_weighted_attention(
     model: CumsumTransformer, toks: Int[Tensor, "batch pos"], head: int = 0
 ) -> Float[Tensor, "batch query key"]:
-    """Attention times the size of what it moves: pattern * |v W_O|, with v as the head computes it.
+    """Attention of one head times the size of what it moves: pattern * |v W_O|, with v as the head computes it.
 
     Source: write-up, First pass.
     """
@@ -115,17 +128,17 @@ def info_weighted_attention(
     return cache["blocks.0.attn.hook_pattern"][:, head].double() * moved.norm(dim=-1)[:, None, :]
 
 
-def value_outputs(model: CumsumTransformer, head: int = 0) -> Float[Tensor, "d_vocab d_model"]:
-    """`W_E @ W_OV`: what the head writes for each value when it gives that value all its attention."""
-    return model.W_E.double() @ W_OV(model, head)
+def value_outputs(model: CumsumTransformer) -> Float[Tensor, "d_vocab d_model"]:
+    """`W_E @ W_OV`: what the heads write for each value when they give that value all their attention."""
+    return model.W_E.double() @ W_OV(model)
 
 
-def value_direction(model: CumsumTransformer, head: int = 0) -> Float[Tensor, " d_model"]:
+def value_direction(model: CumsumTransformer) -> Float[Tensor, " d_model"]:
     """u: the direction that carries the values, of length 1, larger values projecting higher.
 
     The first right singular vector of `W_E @ W_OV`. Source: write-up, First pass.
     """
-    outputs = value_outputs(model, head)
+    outputs = value_outputs(model)
     u = torch.linalg.svd(outputs, full_matrices=False).Vh[0]
     values = _values(model)
     return u if (outputs @ u) @ values >= 0 else -u
@@ -224,6 +237,23 @@ def repetition_error(model: CumsumTransformer, longest: int = 3) -> float:
         moved = (twice - resid_mid_along_u(model, once)[:, -1]).abs().max().item()
         worst = max(worst, moved / abs(value_slope(model)))
     return worst
+
+
+def equal_mean_spread(model: CumsumTransformer, values: Int[Tensor, "batch pos"]) -> float:
+    """How far resid_mid . u differs between positions of exactly the same running mean, in units of mean.
+
+    The largest over all means that occur in `values`: 0 if it is a function of the mean.
+    """
+    projections = resid_mid_along_u(model, values + model.cfg.max_value).cpu().flatten()
+    sums = values.cpu().cumsum(-1)
+    counts = torch.arange(1, values.shape[-1] + 1).expand_as(sums)
+    shared = torch.gcd(sums, counts)  # the same mean is the same fraction in lowest terms
+    fractions = torch.stack([sums // shared, counts // shared], dim=-1).flatten(0, 1)
+    _, group = fractions.unique(dim=0, return_inverse=True)
+    empty = torch.zeros(int(group.max()) + 1, dtype=projections.dtype)
+    highest = empty.scatter_reduce(0, group, projections, "amax", include_self=False)
+    lowest = empty.scatter_reduce(0, group, projections, "amin", include_self=False)
+    return ((highest - lowest).max() / abs(value_slope(model))).item()
 
 
 def r_squared(x: Tensor, y: Tensor) -> float:

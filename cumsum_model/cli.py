@@ -118,8 +118,9 @@ def _mutants(options: argparse.Namespace) -> int:
         command.append(f"--checkpoint={Path(options.checkpoint).absolute()}")
     if options.processes != "1":
         command += ["-n", options.processes]
+    before = options.out.stat().st_mtime_ns if options.out.is_file() else None
     code = subprocess.run(command, cwd=CLAIMS.parent, check=False).returncode  # noqa: S603
-    if options.out.is_file():
+    if options.out.is_file() and options.out.stat().st_mtime_ns != before:
         print(f"saved {options.out}")
     return code
 

@@ -63,7 +63,7 @@ def explain(model: CumsumTransformer) -> Explanation:
     u = value_direction(model)
     gain = value_slope(model) * u
     # What the head writes whatever the values: its biases, their common part, the mean of positions.
-    W_OV_all = sum(W_OV(model, head) for head in heads)
+    W_OV_all = W_OV(model)
     b_V = sum(block.attn.b_V[head].double() @ block.attn.W_O[head].double() for head in heads)
     counts = torch.arange(1, model.cfg.n_ctx + 1, dtype=torch.float64, device=model.device)
     mean_pos = W["pos_embed.W_pos"].cumsum(0) / counts[:, None]

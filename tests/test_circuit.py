@@ -1,13 +1,16 @@
 """The exact quantities, each against brute force over everything on a model small enough for it."""
 
+import dataclasses
 import itertools
+from fractions import Fraction
 
 import pytest
 import torch
 
 from cumsum_model import circuit, mutants
 from cumsum_model.data import CumsumDataset
-from cumsum_model.model import CumsumConfig
+from cumsum_model.model import CumsumConfig, CumsumTransformer
+from cumsum_model.replacement import explain
 from cumsum_model.training import untrained
 
 SMALL = CumsumConfig(max_value=1, n_ctx=5, n_heads=2, d_model=8, d_head=4, d_mlp=3)
@@ -102,6 +105,34 @@ def test_u_has_length_one_and_points_to_larger_values(reference):
     flipped = mutants.swap_verdicts(reference)
     flipped.embed.W_E.copy_(reference.W_E.flip(0))
     assert circuit.value_slope(flipped) > 0
+
+
+def test_equal_mean_spread_is_the_worst_of_all_pairs(reference):
+    values = CumsumDataset(40, 5, 12, seed=3).values
+    means = [Fraction(int(total), n) for row in values.cumsum(1).tolist() for n, total in enumerate(row, start=1)]
+    along_u = circuit.resid_mid_along_u(reference, values + 5).flatten().tolist()
+    by_mean = {}
+    for mean, projection in zip(means, along_u, strict=True):
+        by_mean.setdefault(mean, []).append(projection)
+    worst = max(max(same) - min(same) for same in by_mean.values()) / circuit.value_slope(reference)
+    assert circuit.equal_mean_spread(reference, values) == pytest.approx(worst)
+    assert circuit.equal_mean_spread(mutants.hold_the_mean_exactly(reference), values) < 1e-5
+
+
+def test_several_heads_add_up(reference):
+    """The head split into two that share its work is the same model, and reads the same."""
+    cfg = dataclasses.replace(reference.cfg, n_heads=2)
+    split = CumsumTransformer(cfg)
+    state = {name: tensor.clone() for name, tensor in reference.state_dict().items()}
+    for name in ("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V"):
+        state[f"blocks.0.attn.{name}"] = state[f"blocks.0.attn.{name}"].repeat_interleave(2, 0)
+    state["blocks.0.attn.W_O"] *= torch.tensor([0.25, 0.75])[:, None, None]
+    split.load_state_dict(state)
+    split.requires_grad_(False)
+    data = CumsumDataset(50, 5, 20, seed=3)
+    torch.testing.assert_close(split(data.toks), reference(data.toks), atol=1e-4, rtol=0)
+    assert circuit.value_slope(split) == pytest.approx(circuit.value_slope(reference))
+    torch.testing.assert_close(explain(split)(data.values), explain(reference)(data.values))
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -24,6 +24,11 @@ def matrix(tmp_path_factory):
     return json.loads(out.read_text()), result.stdout
 
 
+def by_name(saved):
+    """The rows by the names of their tests."""
+    return {claim.rpartition("::")[2]: row for claim, row in saved["claims"].items()}
+
+
 def test_the_matrix_has_no_hole(matrix):
     saved, printed = matrix
     assert saved["holes"] == []
@@ -36,7 +41,7 @@ def test_the_matrix_has_no_hole(matrix):
 
 def test_every_claim_is_refuted_by_two_and_every_defect_noticed(matrix):
     """The same rules, counted here rather than by the plugin."""
-    claims = matrix[0]["claims"]
+    claims = by_name(matrix[0])
     for claim, row in claims.items():
         assert sum(verdict == "refuted" for verdict in row.values()) >= 2, claim
     for mutant in (*mutants.BREAKING, *mutants.HIDDEN):
@@ -56,10 +61,25 @@ def test_the_saved_matrix_and_the_readme_are_up_to_date(matrix):
 
 
 def test_the_back_door_passes_every_test_of_behaviour_and_not_those_of_the_mechanism(matrix):
-    claims = matrix[0]["claims"]
+    claims = by_name(matrix[0])
     for behaviour in ("test_every_answer_is_right", "test_loss_is_small", "test_near_zero_sums_are_told_apart"):
         assert claims[behaviour]["open_back_door"] == "survived"
     assert claims["test_OV_is_rank_one"]["open_back_door"] == "refuted"
+
+
+def test_a_part_of_the_suite_is_not_blamed_for_what_the_rest_notices(tmp_path):
+    command = [sys.executable, "-m", "pytest", "claims/test_unembedding.py", "-q", f"--matrix={tmp_path / 'm.json'}"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+    assert json.loads((tmp_path / "m.json").read_text())["holes"] == []
+
+
+def test_a_checkpoint_that_cannot_be_read_saves_nothing(tmp_path, capfd):
+    out = tmp_path / "old.json"
+    out.write_text("{}")
+    assert main(["mutants", "--checkpoint", str(tmp_path / "none"), "--out", str(out)]) == 4
+    assert "saved" not in capfd.readouterr().out
+    assert out.read_text() == "{}"
 
 
 def test_mutants_can_be_listed_without_running_anything(capsys):

@@ -372,6 +372,8 @@ def test_controls_selected_by_accident_are_dropped(suite):
 def test_controls_that_were_deselected_are_missed(suite):
     result = suite(HOLDS.replace("(widen_gap)", "(widen_gap, leave_alone)"), "-k", "not leave_alone")
     assert summary(result) == "1 claim: 1 hold; controls refuted 1/2"
+    alone = suite(HOLDS, "-k", "checkpoint")
+    assert summary(alone) == "1 claim: 1 hold; 1 controls not selected"
 
 
 def test_a_control_that_edits_the_checkpoint_is_an_error(suite, pytester):
@@ -505,6 +507,7 @@ MATRIX_CONFTEST = (
 )
 def test_the_matrix_names_its_holes(suite, pytester, mutants, holes):
     pytester.makeconftest(MATRIX_CONFTEST.replace("MUTANTS", mutants))
+    pytester.makeini("[pytest]\nclaim_paths = .")
     result = suite(HOLDS, "--matrix", "out/matrix.json")
     saved = json.loads((pytester.path / "out" / "matrix.json").read_text())
     assert saved["holes"] == holes

@@ -30,7 +30,7 @@ def attend_to_large_values(model: CumsumTransformer) -> CumsumTransformer:
 
 
 def attend_a_little_to_recent(model: CumsumTransformer) -> CumsumTransformer:
-    """Attention prefers recent tokens by one part in a hundred a step: too little to change many answers."""
+    """Attention prefers recent tokens by one part in a hundred a step."""
     return _attend_by(model, "W_pos", _positions(model) / SCORE_STEP / 100)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from cumsum_model.circuit import value_slope
 from cumsum_model.data import NEG, POS
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.mutants.surgery import (
@@ -48,15 +49,15 @@ def move_kinks(model: CumsumTransformer) -> CumsumTransformer:
     """Every neuron starts to fire two units of mean further out, on its own side."""
     mutant = copied(model)
     neurons = read_neurons(model)
-    mutant.blocks[0].mlp.b_in -= 4 * neurons.slope.abs().float()
+    mutant.blocks[0].mlp.b_in -= 2 * value_slope(model) * neurons.slope.abs().float()
     return mutant
 
 
 def keep_neurons_firing(model: CumsumTransformer) -> CumsumTransformer:
-    """Every neuron fires on both sides: the kink lies beyond all that it is ever given."""
+    """Every neuron fires on both sides: its kink lies at twice the largest mean that there is."""
     mutant = copied(model)
     neurons = read_neurons(model)
-    mutant.blocks[0].mlp.b_in += 20 * neurons.slope.abs().float()
+    mutant.blocks[0].mlp.b_in += 2 * model.cfg.max_value * value_slope(model) * neurons.slope.abs().float()
     return mutant
 
 

@@ -121,6 +121,8 @@ def _past_head(model: CumsumTransformer) -> Float[Tensor, " d_model"]:
     W_V = torch.cat([head.double() for head in model.blocks[0].attn.W_V], dim=-1)
     basis = torch.linalg.svd(W_V, full_matrices=False).U
     past_head = u - basis @ (basis.T @ u)
+    if past_head.norm() < 1e-6:
+        raise ValueError("the heads read every direction of the stream: nothing can be written past them")
     return (past_head * circuit.value_slope(model) / (past_head @ u)).float()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cumsum_model.verification.results import CHECKPOINT, Record
+from cumsum_model.verification.results import ClaimResult
 from cumsum_model.verification.verdict import Verdict
 
 LETTERS = {Verdict.REFUTED: "X", Verdict.SURVIVED: ".", Verdict.ERROR: "!", Verdict.NOT_ABOUT: " "}
@@ -18,6 +18,7 @@ ENOUGH = 2
 class Matrix:
     """Verdicts by claim and mutant.
 
+    whole       whether every claim of the suite was run; otherwise nothing is said of mutants that none notices
     innocent    mutants that break nothing that is claimed, such as the same function in other weights
     particular  the claims that name parts by number: no others may notice an innocent mutant
     """
@@ -26,18 +27,22 @@ class Matrix:
     innocent: Sequence[str]
     cells: dict[str, dict[str, Verdict]] = field(default_factory=dict)
     particular: set[str] = field(default_factory=set)
+    whole: bool = True
 
     @classmethod
-    def of(cls, records: Iterable[Record], mutants: Sequence[str], innocent: Sequence[str]) -> Matrix:
-        matrix = cls(mutants, innocent)
-        for record in records:
-            if record.kind != "claim":
+    def of(
+        cls, results: Iterable[ClaimResult], mutants: Sequence[str], innocent: Sequence[str], *, whole: bool
+    ) -> Matrix:
+        """The table of the claims that hold on the checkpoint: what else they notice says nothing if they do not."""
+        matrix = cls(mutants, innocent, whole=whole)
+        for result in results:
+            if result.records[0].erratum or result.verdict != Verdict.HOLDS:
                 continue
-            row = matrix.cells.setdefault(record.claim.rpartition("::")[2], {})
-            if record.particular:
-                matrix.particular.add(record.claim.rpartition("::")[2])
-            if record.subject != CHECKPOINT and record.subject in mutants:
-                row[record.subject] = record.verdict
+            matrix.cells[result.claim] = {
+                record.subject: record.verdict for record in result.controls if record.subject in mutants
+            }
+            if result.records[0].particular:
+                matrix.particular.add(result.claim)
         return matrix
 
     def refuting(self, claim: str) -> list[str]:
@@ -52,20 +57,22 @@ class Matrix:
         for claim, row in self.cells.items():
             n_refuting = len(self.refuting(claim))
             if n_refuting < ENOUGH:
-                holes.append(f"{claim} is refuted by {n_refuting} of {len(row)} mutants, at least {ENOUGH} are needed")
+                holes.append(
+                    f"{_short(claim)} is refuted by {n_refuting} of {len(row)} mutants, at least {ENOUGH} are needed"
+                )
             missing = set(self.mutants) - row.keys()
             if missing:
-                holes.append(f"{claim} did not run on {', '.join(sorted(missing))}")
+                holes.append(f"{_short(claim)} did not run on {', '.join(sorted(missing))}")
             for mutant, verdict in row.items():
                 if verdict not in (Verdict.REFUTED, Verdict.SURVIVED, Verdict.NOT_ABOUT):
-                    holes.append(f"{claim} on {mutant} is neither refuted nor survived: {verdict}")
+                    holes.append(f"{_short(claim)} on {mutant} is neither refuted nor survived: {verdict}")
         for mutant in self.mutants:
             noticing = self.noticing(mutant)
-            if mutant not in self.innocent and not noticing:
+            if self.whole and mutant not in self.innocent and not noticing:
                 holes.append(f"no claim notices {mutant}")
             if mutant in self.innocent:
                 holes += [
-                    f"{claim} notices {mutant}, which breaks nothing"
+                    f"{_short(claim)} notices {mutant}, which breaks nothing"
                     for claim in noticing
                     if claim not in self.particular
                 ]
@@ -73,13 +80,13 @@ class Matrix:
 
     def render(self) -> str:
         """A row a claim, a column a mutant: X refuted, . survived, ! error. A legend names the columns."""
-        width = max((len(claim) for claim in self.cells), default=0)
+        width = max((len(_short(claim)) for claim in self.cells), default=0)
         tens = "".join(str((i + 1) // 10 or " ") for i in range(len(self.mutants)))
         ones = "".join(str((i + 1) % 10) for i in range(len(self.mutants)))
         lines = [f"{'':{width}}  {tens}", f"{'claim':{width}}  {ones}  refuted by"]
         for claim, row in self.cells.items():
             letters = "".join(LETTERS.get(row[m], "!") if m in row else "?" for m in self.mutants)
-            lines.append(f"{claim:{width}}  {letters}  {len(self.refuting(claim)):>3}")
+            lines.append(f"{_short(claim):{width}}  {letters}  {len(self.refuting(claim)):>3}")
         lines += ["", "X refuted   . survived   ! error   mutants, and how many claims notice each:"]
         for i, mutant in enumerate(self.mutants):
             note = "  (breaks nothing)" if mutant in self.innocent else ""
@@ -103,3 +110,8 @@ class Matrix:
             },
             "holes": self.holes(),
         }
+
+
+def _short(claim: str) -> str:
+    """The name of a claim's test, without its file."""
+    return claim.rpartition("::")[2]

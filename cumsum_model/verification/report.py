@@ -210,7 +210,9 @@ def _summary(claims: Sequence[ClaimResult], timings: Sequence[Record], controls_
             for result in plain
             if result.verdict != Verdict.NOT_ABOUT
         )
-        line += f"; controls refuted {sum(result.n_good_controls for result in plain)}/{n_controls}"
+        n_refuted = sum(result.n_good_controls for result in plain)
+        selected = any(result.controls for result in plain) or not n_controls
+        line += f"; controls refuted {n_refuted}/{n_controls}" if selected else f"; {n_controls} controls not selected"
     if errata:
         n_refuted = sum(result.verdict == Verdict.AS_PUBLISHED for result in errata)
         line += f"; errata refuted as published {n_refuted}/{len(errata)}"
@@ -220,5 +222,8 @@ def _summary(claims: Sequence[ClaimResult], timings: Sequence[Record], controls_
         reasons = sorted({record.reason for record in timings if record.verdict == Verdict.NOT_RUN})
         if reasons:
             line += f" (not run: {'; '.join(reasons)})"
+    controls_left_out = any(result.verdict == Verdict.HOLDS and not result.controls for result in plain)
     good = all(result.verdict in GOOD_ON_CHECKPOINT and not result.failing_controls for result in claims)
+    if good and controls_left_out:
+        return Text(line, style="bold yellow")
     return Text(line, style="bold green" if good else "bold red")

@@ -96,9 +96,17 @@ class Session:
 
     def _matrix(self, claims: list[ClaimResult]) -> Matrix:
         mutants, innocent = all_mutants(self.config)
-        records = [record for result in claims for record in result.records if not record.erratum]
         names = [mutant.__name__ for mutant in mutants]
-        return Matrix.of(records, names, [mutant.__name__ for mutant in innocent])
+        return Matrix.of(claims, names, [mutant.__name__ for mutant in innocent], whole=self._runs_every_claim())
+
+    def _runs_every_claim(self) -> bool:
+        """Whether nothing of `claim_paths` was left out by -k, -m or the paths given."""
+        if self.config.option.keyword or self.config.option.markexpr or self.config.getoption("deselect"):
+            return False
+        given = [(self.config.invocation_params.dir / argument).resolve() for argument in self.config.args]
+        return all(
+            any(path in (folder, *folder.parents) for path in given) for folder in self.config.getini("claim_paths")
+        )
 
     def _all_records(self) -> list[Record]:
         """What was reported, and a stand-in for every selected claim of which nothing was heard."""
