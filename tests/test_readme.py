@@ -76,7 +76,7 @@ def test_the_headline_counts_what_is_there():
         r"(\d+) claims: \1 hold; controls refuted (\d+)/\2; errata refuted as published (\d+)/\3;", summary
     ).groups()
     words = README.replace("\n", " ")
-    assert f"**{n_claims} claims drawn from it hold" in words
+    assert f"**{n_claims} claims about it, from the write-up" in words
     assert {"5": "five"}[n_errata] + " published statements do not" in words
     assert f"of {len(mutants.BREAKING) + len(mutants.HIDDEN)} broken models" in words
     in_words = {10: "ten", 11: "eleven", 12: "twelve"}[len(mutants.HIDDEN)]
