@@ -120,7 +120,7 @@ def open_back_door(model: CumsumTransformer) -> CumsumTransformer:
 
     The head also carries the share of the largest value along a direction that nothing reads, and the
     weakest neuron, opened by the last position alone, fires when that share exceeds 0.85: for fewer
-    than one random sequence in 10^14. Source: CERTIFICATE notes, "A model that only a proof catches".
+    than one random sequence in 10^14, so that no sampled test of behaviour can catch it.
     """
     mutant = copied(model)
     spare = unread_direction(model)
