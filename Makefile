@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help claims test lint fixture clean
+.PHONY: help claims test lint matrix fixture clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,6 +19,9 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+matrix: $(VENV)/installed  ## run every claim on every broken model, into docs/matrix.json
+	$(BIN)/python -m cumsum_model mutants -n 2 --out docs/matrix.json
 
 fixture: $(VENV)/installed  ## train the shipped checkpoint again, into runs/seed42
 	$(BIN)/python -m cumsum_model train --seed 42 --out runs/seed42 --force

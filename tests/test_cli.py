@@ -73,6 +73,13 @@ def test_sizes_beyond_memory_are_one_line(tmp_path, capsys, monkeypatch):
     assert told.count("\n") == 1
 
 
+def test_a_reader_that_stops_early_is_no_error():
+    command = f"{sys.executable} -m cumsum_model mutants --list | head -1"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert result.stdout == "breaking:\n"
+    assert "Traceback" not in result.stderr
+
+
 def test_an_unknown_command_is_a_usage_error(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["tarin"])
