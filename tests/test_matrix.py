@@ -10,9 +10,12 @@ import pytest
 
 from cumsum_model import mutants
 from cumsum_model.cli import main
+from cumsum_model.verification.matrix import Matrix
+from cumsum_model.verification.verdict import Verdict
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+SAVED = ROOT / "docs" / "matrix.json"
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +54,31 @@ def test_every_claim_is_refuted_by_two_and_every_defect_noticed(matrix):
         assert all(re.search(r"neuron|side", claim) for claim in noticing), (mutant.__name__, noticing)
 
 
-def test_the_saved_matrix_and_the_readme_are_up_to_date(matrix):
-    saved, printed = matrix
-    assert json.loads((ROOT / "docs" / "matrix.json").read_text()) == saved
-    total = re.search(r"^\d+ claims x \d+ mutants: .*$", printed, re.MULTILINE)[0]
-    assert total in README
-    for row in re.findall(r"^test_\w+ +[X.]+ +\d+$", printed, re.MULTILINE):
-        assert row in README
+def test_the_saved_matrix_is_up_to_date(matrix):
+    """But for one cell in a hundred: on another processor a mutant may fall on the other side of a bound."""
+    saved, fresh = json.loads(SAVED.read_text()), matrix[0]
+    assert saved["mutants"] == fresh["mutants"]
+    assert saved["holes"] == fresh["holes"]
+    assert saved["claims"].keys() == fresh["claims"].keys()
+    differing = [
+        (claim, mutant)
+        for claim, row in saved["claims"].items()
+        for mutant, verdict in row.items()
+        if fresh["claims"][claim][mutant] != verdict
+    ]
+    assert len(differing) <= len(saved["claims"]) * len(saved["mutants"]) / 100, differing
+
+
+def test_the_readme_shows_the_saved_matrix():
+    saved = json.loads(SAVED.read_text())
+    cells = {
+        claim: {mutant: Verdict(verdict) for mutant, verdict in row.items()} for claim, row in saved["claims"].items()
+    }
+    shown = Matrix(saved["mutants"], saved["innocent"], cells).render()
+    rows = re.findall(r"^test_\w+ +[X.]+ +\d+$", shown, re.MULTILINE)
+    assert len(rows) == len(cells)
+    for line in [*rows, *re.findall(r"^\d+ claims x .*$", shown, re.MULTILINE)]:
+        assert line in README
 
 
 def test_the_back_door_passes_every_test_of_behaviour_and_not_those_of_the_mechanism(matrix):
