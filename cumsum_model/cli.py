@@ -124,7 +124,7 @@ def _mutants(options: argparse.Namespace) -> int:
         command += ["-n", options.processes]
     before = options.out.stat().st_mtime_ns if options.out.is_file() else None
     code = subprocess.run(command, cwd=CLAIMS.parent, check=False).returncode  # noqa: S603
-    if options.out.is_file() and options.out.stat().st_mtime_ns != before:
+    if options.out.is_file() and options.out.stat().st_size and options.out.stat().st_mtime_ns != before:
         print(f"saved {options.out}")
     return code
 

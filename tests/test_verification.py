@@ -518,6 +518,12 @@ def test_the_matrix_names_its_holes(suite, pytester, mutants, holes):
         result.stdout.fnmatch_lines(["test_gap  XX.    2", "no holes"])
 
 
+def test_a_matrix_that_cannot_be_saved_stops_the_run_at_once(suite, pytester):
+    result = suite(HOLDS, "--matrix", str(pytester.path))
+    assert result.ret == 4
+    result.stderr.fnmatch_lines([f"ERROR: --matrix {pytester.path}: Is a directory"])
+
+
 SEVERAL = HOLDS + "".join(
     HOLDS.replace("test_gap", f"test_{i}").replace('"gap", model', f'"gap {i}", model') for i in range(3)
 )

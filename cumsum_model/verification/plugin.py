@@ -83,7 +83,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[MUTANTS] = {}
     if not hasattr(config, "workerinput"):  # the one process that sees all results
+        _make_room_for(config.getoption("matrix"))
         config.pluginmanager.register(Session(config), "verification-session")
+
+
+def _make_room_for(matrix: Path | None) -> None:
+    """Find out before minutes of work whether the table can be saved."""
+    if matrix is None:
+        return
+    try:
+        matrix.parent.mkdir(parents=True, exist_ok=True)
+        matrix.open("a").close()
+    except OSError as error:
+        raise pytest.UsageError(f"--matrix {matrix}: {error.strerror}") from None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -61,7 +61,6 @@ class Session:
         path = self.config.getoption("matrix")
         if path is not None:
             matrix = self._matrix(gather(self._all_records(), list(self.expected))[0])
-            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(matrix.to_plain(), indent=1) + "\n")
             if matrix.holes() and session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
