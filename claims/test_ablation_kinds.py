@@ -7,7 +7,7 @@ from cumsum_model import intervention, mutants
 from cumsum_model.checkpoint import not_the_reference
 from cumsum_model.circuit import no_account_of
 from cumsum_model.data import EVALUATION_SET, NEAR_ZERO_SET, ZERO, near_zero_set
-from cumsum_model.intervention import ABLATIONS, all_neurons, neuron_costs
+from cumsum_model.intervention import ABLATIONS, all_neurons, neuron_costs, run_under
 from cumsum_model.verification import claim
 
 OVER = f"each kind on {EVALUATION_SET}, and on {NEAR_ZERO_SET}"
@@ -27,8 +27,7 @@ def cells(data_sets):
 
 
 def answers_without_neurons(model, data, ablate):
-    with torch.no_grad():
-        logits = model.run_with_hooks(data.toks.to(model.device), all_neurons(model, ablate))
+    logits = run_under(model, data.toks, all_neurons(model, ablate))
     return logits.argmax(-1).cpu()[:, data.scored], data.labels[:, data.scored]
 
 

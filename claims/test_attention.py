@@ -59,10 +59,8 @@ def test_scores_make_no_difference(model, measure):
     unless=no_account_of,
 )
 def test_uniform_attention_answers_alike(model, measure, data):
-    toks = data.toks.to(model.device)
-    with torch.no_grad():
-        averaged = model.run_with_hooks(toks, intervention.uniform_attention())
-    logits = run(model, toks)
+    averaged = intervention.run_under(model, data.toks, intervention.uniform_attention())
+    logits = run(model, data.toks)
     assert measure("answers that change", (averaged.argmax(-1) != logits.argmax(-1)).sum()) == 0
     change = (averaged.softmax(-1) - logits.softmax(-1)).abs().max()
     assert measure("largest change of a probability", change) < 0.01

@@ -22,9 +22,7 @@ def partners(data):
 def answers_when_moved(model, data, distance, direction):
     """Answers when every resid_mid is moved by its own distance along one direction."""
     shift = distance[..., None].to(model.device) * direction
-    with torch.no_grad():
-        logits = model.run_with_hooks(data.toks.to(model.device), intervention.move_resid_mid(shift))
-    return logits.argmax(-1).cpu()
+    return intervention.run_under(model, data.toks, intervention.move_resid_mid(shift)).argmax(-1).cpu()
 
 
 def transitions(data, other):
@@ -130,10 +128,8 @@ def test_swapping_u_swaps_answers(model, measure, data):
     unless=no_account_of,
 )
 def test_only_u_of_the_head_matters(model, measure, data):
-    toks = data.toks.to(model.device)
     kept = intervention.keep_of_head_output(circuit.value_direction(model), model.blocks[0].attn.b_O, along=True)
-    with torch.no_grad():
-        changed = model.run_with_hooks(toks, kept).argmax(-1) != run(model, toks).argmax(-1)
+    changed = intervention.run_under(model, data.toks, kept).argmax(-1) != run(model, data.toks).argmax(-1)
     assert measure("answers that change", changed.sum()) == 0
 
 
@@ -145,8 +141,6 @@ def test_only_u_of_the_head_matters(model, measure, data):
     unless=no_account_of,
 )
 def test_without_u_nothing_is_left(model, measure, data):
-    toks = data.toks.to(model.device)
     removed = intervention.keep_of_head_output(circuit.value_direction(model), model.blocks[0].attn.b_O, along=False)
-    with torch.no_grad():
-        answers = model.run_with_hooks(toks, removed).argmax(-1).flatten()
+    answers = intervention.run_under(model, data.toks, removed).argmax(-1).flatten()
     assert measure("answers unlike the commonest", (answers != answers.mode().values).sum()) == 0

@@ -99,10 +99,8 @@ def test_neurons_5_and_6_are_inert(model, measure, data):
     slope = read_neurons(model).slope.abs()
     others = slope[[0, 1, 2, 3, 4, 7]].min()
     assert measure("steeper slope of neurons 5 and 6", slope[[5, 6]].max()) < others / 4
-    toks = data.toks.to(model.device)
-    with torch.no_grad():
-        without = model.run_with_hooks(toks, intervention.zero_neurons([5, 6]))
-    assert measure("answers that change", (without.argmax(-1) != run(model, toks).argmax(-1)).sum()) == 0
+    without = intervention.run_under(model, data.toks, intervention.zero_neurons([5, 6]))
+    assert measure("answers that change", (without.argmax(-1) != run(model, data.toks).argmax(-1)).sum()) == 0
 
 
 @claim(

@@ -1,12 +1,10 @@
 """Without the MLP: it still leans the right way, but "zero" is its default"""
 
-import torch
-
 from cumsum_model import mutants
 from cumsum_model.behaviour import behaviour, label_entropy, right_label_probabilities, run
 from cumsum_model.circuit import no_account_of
 from cumsum_model.data import EVALUATION_SET, ZERO, running_means
-from cumsum_model.intervention import all_neurons, loss_under
+from cumsum_model.intervention import all_neurons, loss_under, run_under
 from cumsum_model.verification import claim
 
 SOURCE = "write-up, Analysing neurons"
@@ -15,8 +13,7 @@ OVER = f"all neurons zero-ablated, {EVALUATION_SET}"
 
 def answers(model, data):
     """Probabilities with and without the MLP, on the CPU."""
-    with torch.no_grad():
-        without = model.run_with_hooks(data.toks.to(model.device), all_neurons(model))
+    without = run_under(model, data.toks, all_neurons(model))
     return run(model, data.toks).softmax(-1).cpu(), without.softmax(-1).cpu()
 
 
@@ -41,8 +38,7 @@ def test_loss_without_mlp(model, measure, data):
     unless=no_account_of,
 )
 def test_probabilities_without_mlp(model, measure, data):
-    with torch.no_grad():
-        logits = model.run_with_hooks(data.toks.to(model.device), all_neurons(model))
+    logits = run_under(model, data.toks, all_neurons(model))
     p_right = right_label_probabilities(logits, data.labels)
     assert measure("mean P(right)", p_right.mean(), published=0.637) > 0.5
     assert measure("median P(right)", p_right.median(), published=0.614) > 0.5

@@ -36,7 +36,11 @@ def run(model: CumsumTransformer, toks: Int[Tensor, "batch pos"]) -> Float[Tenso
 
     Raises ValueError if one is not finite: its argmax would be a number all the same.
     """
-    logits = torch.cat([model(chunk) for chunk in toks.to(model.device).split(CHUNK)])
+    return require_finite(torch.cat([model(chunk) for chunk in toks.to(model.device).split(CHUNK)]))
+
+
+def require_finite(logits: Float[Tensor, "batch pos d_vocab_out"]) -> Float[Tensor, "batch pos d_vocab_out"]:
+    """The logits themselves. Raises ValueError if one is not finite."""
     if not logits.isfinite().all():
         raise ValueError("the model's logits are not finite")
     return logits

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from cumsum_model.behaviour import cross_entropy
+from cumsum_model.behaviour import cross_entropy, require_finite
 from cumsum_model.data import CumsumDataset
 from cumsum_model.model import CumsumTransformer, Hook
 
@@ -96,9 +96,16 @@ def keep_of_head_output(
 
 
 @torch.no_grad()
+def run_under(
+    model: CumsumTransformer, toks: Int[Tensor, "batch pos"], intervention: Intervention
+) -> Float[Tensor, "batch pos d_vocab_out"]:
+    """Logits with `intervention` in place, of the whole batch at once. As `run`, ValueError if not finite."""
+    return require_finite(model.run_with_hooks(toks.to(model.device), intervention))
+
+
 def loss_under(model: CumsumTransformer, data: CumsumDataset, intervention: Intervention) -> float:
     """Cross entropy in nats over the scored positions of `data`, with `intervention` in place."""
-    logits = model.run_with_hooks(data.toks.to(model.device), intervention)
+    logits = run_under(model, data.toks, intervention)
     return cross_entropy(logits[:, data.scored], data.labels[:, data.scored]).item()
 
 

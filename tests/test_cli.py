@@ -73,6 +73,15 @@ def test_sizes_beyond_memory_are_one_line(tmp_path, capsys, monkeypatch):
     assert told.count("\n") == 1
 
 
+def test_a_defect_is_not_mistaken_for_a_lack_of_memory(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("the size of tensor a must match the size of tensor b")
+
+    monkeypatch.setattr("cumsum_model.training.CumsumDataset", fail)
+    with pytest.raises(RuntimeError, match="must match"):
+        main(["train", "--out", str(tmp_path)])
+
+
 def test_a_reader_that_stops_early_is_no_error():
     command = f"{sys.executable} -m cumsum_model mutants --list | head -1"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)

@@ -61,6 +61,11 @@ def test_only_scored_positions_count(reference):
     assert intervention.loss_under(reference, near_zero, {}) == pytest.approx(last)
 
 
+def test_logits_that_are_not_finite_are_no_answer(reference):
+    with pytest.raises(ValueError, match="not finite"):
+        intervention.run_under(reference, DATA.toks, {"blocks.0.mlp.hook_post": lambda post: post / 0})
+
+
 def test_uniform_attention_is_exactly_uniform(reference):
     seen = {}
     hooks = dict(intervention.uniform_attention())
