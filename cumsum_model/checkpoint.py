@@ -11,10 +11,8 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,6 +23,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from cumsum_model.files import beside
 from cumsum_model.model import AXES, CumsumConfig, CumsumTransformer
 
 MODEL_FILE = "model.safetensors"
@@ -178,7 +177,7 @@ def write_checkpoint(path: Path, model: CumsumTransformer, card: Mapping[str, An
     full_card = {**card, "sha256": hashlib.sha256(content).hexdigest()}
     path.parent.mkdir(parents=True, exist_ok=True)
     # Both files are safely on disk before the first is replaced; the old card goes before the new model comes.
-    with _beside(path, content) as new_model, _beside(card_path(path), _as_json(full_card)) as new_card:
+    with beside(path, content) as new_model, beside(card_path(path), _as_json(full_card)) as new_card:
         card_path(path).unlink(missing_ok=True)
         os.replace(new_model, path)
         os.replace(new_card, card_path(path))
@@ -187,22 +186,6 @@ def write_checkpoint(path: Path, model: CumsumTransformer, card: Mapping[str, An
 
 def _as_json(card: Mapping[str, Any]) -> bytes:
     return (json.dumps(card, indent=2) + "\n").encode()
-
-
-@contextmanager
-def _beside(path: Path, content: bytes) -> Iterator[Path]:
-    """A temporary file with `content` in the folder of `path`, flushed to disk; removed unless it was renamed."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def not_the_reference(model: CumsumTransformer) -> str | None:

@@ -1,4 +1,4 @@
-"""`python -m cumsum_model`: train a checkpoint, break it. Verifying one is `pytest claims/ --checkpoint PATH`."""
+"""`python -m cumsum_model`: train, break and prove checkpoints. Verifying one is `pytest claims/ --checkpoint PATH`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cumsum_model.proof.commands import add_commands
 
 if TYPE_CHECKING:
     from cumsum_model.training import Recipe, Step
@@ -48,11 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0 done, 1 failed, 2 called wrongly, 130 interrupted."""
     parser = argparse.ArgumentParser(
         prog="python -m cumsum_model",
-        description="The cumulative sum transformer: train a checkpoint. Verify it with `pytest claims/`.",
+        description="The cumulative sum transformer: train a checkpoint, prove it. Verify it with `pytest claims/`.",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_train(commands)
     _add_mutants(commands)
+    add_commands(commands)
     options = parser.parse_args(arguments)
     try:
         code: int = options.command(options)

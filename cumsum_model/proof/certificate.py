@@ -1,0 +1,283 @@
+"""The verdict on every sequence there is: how many are answered rightly, by what margin, and which are not.
+
+The margin of a sequence is the right label's logit minus the best wrong one, at its last position. It is
+right if its margin is positive; a tie is wrong. All sequences of one length, last token and running sum have
+one label and make one class, and every class is
+
+- right: its smallest margin is proved positive;
+- wrong: its largest margin is proved not positive;
+- split: neither; the sequences in it were counted, up to those too near to a tie for the budget.
+
+Numbers of sequences are exact integers. Margins are those of real arithmetic on the stored float32 weights; what
+float32 arithmetic may add is bounded in `rounding`. The method knows nothing of "QK is zero" or "OV has rank
+one": those are claims, this is a proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from cumsum_model.model import CumsumTransformer
+from cumsum_model.proof import program
+from cumsum_model.proof.balls import Array, Ball, exact
+from cumsum_model.proof.counting import count_right
+from cumsum_model.proof.extremes import Cells, Position
+from cumsum_model.proof.tables import Unprovable, tables
+
+BUDGET = 300_000_000
+"""Additions that may be spent on counting inside split classes: about a second."""
+
+REFINED = 256
+"""At most so many classes of one length are refined for each reason: those of smallest margin, of most sequences."""
+
+LABELS = 3
+OTHERS = ((1, 2), (0, 2), (0, 1))
+"""For each label, the two wrong answers."""
+
+_DIFFERENCES = np.array(
+    [
+        [(logit == label) - (logit == other) for logit in range(LABELS)]
+        for label in range(LABELS)
+        for other in OTHERS[label]
+    ]
+)
+"""The six logit differences: rows 2 l and 2 l + 1 belong to label l."""
+
+_READOUTS = np.concatenate([_DIFFERENCES, -_DIFFERENCES]).astype(np.float64)
+"""Their smallest values, and (as the smallest of the opposite) their largest."""
+
+
+@dataclass(frozen=True, eq=False)
+class Length:
+    """Everything proved of the sequences of length `n`. Arrays are [last token, sum index] unless said otherwise.
+
+    sums: the running sum of each class. counts: how many sequences it has, per sum index. No sequence of a class has
+    a margin below `smallest` or above `largest`; `least` and `most` are the margins, in floating point, of the
+    sequences (tokens, [.., position]) `least_witness` and `most_witness` in it. right_low and right_high: how
+    many of its sequences are right, at least and at most.
+    signs: +1 or -1 where all sequences of the class agree on the sign of a neuron, [.., neuron].
+    """
+
+    n: int
+    sums: np.ndarray
+    counts: np.ndarray
+    smallest: Array
+    least: Array
+    least_witness: np.ndarray
+    largest: Array
+    most: Array
+    most_witness: np.ndarray
+    right_low: np.ndarray
+    right_high: np.ndarray
+    signs: np.ndarray
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The right label of each class: 0, 1, 2 for a negative, zero, positive sum."""
+        return np.sign(self.sums) + 1
+
+    @property
+    def right(self) -> np.ndarray:
+        """Classes in which every sequence is right."""
+        return self.smallest > 0
+
+    @property
+    def wrong(self) -> np.ndarray:
+        """Classes in which every sequence is wrong."""
+        return self.largest <= 0
+
+    @property
+    def split(self) -> np.ndarray:
+        """Classes that are neither."""
+        return ~self.right & ~self.wrong
+
+    @property
+    def sequences(self) -> int:
+        """All sequences of this length."""
+        return int(self.counts.sum()) * len(self.sums)
+
+    @property
+    def answered_rightly(self) -> tuple[int, int]:
+        """How many of them are right, at least and at most."""
+        return int(self.right_low.sum()), int(self.right_high.sum())
+
+    @property
+    def accuracy(self) -> tuple[Fraction, Fraction]:
+        """The share of them that is right, at least and at most."""
+        low, high = self.answered_rightly
+        return Fraction(low, self.sequences), Fraction(high, self.sequences)
+
+    @property
+    def smallest_margin(self) -> float:
+        """Proved: no sequence of this length has a smaller margin. In logits."""
+        return float(self.smallest.min())
+
+    @property
+    def hardest(self) -> tuple[float, tuple[int, ...]]:
+        """The smallest margin of a sequence that was found, and the tokens of that sequence."""
+        a, s = np.unravel_index(self.least.argmin(), self.least.shape)
+        return float(self.least[a, s]), tuple(self.least_witness[a, s].tolist())
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What is proved of a model, for every sequence of every length up to its context."""
+
+    max_value: int
+    lengths: tuple[Length, ...]
+    right_at_every_position: tuple[int, int]
+    """How many sequences of full length are right at every position, at least and at most."""
+
+    @property
+    def sequences(self) -> int:
+        """All sequences of full length."""
+        return self.lengths[-1].sequences
+
+    @property
+    def proved_right(self) -> bool:
+        """Whether every sequence of every length is proved right."""
+        return all(bool(length.right.all()) for length in self.lengths)
+
+    @property
+    def hardest(self) -> Length:
+        """The length with the smallest margin."""
+        return min(self.lengths, key=lambda length: length.hardest[0])
+
+    @property
+    def smallest_margin(self) -> float:
+        """Proved: no sequence of any length has a smaller margin. In logits."""
+        return min(length.smallest_margin for length in self.lengths)
+
+    def values(self, tokens: tuple[int, ...]) -> list[int]:
+        """The integers that tokens stand for."""
+        return [token - self.max_value for token in tokens]
+
+
+def certify(
+    model: CumsumTransformer,
+    *,
+    refine_all: bool = False,
+    budget: int = BUDGET,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Certificate:
+    """Prove what can be proved of `model`, for every sequence.
+
+    refine_all: close the gap between bound and witness in every class, not only in those that decide something
+    (the smallest margin of each length, and whatever is undecided). budget: additions to spend on counting inside
+    split classes; 0 leaves them uncounted. progress: called with each length when it is done.
+    Raises Unprovable for a model that this proof does not speak of. Deterministic: the same weights and budget give
+    the same certificate.
+    """
+    read = tables(model)
+    counts = program.count(read.n_ctx - 1, read.d_vocab)
+    everything = sum(n * n for n in range(1, read.n_ctx + 1))
+    lengths = []
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            for query in read.queries():
+                # What there is to count grows with the square of the length; so does what may be spent on it.
+                share = budget * query.n**2 // everything
+                lengths.append(_prove(Position(read, query), counts[query.n - 1], refine_all, share))
+                progress(query.n)
+    except OverflowError as error:
+        raise Unprovable(f"the weights are out of the range that float64 can handle: {error}") from None
+    return Certificate(read.max_value, tuple(lengths), _right_throughout(lengths))
+
+
+def _prove(position: Position, counts: np.ndarray, refine_all: bool, budget: int) -> Length:
+    """Everything about one length."""
+    push = exact(_READOUTS) @ Ball(position.tables.push.mid.T, position.tables.push.rad.T)
+    labels = np.sign(position.sum_of) + 1
+    applies = np.stack([labels == row % len(_DIFFERENCES) // 2 for row in range(len(_READOUTS))])
+    cells = position.smallest(_READOUTS, applies, push)
+    differences = cells.readout < len(_DIFFERENCES)
+    if refine_all:
+        position.refine(cells, np.arange(len(cells.s)), _READOUTS, push)
+    else:
+        lowest = cells.attained[differences].min()
+        hardest = np.flatnonzero(differences & (cells.bound < lowest))
+        by_margin = cells.attained[hardest].argsort(kind="stable")
+        position.refine(cells, hardest[by_margin[:REFINED]], _READOUTS, push)
+        undecided = np.flatnonzero((cells.bound <= 0) & (cells.attained >= 0))
+        by_size = (-counts[cells.s[undecided]].astype(np.float64)).argsort(kind="stable")
+        position.refine(cells, undecided[by_size[:REFINED]], _READOUTS, push)
+
+    smallest, least, least_witness = _least(position, cells, differences)
+    # The largest margin is the largest of the smaller of two differences: no more than the smaller largest.
+    largest = _grid(position, cells, ~differences, -cells.bound).min(0)
+    most, most_witness = _most(position, cells, ~differences)
+    right, wrong = smallest > 0, largest <= 0
+    low = np.where(right, counts, 0)
+    high = np.where(wrong, 0, np.broadcast_to(counts, wrong.shape))
+    if budget:
+        split = ~right & ~wrong
+        open_ = differences & (cells.bound <= 0) & split[cells.a, cells.s]
+        for a, s, found in count_right(position, cells, np.flatnonzero(open_), _READOUTS, push, budget):
+            low[a, s], high[a, s] = found
+    return Length(
+        position.n,
+        position.sum_of,
+        counts,
+        smallest,
+        least,
+        least_witness,
+        largest,
+        most,
+        most_witness,
+        low,
+        high,
+        position.signs,
+    )
+
+
+def _grid(position: Position, cells: Cells, chosen: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """A number of each chosen cell, laid out as [one of the two differences, a, sum index]."""
+    shape = (2, *position.sum_of.shape)
+    laid_out = np.empty((*shape, *numbers.shape[1:]), dtype=numbers.dtype)
+    laid_out[cells.readout[chosen] % 2, cells.a[chosen], cells.s[chosen]] = numbers[chosen]
+    return laid_out
+
+
+def _least(position: Position, cells: Cells, chosen: np.ndarray) -> tuple[Array, Array, np.ndarray]:
+    bound, attained, witness = (
+        _grid(position, cells, chosen, numbers) for numbers in (cells.bound, cells.attained, cells.witness)
+    )
+    other = attained.argmin(0)[None]
+    found = np.take_along_axis(witness, other[..., None], 0)[0]
+    return bound.min(0), attained.min(0), found
+
+
+def _most(position: Position, cells: Cells, chosen: np.ndarray) -> tuple[Array, np.ndarray]:
+    """The largest margin that was found: of the two sequences with the largest differences, the better one."""
+    push = _DIFFERENCES @ position.tables.push.mid.T
+    pair = cells.readout % len(_DIFFERENCES) // 2 * 2
+    differences = [
+        position.evaluate(cells.witness, _DIFFERENCES[pair + which], push[pair + which]) for which in range(2)
+    ]
+    margins = np.where(chosen, np.minimum(*differences), -np.inf)
+    laid_out, witness = (_grid(position, cells, chosen, numbers) for numbers in (margins, cells.witness))
+    best = laid_out.argmax(0)[None]
+    return laid_out.max(0), np.take_along_axis(witness, best[..., None], 0)[0]
+
+
+def _right_throughout(lengths: list[Length]) -> tuple[int, int]:
+    """How many sequences of full length are right at every position: the counting recursion through right classes.
+
+    Of what enters a class, at least all but its wrong sequences stay, and at most its right ones.
+    """
+    tokens = len(lengths[0].sums)
+    low = high = np.array([1], dtype=object)
+    for length in lengths:
+        wrong_at_most = length.counts - length.right_low
+        stay_low = np.maximum(low - wrong_at_most, 0)
+        stay_high = np.minimum(high, length.right_high)
+        sums = len(low)
+        low, high = (np.zeros(sums + tokens - 1, dtype=object) for _ in range(2))
+        for token in range(tokens):
+            low[token : token + sums] += stay_low[token]
+            high[token : token + sums] += stay_high[token]
+    return int(low.sum()), int(high.sum())

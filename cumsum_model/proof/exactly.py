@@ -1,0 +1,237 @@
+"""Exact numbers for the checker: arrays of whole numbers over a common power of two.
+
+A float32 is one, and so are sums and products of them. Only e^score is not: it gets a lower and an
+upper whole number, from the ball arithmetic of python-flint. Nothing here is shared with the search.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from flint import arb, ctx, fmpz
+from numpy.typing import NDArray
+
+Integers = NDArray[np.object_]
+
+WEIGHT_BITS = 64
+"""Binary digits after the point of the weights e^(score - shift), which are at most e."""
+
+
+@dataclass(frozen=True, eq=False)
+class Exact:
+    """The numbers `whole` * 2**-`digits`."""
+
+    whole: Integers
+    digits: int
+
+    @classmethod
+    def of(cls, numbers: Any) -> Exact:
+        """Floating-point numbers as what they are. Raises ValueError if one is not finite."""
+        numbers = np.asarray(numbers, dtype=np.float64)
+        if not np.isfinite(numbers).all():
+            raise ValueError("a number is not finite")
+        fractions = [number.as_integer_ratio() for number in numbers.ravel().tolist()]
+        digits = max((below.bit_length() - 1 for _, below in fractions), default=0)
+        whole = np.empty(len(fractions), dtype=object)
+        whole[:] = [above * (2**digits // below) for above, below in fractions]
+        return cls(whole.reshape(numbers.shape), digits)
+
+    def __getitem__(self, index: Any) -> Exact:
+        return Exact(self.whole[index], self.digits)
+
+    def __add__(self, other: Exact) -> Exact:
+        digits = max(self.digits, other.digits)
+        return Exact(self.to(digits) + other.to(digits), digits)
+
+    def __neg__(self) -> Exact:
+        return Exact(-self.whole, self.digits)
+
+    def __sub__(self, other: Exact) -> Exact:
+        return self + -other
+
+    def __matmul__(self, other: Exact) -> Exact:
+        return Exact(self.whole @ other.whole, self.digits + other.digits)
+
+    def to(self, digits: int) -> Integers:
+        """The whole numbers over a larger power of two."""
+        return self.whole * 2 ** (digits - self.digits)
+
+
+def beside(*parts: Exact) -> Exact:
+    """Put arrays side by side along the last axis."""
+    digits = max(part.digits for part in parts)
+    return Exact(np.concatenate([part.to(digits) for part in parts], axis=-1), digits)
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """A model of one block and one head, exactly.
+
+    columns: what each readout (neurons, then logits past them) gets from the query's own token and position
+    [position, token, readout], and what the head moves to it from a key. scores: query times key, not yet divided by
+    sqrt(d_head), [query position, token, key position, token]. push: [neuron, logit].
+    """
+
+    own: Exact
+    moved: Exact
+    scores: Exact
+    d_head: int
+    push: Exact
+
+    @classmethod
+    def of(cls, weights: Mapping[str, NDArray[np.float32]]) -> Circuit:
+        """From the parameters by their short names, such as "W_E"."""
+        W = {name: Exact.of(weight) for name, weight in weights.items()}
+        n_ctx, d_model = W["W_pos"].whole.shape
+        d_vocab, d_head = len(W["W_E"].whole), W["W_Q"].whole.shape[-1]
+        stream = W["W_pos"][:, None] + W["W_E"][None]
+        stream = Exact(stream.whole.reshape(n_ctx * d_vocab, d_model), stream.digits)
+        readers = beside(W["W_in"], W["W_U"])
+        constant = beside(W["b_in"], W["b_out"] @ W["W_U"] + W["b_U"])
+        own = (stream + W["b_O"]) @ readers + constant
+        q, k, v = (stream @ W[f"W_{name}"][0] + W[f"b_{name}"][0] for name in "QKV")
+        moved = v @ W["W_O"][0] @ readers
+        scores = q @ Exact(k.whole.T, k.digits)
+        readouts = own.whole.shape[-1]
+        return cls(
+            Exact(own.whole.reshape(n_ctx, d_vocab, readouts), own.digits),
+            Exact(moved.whole.reshape(n_ctx, d_vocab, readouts), moved.digits),
+            Exact(scores.whole.reshape(n_ctx, d_vocab, n_ctx, d_vocab), scores.digits),
+            d_head,
+            W["W_out"] @ W["W_U"],
+        )
+
+    def weights(self, n: int, a: int) -> tuple[Integers, Integers]:
+        """e^(score - shift) of every key for the query `a` at position n: lower and upper, [position, token]."""
+        scores = self.scores.whole[n - 1, a, :n]
+        ctx.prec = 2 * WEIGHT_BITS
+        unit = arb(fmpz(2)) ** -self.scores.digits / arb(self.d_head).sqrt()
+        shift = math.floor(float(arb(fmpz(int(scores.max()))) * unit))  # any number will do
+        low, high = np.empty_like(scores), np.empty_like(scores)
+        scale = arb(2) ** WEIGHT_BITS
+        for index, score in np.ndenumerate(scores):
+            weight = (arb(fmpz(int(score))) * unit - shift).exp() * scale
+            low[index], high[index] = _whole(weight.lower().floor()), _whole(weight.upper().ceil())
+        return low, high
+
+
+@dataclass(frozen=True)
+class Row:
+    """To be verified: over the class of sum index `s`, sum_i push_i [fires] pre_i + direct part - bound >= 0.
+
+    plus, minus: the difference of logits meant. firing: which neurons count. bound: a floating-point number.
+    """
+
+    s: int
+    plus: int
+    minus: int
+    firing: tuple[bool, ...]
+    bound: float
+
+
+class Query:
+    """All sequences of length n that end in token a."""
+
+    def __init__(self, circuit: Circuit, n: int, a: int) -> None:
+        self.n, self.a, self.push = n, a, circuit.push
+        self.neurons = len(circuit.push.whole)
+        self.columns = circuit.own[n - 1, a][None, None] + circuit.moved[:n]
+        self.low, self.high = circuit.weights(n, a)
+
+    def signs(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Of which classes and neurons Z * pre >= 0, and of which <= 0, is certain: [sum index, neuron] each."""
+        pre = Exact(np.moveaxis(self.columns.whole[..., : self.neurons], -1, 0), self.columns.digits)
+        never_negative, never_positive = self._minima(pre) >= 0, self._minima(-pre) >= 0
+        return never_negative.T, never_positive.T
+
+    def proves(self, rows: list[Row]) -> list[bool]:
+        """Which rows hold for every sequence of their class."""
+        if not rows:
+            return []
+        tables: dict[tuple[int, int, tuple[bool, ...]], Exact] = {}
+        for row in rows:
+            tables.setdefault((row.plus, row.minus, row.firing), self._difference(row))
+        bounds = Exact.of([row.bound for row in rows])
+        digits = max(bounds.digits, next(iter(tables.values())).digits)
+        stacked = np.stack([tables[row.plus, row.minus, row.firing].to(digits) for row in rows])
+        minima = self._minima(Exact(stacked - bounds.to(digits)[:, None, None], digits))
+        return [bool(minima[index, row.s] >= 0) for index, row in enumerate(rows)]
+
+    def _difference(self, row: Row) -> Exact:
+        coefficients = np.zeros(self.neurons + 3, dtype=object)
+        coefficients[: self.neurons] = self.push_on(row.plus, row.minus) * np.array(row.firing, dtype=object)
+        coefficients[self.neurons + row.plus] += 2**self.push.digits
+        coefficients[self.neurons + row.minus] -= 2**self.push.digits
+        return Exact(self.columns.whole @ coefficients, self.columns.digits + self.push.digits)
+
+    def push_on(self, plus: int, minus: int) -> Integers:
+        """What each neuron adds to a difference of logits, in units of 2**-push.digits."""
+        return self.push.whole[:, plus] - self.push.whole[:, minus]
+
+    def _minima(self, columns: Exact) -> NDArray[np.int64]:
+        """No sequence has a smaller sum of weights times columns: [row, sum index], in a unit of their own.
+
+        Each term is rounded down to a whole multiple of the unit, which is as small as 64-bit sums allow.
+        """
+        peaks = abs(columns.whole).max((1, 2), initial=0)
+        spare = 59 - self.n.bit_length() + columns.digits  # sums of n weights below 4 times the peak stay below 2**61
+        bits = np.array([spare - int(peak).bit_length() for peak in peaks], dtype=object)
+        terms = at_least(columns, self.low, self.high, bits).astype(np.int64)
+        reached = terms[:, -1, self.a][:, None]
+        for position in range(self.n - 1):
+            tokens = terms.shape[2]
+            after = np.full((len(terms), reached.shape[1] + tokens - 1), np.iinfo(np.int64).max)
+            for token in range(tokens):
+                part = after[:, token : token + reached.shape[1]]
+                np.minimum(part, reached + terms[:, position, token, None], out=part)
+            reached = after
+        return reached
+
+    def differences(self, sequences: NDArray[np.int64], plus: int, minus: int) -> tuple[Integers, Integers]:
+        """Z times a difference of logits for each of some sequences [sequence, position]: lower and upper bound."""
+        low, high = self._sums(sequences, self.columns.whole)
+        neurons = self.neurons
+        push = self.push_on(plus, minus)
+        post_low, post_high = (np.where(pre > 0, pre, 0) for pre in (low[:, :neurons], high[:, :neurons]))
+        least = np.where(push >= 0, post_low, post_high) @ push
+        most = np.where(push >= 0, post_high, post_low) @ push
+        one = 2**self.push.digits
+        return (
+            least + (low[:, neurons + plus] - high[:, neurons + minus]) * one,
+            most + (high[:, neurons + plus] - low[:, neurons + minus]) * one,
+        )
+
+    def Z(self, sequences: NDArray[np.int64]) -> tuple[Integers, Integers]:
+        """Z of each sequence in the same unit: lower and upper bound."""
+        one = 2 ** (self.columns.digits + self.push.digits)
+        low, high = self._sums(sequences, np.full((self.n, self.columns.whole.shape[1], 1), one, dtype=object))
+        return low[:, 0], high[:, 0]
+
+    def _sums(self, sequences: NDArray[np.int64], columns: Integers) -> tuple[Integers, Integers]:
+        positions = np.arange(self.n)
+        chosen = np.broadcast_to(columns, (self.n, *columns.shape[1:]))[
+            positions, sequences
+        ]  # [sequence, position, ..]
+        low, high = self.low[positions, sequences][..., None], self.high[positions, sequences][..., None]
+        up = chosen >= 0
+        return (chosen * np.where(up, low, high)).sum(1), (chosen * np.where(up, high, low)).sum(1)
+
+
+def _whole(number: arb) -> int:
+    whole = number.unique_fmpz()
+    assert whole is not None, number
+    return int(whole)
+
+
+def at_least(columns: Exact, low: Integers, high: Integers, bits: Integers) -> Integers:
+    """Weights times columns [row, ..], each rounded down to a whole multiple of 2**-`bits` [row].
+
+    No true product is smaller.
+    """
+    products = np.where(columns.whole >= 0, low, high) * columns.whole
+    surplus = (columns.digits + WEIGHT_BITS - bits)[:, None, None]
+    return (products << np.maximum(-surplus, 0)) >> np.maximum(surplus, 0)

@@ -1,0 +1,162 @@
+"""The proof against brute force: every sequence of up to five values, through the model itself."""
+
+import copy
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from cumsum_model import mutants
+from cumsum_model.behaviour import margins
+from cumsum_model.checkpoint import REFERENCE, read_checkpoint
+from cumsum_model.data import labels_of
+from cumsum_model.model import CumsumConfig, CumsumTransformer
+from cumsum_model.proof.certificate import certify
+from cumsum_model.proof.tables import Unprovable
+
+LONGEST = 5
+
+SUBJECTS = {
+    "fixture": lambda model: model,
+    "seed 7": lambda model: read_checkpoint(REFERENCE.with_name("seed7.safetensors")).model,
+    "silence_strongest_neuron": mutants.silence_strongest_neuron,
+    "clip_values": mutants.clip_values,
+    "attend_to_large_values": mutants.attend_to_large_values,
+    "untrained": mutants.untrained,
+}
+
+
+def shortened(model, n_ctx=LONGEST):
+    """The same model with a shorter context, so that nothing longer has to be proved."""
+    short = CumsumTransformer(CumsumConfig(**{**model.cfg.__dict__, "n_ctx": n_ctx}))
+    state = {**model.state_dict(), "pos_embed.W_pos": model.W_pos[:n_ctx]}
+    short.load_state_dict(state)
+    return short.requires_grad_(False)
+
+
+@torch.no_grad()
+def every_margin(model):
+    """The margins of every sequence, in float64, at each length: {n: (tokens, margins)}."""
+    exact = copy.deepcopy(model).double()
+    found = {}
+    for n in range(1, model.cfg.n_ctx + 1):
+        tokens = torch.tensor(list(itertools.product(range(model.cfg.d_vocab), repeat=n)))
+        values = tokens - model.cfg.max_value
+        logits = torch.cat([exact(chunk)[:, -1:] for chunk in tokens.split(50_000)])
+        found[n] = tokens, margins(logits, labels_of(values)[:, -1:])[:, 0].numpy()
+    return found
+
+
+def by_class(length, tokens, numbers, reduce, start):
+    """The least or largest number among the sequences of each class, [last token, sum index]."""
+    reduced = np.full(length.sums.shape, start)
+    place = tokens[:, -1].numpy(), tokens[:, :-1].sum(1).numpy()
+    reduce.at(reduced, place, numbers)
+    return reduced
+
+
+def assert_encloses(certificate, model):
+    """Every bound is on its side of every sequence, and every count holds what was counted."""
+    throughout = np.array([True])
+    for length, (tokens, found) in zip(certificate.lengths, every_margin(model).values(), strict=True):
+        least = by_class(length, tokens, found, np.minimum, np.inf)
+        most = by_class(length, tokens, found, np.maximum, -np.inf)
+        size = 1e-9 * (1 + np.abs(found).max())
+        assert (length.smallest <= least + size).all()
+        assert (least <= length.least + size).all()
+        assert (length.most - size <= most).all()
+        assert (most <= length.largest + size).all()
+        # A margin that float64 cannot tell from a tie counts as either.
+        surely = by_class(length, tokens, (found > size).astype(int), np.add, 0)
+        perhaps = by_class(length, tokens, (found > -size).astype(int), np.add, 0)
+        assert (length.right_low <= perhaps).all()
+        assert (surely <= length.right_high).all()
+        throughout = np.repeat(throughout, model.cfg.d_vocab) & (found > 0)
+    low, high = certificate.right_at_every_position
+    assert low <= throughout.sum() <= high
+
+
+@pytest.fixture(params=SUBJECTS)
+def subject(request):
+    model = shortened(SUBJECTS[request.param](read_checkpoint(REFERENCE).model))
+    model.name = request.param
+    return model
+
+
+def test_no_bound_is_beyond_any_sequence(subject):
+    assert_encloses(certify(subject), subject)
+
+
+@pytest.mark.parametrize("name", sorted(set(SUBJECTS) - {"attend_to_large_values"}))
+def test_the_smallest_margin_of_every_class_is_exact(name):
+    # Not where hardly anything is attended to: the margin of such a sequence is a quotient of two tiny numbers.
+    subject = shortened(SUBJECTS[name](read_checkpoint(REFERENCE).model))
+    certificate = certify(subject, refine_all=True)
+    compared = 0
+    for length, (tokens, found) in zip(certificate.lengths, every_margin(subject).values(), strict=True):
+        least = by_class(length, tokens, found, np.minimum, np.inf)
+        # Where a class holds both signs of a neuron, the bound may be smaller; it is never larger.
+        settled = (length.signs != 0).all(-1)
+        assert np.abs(length.smallest - least)[settled].max(initial=0) < 1e-5
+        assert np.abs(length.least - least)[settled].max(initial=0) < 1e-5
+        compared += settled.sum()
+    assert compared >= {"clip_values": 1051, "untrained": 492}.get(name, 1154)  # of 1,155 classes
+
+
+def test_counts_are_exact_where_the_budget_allows(subject):
+    certificate = certify(subject, budget=10**11)
+    for length, (tokens, found) in zip(certificate.lengths, every_margin(subject).values(), strict=True):
+        right = by_class(length, tokens, (found > 0).astype(int), np.add, 0)
+        # A readout of many neurons of both signs is only bounded, so some classes stay open.
+        if subject.name not in ("attend_to_large_values", "clip_values", "untrained"):
+            assert (length.right_low == right).all()
+            assert (length.right_high == right).all()
+        assert length.accuracy[0] <= Fraction(int((found > 0).sum()), len(found)) <= length.accuracy[1]
+
+
+def test_witnesses_are_in_their_class_and_have_their_margin(subject):
+    double = copy.deepcopy(subject).double()
+    for length in certify(subject).lengths:
+        for margin, witness in ((length.least, length.least_witness), (length.most, length.most_witness)):
+            tokens = torch.from_numpy(witness.reshape(-1, length.n))
+            values = tokens - subject.cfg.max_value
+            assert (values.sum(1).numpy() == length.sums.ravel()).all()
+            assert (tokens[:, -1].numpy() == np.repeat(np.arange(len(margin)), margin.shape[1])).all()
+            found = margins(double(tokens), labels_of(values))[:, -1].numpy()
+            assert np.abs(found - margin.ravel()).max() < 1e-9 * (1 + np.abs(found).max())
+
+
+@st.composite
+def tiny_models(draw):
+    """Random models small enough to enumerate, some with strong attention, some with several heads."""
+    cfg = CumsumConfig(
+        max_value=draw(st.integers(1, 2)),
+        n_ctx=draw(st.integers(1, 4)),
+        n_heads=draw(st.sampled_from([1, 1, 2])),
+        d_model=draw(st.integers(1, 4)),
+        d_head=draw(st.integers(1, 3)),
+        d_mlp=draw(st.integers(1, 5)),
+    )
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**32)))
+    scale = draw(st.sampled_from([0.1, 1.0, 3.0]))
+    model = CumsumTransformer(cfg).requires_grad_(False)
+    for parameter in model.parameters():
+        parameter.data = scale * torch.randn(parameter.shape, generator=generator)
+    if draw(st.booleans()):  # nearly uniform attention, as trained models have it
+        model.blocks[0].attn.W_K *= 1e-3
+    return model
+
+
+@settings(max_examples=150)
+@given(tiny_models())
+def test_no_bound_of_any_model_is_beyond_any_sequence(model):
+    try:
+        certificate = certify(model)
+    except Unprovable:
+        assume(False)
+    assert_encloses(certificate, model)
+    assert_encloses(certify(model, refine_all=True, budget=0), model)
