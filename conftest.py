@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -96,6 +98,20 @@ def pytest_verification_mutants() -> tuple[list[Control], list[Control]]:
 def checkpoint(pytestconfig: pytest.Config) -> CumsumTransformer:
     """The model under test."""
     return pytestconfig.stash[CHECKPOINT].model
+
+
+@pytest.fixture(scope="session")
+def proved() -> Callable[..., Any]:
+    """`proved(certify, model)`: what a proof says of a model, made once for all claims that ask for it."""
+    known: dict[tuple[str, str], Any] = {}
+
+    def proved(prove: Callable[[CumsumTransformer], Any], model: CumsumTransformer) -> Any:
+        key = prove.__name__, pytest_verification_fingerprint(model)
+        if key not in known:
+            known[key] = prove(model)
+        return known[key]
+
+    return proved
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,20 @@
 """Hard inputs: long sequences whose sum ends next to zero"""
 
+import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import given, target
 from hypothesis import strategies as st
 
 from cumsum_model import mutants
 from cumsum_model.behaviour import margins, right_label_probabilities, run
 from cumsum_model.circuit import no_account_of
-from cumsum_model.data import EVALUATION_SET, NEAR_ZERO_SET, labels_of, near_zero_set
-from cumsum_model.strategies import near_zero_values
+from cumsum_model.data import EVALUATION_SET, labels_of
+from cumsum_model.proof.certificate import certify
+from cumsum_model.proof.rounding import logit_error
+from cumsum_model.strategies import long_cancellations, near_zero_values
 from cumsum_model.verification import claim
+
+EVERY = "every sequence of every length up to the context (proved from the weights, in real arithmetic)"
 
 
 @claim(
@@ -45,32 +50,85 @@ def test_longer_is_harder(model, measure, data):
 
 
 @claim(
-    "At full length, sums of -1, 0 and +1 are all classified correctly",
+    "At every length the hardest sequences are those with a sum of -1, 0 or +1: all others keep a larger margin",
     source="write-up, end",
-    over=NEAR_ZERO_SET,
-    refuted_by=[mutants.drift_with_position, mutants.silence_strongest_neuron],
+    over=EVERY,
+    refuted_by=[mutants.clip_values, mutants.swap_two_values, mutants.open_back_door],
     unless=no_account_of,
 )
-def test_near_zero_sums_are_right(model, measure):
-    data = near_zero_set(model.cfg.max_value, model.cfg.n_ctx)
-    right = run(model, data.toks).argmax(-1).cpu() == data.labels
-    assert measure("accuracy", right[:, data.scored].double().mean()) == 1
+def test_the_hardest_sums_are_next_to_zero(model, measure, proved):
+    ahead = []
+    for length in proved(certify, model).lengths:
+        near_zero = np.abs(length.sums) <= 1
+        if not near_zero.all():
+            ahead.append(length.smallest[~near_zero].min() - length.least[near_zero].min())
+    assert measure("smallest margin of the others, above the hardest next to zero", min(ahead), "logits") > 0
+
+
+@claim(
+    "The longer the harder: among all sequences with sum -1 or +1 the smallest margin falls with every quarter",
+    source="write-up, end",
+    over=EVERY,
+    refuted_by=[mutants.untrained, mutants.count_signs, mutants.unembed_neg_apart_from_pos],
+    unless=no_account_of,
+)
+def test_the_smallest_margin_falls_with_length(model, measure, proved):
+    lengths = proved(certify, model).lengths
+    quarters: list[list] = [[], [], [], []]
+    for length in lengths:
+        quarters[(length.n - 1) * 4 // len(lengths)].append((length, np.abs(length.sums) == 1))
+    for quarter in range(1, 4):
+        before = min(length.smallest[one].min() for length, one in quarters[quarter - 1])  # proved: none is smaller
+        now = min(length.least[one].min() for length, one in quarters[quarter])  # found: one is as small
+        assert measure(f"fall of the smallest margin in quarter {quarter + 1}", before - now, "logits") > 0
 
 
 @claim(
     "Sums of -1, 0 and +1 are told apart, however the sequence gets there",
     source="write-up, end",
-    over="what a search finds: hypothesis, sequences of every length that end next to zero",
+    over="what a search finds: hypothesis, sequences of every length that end next to zero, steered to small margins",
     refuted_by=[mutants.attend_to_last, mutants.shout_current_value, mutants.drift_with_position],
 )
 @given(search=st.data())
 def test_near_zero_sums_are_told_apart(model, measure, search):
-    values = search.draw(near_zero_values(model.cfg.max_value, model.cfg.n_ctx), label="values")
-    sequence = torch.tensor([values], device=model.device)
-    logits = run(model, sequence + model.cfg.max_value)
-    label = labels_of(sequence)[0, -1]
-    p_right = logits[0, -1].softmax(-1)[label]
-    margin = margins(logits, labels_of(sequence))[0, -1]
+    values, margin, p_right = attack(model, search)
     assert measure("smallest margin of the right logit", margin, "logits") > 0, (
         f"values {values}, sum {sum(values):+d}: P(right) = {p_right:.3f}"
     )
+
+
+@claim(
+    "The search finds nothing that the proof excludes, neither a smaller margin nor a larger one",
+    source="ours: two independent ways to the hardest inputs",
+    over="what a search finds: hypothesis, as above; as float32 computes it, against the proof of its class",
+    refuted_by=[mutants.add_instead_of_averaging, mutants.add_head_output_twice, mutants.add_mlp_output_twice],
+    unless=no_account_of,
+)
+@given(search=st.data())
+def test_the_search_finds_nothing_that_the_proof_excludes(model, measure, search, proved):
+    values, margin, _ = attack(model, search)
+    certificate, rounding = proved(certify, model), proved(rounding_of_margins, model)
+    smallest, largest = certificate.range_of(values)
+    told = f"values {values}, sum {sum(values):+d}: margin {margin:+.4f}, proved {smallest:+.4f} .. {largest:+.4f}"
+    assert measure("margin found, above the smallest of its class", margin - smallest, "logits") > -rounding, told
+    assert measure("margin found, below the largest of its class", largest - margin, "logits") > -rounding, told
+    # How close the search comes to the hardest of all sequences: its gap to what is proved.
+    gap = margin - certificate.smallest_margin
+    assert measure("margin found, above the smallest of all", gap, "logits") > -rounding, told
+
+
+def attack(model, search):
+    """Draw a sequence, run it, and tell the search to look for smaller margins: values, margin, P(right)."""
+    cfg = model.cfg
+    sequences = near_zero_values(cfg.max_value, cfg.n_ctx) | long_cancellations(cfg.max_value, cfg.n_ctx)
+    values = search.draw(sequences, label="values")
+    sequence = torch.tensor([values], device=model.device)
+    logits = run(model, sequence + cfg.max_value)
+    labels = labels_of(sequence)
+    margin = margins(logits, labels)[0, -1].item()
+    target(-margin, label="smallness of the margin")
+    return values, margin, logits[0, -1].softmax(-1)[labels[0, -1]].item()
+
+
+def rounding_of_margins(model):
+    return 2 * logit_error(model)

@@ -1,16 +1,49 @@
 """The residual stream: resid_mid stores the running mean along u"""
 
+import numpy as np
+
 from cumsum_model import circuit, mutants
 from cumsum_model.circuit import no_account_of
 from cumsum_model.data import EVALUATION_SET, running_means
+from cumsum_model.proof.stored import equal_mean_spread, resolution, stored
 from cumsum_model.verification import claim
+
+EVERY = "every sequence of every length up to the context (proved from the weights, in real arithmetic)"
+
+
+@claim(
+    "At every length resid_mid . u rises with the sum, whatever the values: no two sums overlap",
+    source="write-up, Finding u in resid mid",
+    over=EVERY,
+    refuted_by=[mutants.shout_current_value, mutants.clip_values, mutants.count_signs, mutants.attend_to_last],
+    unless=no_account_of,
+)
+def test_no_two_sums_overlap(model, measure, proved):
+    ranges = proved(stored, model)
+    # In units of mean, neighbouring sums are 1/n apart; what is left of it between their ranges.
+    around_zero = min((one.n * one.gaps[np.isin(one.sums[:-1], (-1, 0))]).min() for one in ranges)
+    assert measure("least gap between sums -1, 0 and +1, of the 1/n between means", around_zero) > 0
+    anywhere = min((one.n * one.gaps).min() for one in ranges)
+    assert measure("least gap between any two neighbouring sums", anywhere) > 0
+
+
+@claim(
+    "Only the sum matters: sequences of one length and sum differ along u by less than the gap to the next sum",
+    source="write-up, end",
+    over=EVERY,
+    refuted_by=[mutants.shout_current_value, mutants.clip_values, mutants.square_values],
+    unless=no_account_of,
+)
+def test_only_the_sum_matters_along_u(model, measure, proved):
+    spread = max(one.n * one.spread for one in proved(stored, model))
+    assert measure("largest difference, of the 1/n between neighbouring sums", spread) < 1
 
 
 @claim(
     "resid_mid . u rises with the running mean, and tells any two means apart that differ as much as "
     "two sums at full length do",
     source='write-up, Finding u in resid mid ("zero exceptions" holds only down to this resolution)',
-    over=EVALUATION_SET,
+    over=EVERY,
     refuted_by=[
         mutants.shout_current_value,
         mutants.drift_with_position,
@@ -19,10 +52,9 @@ from cumsum_model.verification import claim
     ],
     unless=no_account_of,
 )
-def test_resid_mid_is_monotone_in_the_mean(model, measure, data):
+def test_resid_mid_is_monotone_in_the_mean(model, measure, proved):
     gap = 1 / model.cfg.n_ctx
-    resolution = circuit.mean_resolution(model, data.values)
-    assert measure("largest difference in mean out of order", resolution, "units") < gap
+    assert measure("largest difference in mean out of order", resolution(proved(stored, model)), "units") < gap
 
 
 @claim(
@@ -39,15 +71,15 @@ def test_it_is_the_mean_and_not_the_sum(model, measure, data):
 
 
 @claim(
-    "Two positions of equal mean differ along u by less than half the smallest gap between sums at full length",
+    "Two sequences of equal mean differ along u by less than the smallest gap between two sums at full length",
     source='ours: what is left of "zero exceptions" (write-up, Finding u in resid mid)',
-    over=EVALUATION_SET,
+    over=EVERY,
     refuted_by=[mutants.shout_current_value, mutants.drift_with_position, mutants.attend_to_last],
     unless=no_account_of,
 )
-def test_equal_means_are_stored_alike(model, measure, data):
-    half_gap = 1 / (2 * model.cfg.n_ctx)
-    assert measure("largest difference", circuit.equal_mean_spread(model, data.values), "units of mean") < half_gap
+def test_equal_means_are_stored_alike(model, measure, proved):
+    gap = 1 / model.cfg.n_ctx
+    assert measure("largest difference", equal_mean_spread(proved(stored, model)), "units of mean") < gap
 
 
 @claim(

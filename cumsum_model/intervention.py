@@ -7,6 +7,7 @@ resample-ablation take their values from the batch that is run, so run whole dat
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 
 import torch
@@ -62,6 +63,16 @@ def _replace_neurons(neurons: Iterable[int], layer: int, replacement: Hook) -> I
         return replaced
 
     return {f"blocks.{layer}.mlp.hook_post": replace}
+
+
+def without_neurons(model: CumsumTransformer, neurons: Iterable[int], layer: int = 0) -> CumsumTransformer:
+    """Zero-ablation written into the weights: a copy of the model in which the given neurons write nothing.
+
+    The same function as `model` under `zero_neurons`, in a form that can be proved things of.
+    """
+    silenced = copy.deepcopy(model).requires_grad_(False)
+    silenced.blocks[layer].mlp.W_out[list(neurons)] = 0
+    return silenced
 
 
 def uniform_attention(layer: int = 0) -> Intervention:

@@ -41,10 +41,14 @@ class Explanation:
         """Logits of the program. `mean` puts another number in place of the running mean."""
         if mean is None:
             mean = running_means(values)
-        n = values.shape[-1]
-        toks = values + len(self.pre_token) // 2
-        pre = mean[..., None] * self.pre_gain + self.pre_token[toks] + self.pre_pos[:n]
-        past_neurons = mean[..., None] * self.logit_gain + self.logit_token[toks] + self.logit_pos[:n]
+        return self.at(slice(values.shape[-1]), values + len(self.pre_token) // 2, mean)
+
+    def at(
+        self, pos: int | slice, toks: Int[Tensor, "*batch"], mean: Float[Tensor, "*batch"]
+    ) -> Float[Tensor, "*batch d_vocab_out"]:
+        """Logits at given positions, counted from 0, for the token that stands there and the mean up to it."""
+        pre = mean[..., None] * self.pre_gain + self.pre_token[toks] + self.pre_pos[pos]
+        past_neurons = mean[..., None] * self.logit_gain + self.logit_token[toks] + self.logit_pos[pos]
         return past_neurons + pre.relu() @ self.push
 
 

@@ -90,7 +90,7 @@ class Ball:
     def exp(self) -> Ball:
         """Exponential of each entry. Radii of at least 1 are refused: such a score is not known."""
         if not (self.rad < 1).all():
-            raise ValueError("the argument of exp is known too badly for its value to be known at all")
+            raise OverflowError("the argument of exp is known too badly for its value to be known at all")
         mid = np.exp(self.mid)
         # |e^(x + d) - e^x| <= e^x (e^|d| - 1), and an ulp is at most 2 u relative to the value. Results among
         # the subnormals, where an ulp is no longer relative, are covered by _TINY.

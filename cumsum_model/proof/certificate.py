@@ -15,7 +15,7 @@ one": those are claims, this is a proof.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -33,6 +33,9 @@ BUDGET = 300_000_000
 
 REFINED = 256
 """At most so many classes of one length are refined for each reason: those of smallest margin, of most sequences."""
+
+SURE = 1e-9
+"""A margin computed in floating point shows on which side of 0 it is if it is further off than this."""
 
 LABELS = 3
 OTHERS = ((1, 2), (0, 2), (0, 1))
@@ -152,6 +155,25 @@ class Certificate:
         """Proved: no sequence of any length has a smaller margin. In logits."""
         return min(length.smallest_margin for length in self.lengths)
 
+    @property
+    def simplest_wrong(self) -> list[int] | None:
+        """The values of a sequence that is wrong: of the shortest length that has any, one with the smallest values.
+
+        As far as one is known, to be wrong by more than rounding; None if none is.
+        """
+        for length in self.lengths:
+            wrong = length.least_witness[length.least < -SURE] - self.max_value
+            if len(wrong):
+                simplest = wrong[np.abs(wrong).sum(1).argmin()]
+                return [int(value) for value in simplest]
+        return None
+
+    def range_of(self, values: Sequence[int]) -> tuple[float, float]:
+        """The smallest and largest margin that a sequence of this length, last value and sum can have: proved."""
+        length, a = self.lengths[len(values) - 1], values[-1] + self.max_value
+        (place,) = np.flatnonzero(length.sums[a] == sum(values))
+        return float(length.smallest[a, place]), float(length.largest[a, place])
+
     def values(self, tokens: tuple[int, ...]) -> list[int]:
         """The integers that tokens stand for."""
         return [token - self.max_value for token in tokens]
@@ -183,7 +205,7 @@ def certify(
                 share = budget * query.n**2 // everything
                 lengths.append(_prove(Position(read, query), counts[query.n - 1], refine_all, share))
                 progress(query.n)
-    except OverflowError as error:
+    except ArithmeticError as error:
         raise Unprovable(f"the weights are out of the range that float64 can handle: {error}") from None
     return Certificate(read.max_value, tuple(lengths), _right_throughout(lengths))
 

@@ -290,7 +290,7 @@ def _cases(
 
 
 def _number(told: Any, place: str) -> float:
-    _require(isinstance(told, (int, float)) and np.isfinite(told), f"{place}: {told!r} is no bound")
+    _require(type(told) in (int, float) and np.isfinite(told), f"{place}: {told!r} is no bound")
     return float(told)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from cumsum_model.data import VOCAB_OUT
 from cumsum_model.model import CumsumTransformer
-from cumsum_model.proof.certificate import Certificate, Length
+from cumsum_model.proof.certificate import SURE, Certificate, Length
 from cumsum_model.proof.rounding import logit_error
 
 FORMAT = "cumsum certificate"
@@ -28,9 +28,6 @@ VERDICTS = {
     "S": "holds right and wrong sequences, of which the witnesses are one each",
     "U": "undecided",
 }
-
-SURE = 1e-9
-"""A margin that was computed in floating point shows the side of 0 it is on if it is further off than this."""
 
 
 def verdicts(length: Length) -> np.ndarray:

@@ -143,7 +143,7 @@ def tables(model: CumsumTransformer, directions: Array | None = None) -> Tables:
     try:
         with np.errstate(over="ignore", invalid="ignore"):
             return _tables(weights, cfg.max_value, directions)
-    except (OverflowError, ZeroDivisionError, ValueError) as error:
+    except ArithmeticError as error:
         raise Unprovable(f"the weights are out of the range that float64 can handle: {error}") from None
 
 

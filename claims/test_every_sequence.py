@@ -1,0 +1,118 @@
+"""Every sequence: what is proved of all there are, 11^20 of the published length, where tests can only sample"""
+
+import numpy as np
+import torch
+
+from cumsum_model import mutants
+from cumsum_model.behaviour import margins, run
+from cumsum_model.checkpoint import not_the_reference
+from cumsum_model.circuit import no_account_of
+from cumsum_model.data import VOCAB_OUT, labels_of
+from cumsum_model.intervention import without_neurons
+from cumsum_model.proof.certificate import certify
+from cumsum_model.proof.replaced import distance
+from cumsum_model.proof.rounding import logit_error
+from cumsum_model.replacement import explain
+from cumsum_model.verification import claim
+
+EVERY = "every sequence of every length up to the context (proved from the weights, in real arithmetic)"
+
+
+def counterexample(model, certificate):
+    """The simplest sequence that the proof found to be wrong, and what the model itself says to it."""
+    values = certificate.simplest_wrong
+    if values is None:
+        return "no wrong sequence is known"
+    logits = run(model, torch.tensor([values], device=model.device) + model.cfg.max_value)[0, -1]
+    right = VOCAB_OUT[labels_of(torch.tensor([values]))[0, -1]]
+    said = ", ".join(f"{name} {logit:+.3f}" for name, logit in zip(VOCAB_OUT, logits.tolist(), strict=True))
+    return f"values {values}, sum {sum(values):+d}: right is {right}, the model says {said}"
+
+
+@claim(
+    "No sequence is misclassified, of all that there are, at any position",
+    source="write-up, Setup (accuracy on a sample); that it holds for all is our proof",
+    over=EVERY,
+    refuted_by=[
+        mutants.open_back_door,
+        mutants.silence_strongest_neuron,
+        mutants.stretch_one_value,
+        mutants.favour_zero,
+        mutants.train_briefly,
+    ],
+    unless=no_account_of,
+)
+def test_no_sequence_is_misclassified(model, measure, proved):
+    certificate = proved(certify, model)
+    right, _ = certificate.right_at_every_position
+    wrong = measure("sequences of full length that may be wrong somewhere", certificate.sequences - right)
+    assert wrong == 0, counterexample(model, certificate)
+    assert measure("smallest margin", certificate.smallest_margin, "logits") > 0
+
+
+@claim(
+    "Nor is one misclassified by rounding: the smallest margin is larger than all that float32 can add",
+    source="ours: what ships computes in float32",
+    over="every sequence, sums in any order, exp within 4 units in the last place (forward error bound)",
+    refuted_by=[mutants.open_back_door, mutants.shun_zero, mutants.favour_zero],
+    unless=no_account_of,
+)
+def test_rounding_changes_no_answer(model, measure, proved):
+    # A margin is a difference of two logits.
+    rounding = measure("largest error of a margin in float32", 2 * logit_error(model), "logits")
+    assert measure("smallest margin", proved(certify, model).smallest_margin, "logits") > rounding
+
+
+@claim(
+    "The model agrees with the proof: run on the hardest sequence of every class, it has the margin it should have",
+    source="ours: what ties the proof to the forward pass",
+    over="of every length, last value and sum the sequence with the smallest margin, found by the proof",
+    refuted_by=[mutants.add_instead_of_averaging, mutants.add_head_output_twice, mutants.add_mlp_output_twice],
+    unless=no_account_of,
+)
+def test_the_model_agrees_with_the_proof(model, measure, proved):
+    furthest = 0.0
+    for length in proved(certify, model).lengths:
+        tokens = torch.from_numpy(length.least_witness.reshape(-1, length.n))
+        found = margins(run(model, tokens), labels_of(tokens - model.cfg.max_value))[:, -1].double().cpu().numpy()
+        furthest = max(furthest, np.abs(found - length.least.ravel()).max())
+    rounding = measure("largest error of a margin in float32", 2 * logit_error(model), "logits")
+    assert measure("largest difference from the proof", furthest, "logits") < rounding
+
+
+@claim(
+    "Neurons 5 and 6 are needed by no sequence at all; without 0 or without 2 there are wrong ones",
+    source="write-up, Analysing neurons",
+    over=f"zero-ablation at every position; {EVERY}",
+    refuted_by=[mutants.renumber_neurons, mutants.split_strongest_neuron],
+    unless=not_the_reference,
+    particular=True,
+)
+def test_what_neurons_are_needed_for(model, measure, proved):
+    useless = proved(certify, without_neurons(model, [5, 6]))
+    right, _ = useless.right_at_every_position
+    unneeded = measure("sequences that may be wrong somewhere without 5 and 6", useless.sequences - right)
+    assert unneeded == 0
+    for neuron in (0, 2):
+        last = proved(certify, without_neurons(model, [neuron])).lengths[-1]
+        _, right_at_most = last.answered_rightly
+        wrong = last.sequences - right_at_most
+        assert measure(f"sequences of full length that are wrong without {neuron}, at least", wrong) > 0
+
+
+@claim(
+    "Read as a program, the explanation is right on every sequence, and no logit of it is half a logit off the model's",
+    source="the write-up as a whole, read as a program",
+    over=EVERY,
+    refuted_by=[mutants.clip_values, mutants.let_size_vote_zero, mutants.stretch_one_value],
+    unless=no_account_of,
+)
+def test_the_program_is_right_on_every_sequence(model, measure, proved):
+    between = proved(program_and_model, model)
+    assert measure("classes in which the program is wrong", between.wrong_answers) == 0
+    # Half a logit off leaves the odds between two labels within a factor of e, one nat.
+    assert measure("largest difference of a logit", between.proved, "logits") < 0.5
+
+
+def program_and_model(model):
+    return distance(model, explain(model))

@@ -1,0 +1,98 @@
+"""What resid_mid stores, over every sequence: the range of a projection in each class of length, last token and sum.
+
+A projection of resid_mid is a mean over positions, weighted by attention, so its extremes are found exactly as
+those of the logits are. From them follows whether sums can be told apart, whatever the values that made them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cumsum_model.circuit import value_direction, value_slope
+from cumsum_model.model import CumsumTransformer
+from cumsum_model.proof.balls import Array, exact
+from cumsum_model.proof.extremes import Position
+from cumsum_model.proof.tables import tables
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The range of resid_mid . u over all sequences of one length and sum, whatever the last token: in units of mean.
+
+    sums: all that occur, rising. Every sequence lies within low .. high.
+    """
+
+    n: int
+    sums: np.ndarray
+    low: Array
+    high: Array
+
+    @property
+    def means(self) -> Array:
+        return self.sums / self.n
+
+    @property
+    def gaps(self) -> Array:
+        """From the highest projection of each sum to the lowest of the next; negative where they overlap."""
+        return self.low[1:] - self.high[:-1]
+
+    @property
+    def spread(self) -> float:
+        """The largest distance between two sequences of the same length and sum."""
+        return float((self.high - self.low).max())
+
+
+def stored(model: CumsumTransformer) -> list[Stored]:
+    """The range of resid_mid . u of every length and sum, over every sequence: proved. Raises Unprovable.
+
+    u is the direction of `circuit.value_direction` as float64 has it; a unit is what one unit of value moves along u.
+    """
+    u = value_direction(model).cpu().numpy()
+    slope = abs(value_slope(model))
+    read = tables(model, u[:, None])
+    along = np.zeros((2, 4))
+    along[0, 3], along[1, 3] = 1, -1  # the readouts past the neurons are three logits, then u
+    no_push = exact(np.zeros((2, read.d_mlp)))
+    found = []
+    with np.errstate(over="ignore", invalid="ignore"):
+        for query in read.queries():
+            position = Position(read, query)
+            everywhere = np.ones((2, *position.sum_of.shape), dtype=bool)
+            cells = position.smallest(along, everywhere, no_push)
+            position.sharpen(cells, along, no_push)
+            lowest, highest = cells.bound.reshape(everywhere.shape)
+            sums = np.arange(position.sum_of.min(), position.sum_of.max() + 1)
+            low, high = np.full(len(sums), np.inf), np.full(len(sums), -np.inf)
+            np.minimum.at(low, position.sum_of - sums[0], lowest)
+            np.maximum.at(high, position.sum_of - sums[0], -highest)
+            found.append(Stored(query.n, sums, low / slope, high / slope))
+    return found
+
+
+def resolution(ranges: list[Stored]) -> float:
+    """The largest difference in mean that resid_mid . u can put in the wrong order: over every pair of sequences.
+
+    Of any lengths. 0 if it always rises with the mean; two means further apart than this are always told apart.
+    """
+    mean, low, high = (np.concatenate([getattr(one, name) for one in ranges]) for name in ("means", "low", "high"))
+    order = mean.argsort(kind="stable")
+    mean, low, high = mean[order], low[order], high[order]
+    # The highest projection so far rises with the mean: the earliest that reaches `low` is found by bisection.
+    earliest = np.searchsorted(np.maximum.accumulate(high), low)
+    return float((mean - mean[earliest]).max().clip(min=0))
+
+
+def equal_mean_spread(ranges: list[Stored]) -> float:
+    """How far resid_mid . u can differ between two sequences of the same mean, of any lengths: in units of mean."""
+    widest = 0.0
+    fractions: dict[tuple[int, int], tuple[float, float]] = {}
+    for one in ranges:
+        shared = np.gcd(one.sums, one.n)
+        for top, bottom, low, high in zip(one.sums // shared, one.n // shared, one.low, one.high, strict=True):
+            before = fractions.get((top, bottom), (np.inf, -np.inf))
+            both = min(before[0], low), max(before[1], high)
+            fractions[top, bottom] = both
+            widest = max(widest, both[1] - both[0])
+    return float(widest)

@@ -1,0 +1,252 @@
+"""The certificate as a whole: exact accuracy against samples, the back door, several sizes, and what it refuses."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from flint import arb, ctx
+
+from cumsum_model import mutants
+from cumsum_model.behaviour import margins, run
+from cumsum_model.checkpoint import REFERENCE, read_checkpoint
+from cumsum_model.data import labels_of
+from cumsum_model.model import CumsumConfig, CumsumTransformer
+from cumsum_model.proof import balls, program
+from cumsum_model.proof.balls import Ball, exact
+from cumsum_model.proof.certificate import certify
+from cumsum_model.proof.document import to_document
+from cumsum_model.proof.rounding import logit_error
+from cumsum_model.proof.tables import Unprovable
+from cumsum_model.training import untrained
+
+ALL_SEQUENCES = 11**20
+
+
+@pytest.fixture(scope="module")
+def certificate(reference):
+    return certify(reference)
+
+
+def test_the_fixture_is_right_on_every_sequence(reference, certificate):
+    assert certificate.sequences == ALL_SEQUENCES == 672749994932560009201
+    assert certificate.proved_right
+    assert certificate.right_at_every_position == (ALL_SEQUENCES, ALL_SEQUENCES)
+    assert all(length.sequences == 11**length.n for length in certificate.lengths)
+    assert sum(length.right.size for length in certificate.lengths) == 21_120
+
+
+def test_the_smallest_margin_is_met_by_the_model_itself(reference, certificate):
+    length = certificate.hardest
+    margin, tokens = length.hardest
+    values = certificate.values(tokens)
+    assert (length.n, sum(values), values[-1]) == (20, 1, -5)
+    assert margin == pytest.approx(0.2852, abs=1e-4)  # found independently: +0.285
+    assert 0 <= margin - certificate.smallest_margin < 1e-9
+    logits = run(reference, torch.tensor([tokens]))
+    assert margins(logits, labels_of(torch.tensor([values])))[0, -1].item() == pytest.approx(margin, abs=1e-4)
+
+
+def test_a_seed_that_intervals_cannot_prove_is_proved():
+    certificate = certify(read_checkpoint(REFERENCE.with_name("seed7.safetensors")).model)
+    assert certificate.proved_right
+    assert 0 < certificate.smallest_margin < 0.03
+
+
+SAMPLES = 1_000_000
+
+
+@pytest.mark.parametrize(
+    "name", ["silence_mlp", "silence_strongest_neuron", "favour_zero", "let_size_vote_zero", "stretch_one_value"]
+)
+def test_exact_accuracy_agrees_with_a_million_samples(reference, name):
+    broken = getattr(mutants, name)(reference)
+    values = torch.randint(-5, 6, (SAMPLES, 20), generator=torch.Generator().manual_seed(0))
+    right = (run(broken, values + 5).argmax(-1) == labels_of(values)).double()
+    sampled, throughout = right.mean(0).tolist(), right.prod(1).mean().item()
+    certificate = certify(broken, budget=2_000_000_000)
+
+    def assert_within(share, low, high):
+        deviation = math.sqrt(max(low * (1 - low), high * (1 - high), 1 / SAMPLES) / SAMPLES)
+        assert low - 4 * deviation <= share <= high + 4 * deviation
+
+    for length, share in zip(certificate.lengths, sampled, strict=True):
+        low, high = (float(bound) for bound in length.accuracy)
+        assert_within(share, low, high)
+        assert high - low < 0.35 if name == "let_size_vote_zero" else high - low < 0.06
+    assert_within(throughout, *(count / ALL_SEQUENCES for count in certificate.right_at_every_position))
+
+
+def test_the_back_door_is_found_and_counted(reference):
+    broken = mutants.open_back_door(reference)
+    certificate = certify(broken)
+    assert not certificate.proved_right
+    for length in certificate.lengths[:-1]:
+        assert length.accuracy == (1, 1)
+    low, high = certificate.lengths[-1].answered_rightly
+    assert low == high  # exact
+    wrong = ALL_SEQUENCES - low
+    assert 0 < wrong < ALL_SEQUENCES / 10**15
+    assert certificate.right_at_every_position == (low, high)
+    # The sequence it names is wrong when the model itself runs it, and one of those without enough +5 is not.
+    margin, tokens = certificate.hardest.hardest
+    assert margin < 0
+    values = torch.tensor([certificate.values(tokens)])
+    assert run(broken, torch.tensor([tokens]))[0, -1].argmax() != labels_of(values)[0, -1]
+    # Counted independently: the neuron opens for a share of +5 above 0.85, so the wrong ones are those with at
+    # least 18 of 20, and those with 17 that attention, which is uniform only nearly, favours.
+    with_at_least_18 = sum(math.comb(20, k) * 10 ** (20 - k) for k in (18, 19, 20))
+    with_17 = math.comb(20, 17) * 10**3
+    assert wrong <= with_at_least_18 + with_17
+
+
+def test_the_back_door_count_agrees_with_every_suspect_sequence(reference):
+    """All sequences with at least 17 values of +5, through the model: the only ones that can be wrong."""
+    from itertools import combinations, product
+
+    broken = mutants.open_back_door(reference).double()
+    wrong = ALL_SEQUENCES - certify(mutants.open_back_door(reference)).lengths[-1].answered_rightly[0]
+    others = list(range(-5, 5))
+    found = 0
+    for different in range(3):
+        for places in combinations(range(20), different):
+            choices = list(product(others, repeat=different))
+            values = torch.full((len(choices), 20), 5)
+            if different:
+                values[:, list(places)] = torch.tensor(choices)
+            found += int((run(broken, values + 5)[:, -1].argmax(-1) != labels_of(values)[:, -1]).sum())
+    assert found == wrong
+
+
+def test_a_tie_is_never_called_right():
+    nothing = CumsumTransformer(CumsumConfig(max_value=1, n_ctx=3, d_model=2, d_head=1, d_mlp=1)).requires_grad_(False)
+    certificate = certify(nothing)  # all weights 0: every logit is 0
+    assert certificate.right_at_every_position[0] == 0
+    assert not any(length.right.any() for length in certificate.lengths)
+    # With "zero" ahead by the least there is, it is right where the sum is zero, and the other two tie behind it.
+    nothing.unembed.b_U[1] = 1e-30
+    for length in certify(nothing).lengths:
+        assert (length.right == (length.sums == 0)).all()
+        assert (length.wrong == (length.sums != 0)).all()
+
+
+def test_a_flipped_label_is_found(reference):
+    certificate = certify(mutants.swap_verdicts(reference))
+    for length in certificate.lengths:
+        assert length.right.sum() == (length.sums == 0).sum()
+        assert (length.wrong == (length.sums != 0)).all()
+
+
+@pytest.mark.parametrize(("n_ctx", "max_value"), [(1, 5), (7, 1), (10, 3), (30, 5)])
+def test_other_sizes_are_counted_in_full(n_ctx, max_value):
+    model = untrained(CumsumConfig(max_value=max_value, n_ctx=n_ctx), seed=1)
+    certificate = certify(model, budget=0)
+    assert certificate.sequences == (2 * max_value + 1) ** n_ctx
+    for length in certificate.lengths:
+        low, high = length.answered_rightly
+        assert 0 <= low <= high <= length.sequences == (2 * max_value + 1) ** length.n
+
+
+def test_the_same_weights_give_the_same_certificate(reference, certificate):
+    again = certify(reference)
+    told = [json.dumps(to_document(made, reference, "x", "y")) for made in (certificate, again)]
+    assert told[0] == told[1]
+
+
+def test_what_cannot_be_proved_is_said():
+    with pytest.raises(Unprovable, match="of one block, the model has 2"):
+        certify(CumsumTransformer(CumsumConfig(n_layers=2)))
+    model = CumsumTransformer(CumsumConfig(max_value=1, n_ctx=2)).requires_grad_(False)
+    model.W_E[0, 0] = torch.inf
+    with pytest.raises(Unprovable, match="not a finite number"):
+        certify(model)
+    model.W_E[:] = 1e38
+    for W in (model.blocks[0].attn.W_Q, model.blocks[0].attn.W_K):
+        W[:] = 1e38
+    with pytest.raises(Unprovable, match="float64"):
+        certify(model)
+
+
+def test_float32_stays_within_its_bound(reference):
+    sequences = torch.randint(0, 11, (20_000, 20), generator=torch.Generator().manual_seed(1))
+    for model in (reference, mutants.attend_to_large_values(reference), mutants.shout_off_u(reference)):
+        with torch.no_grad():
+            in_double = CumsumTransformer(model.cfg).double()
+            in_double.load_state_dict(model.state_dict())
+            off = (model(sequences).double() - in_double(sequences)).abs().max().item()
+        bound = logit_error(model)
+        assert 0 < off < bound
+    # Small enough to be worth having: the smallest margin is a hundred times larger.
+    assert logit_error(reference) < 0.285 / 100
+    absurd = CumsumTransformer(reference.cfg).requires_grad_(False)
+    for parameter in absurd.parameters():
+        parameter += 1e30
+    assert logit_error(absurd) == math.inf
+
+
+def enclosed(ball, exactly):
+    """Whether every entry of a ball holds the exact number, given as a function of the index."""
+    ctx.prec = 400
+    for index in np.ndindex(ball.shape):
+        distance = abs(arb(float(ball.mid[index])) - exactly(index))
+        assert distance <= arb(float(ball.rad[index])), index
+
+
+def test_exp_is_within_its_ulps():
+    generator = np.random.default_rng(0)
+    arguments = np.concatenate([-np.logspace(-20, 2.84, 4000), -generator.uniform(0, 700, 20_000), [0.0]])
+    ball = exact(arguments).exp()
+    ctx.prec = 200
+    for argument, mid in zip(arguments, ball.mid, strict=True):
+        true = arb(float(argument)).exp()
+        assert abs(arb(float(mid)) - true) <= balls.EXP_ULPS * arb(2.0**-52) * true
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_balls_hold_the_exact_result(seed):
+    generator = np.random.default_rng(seed)
+    a, b = (generator.normal(size=(3, 3)) * 10.0 ** generator.integers(-6, 6) for _ in range(2))
+    A, B = [[arb(float(x)) for x in row] for row in a], [[arb(float(x)) for x in row] for row in b]
+    ctx.prec = 400
+    product = exact(a) @ exact(b)
+    enclosed(product, lambda i: sum(A[i[0]][k] * B[k][i[1]] for k in range(3)))
+    enclosed(
+        product * exact(b) - exact(a),
+        lambda i: sum(A[i[0]][k] * B[k][i[1]] for k in range(3)) * B[i[0]][i[1]] - A[i[0]][i[1]],
+    )
+    enclosed(exact(a).inverse(), lambda i: 1 / A[i[0]][i[1]])
+    small = exact(np.clip(a, -50, 0))
+    enclosed(
+        (small @ exact(np.eye(3) / 3)).exp(),
+        lambda i: (arb(float(small.mid[i])) * arb(float((np.eye(3) / 3)[0, 0]))).exp(),
+    )
+
+
+def test_a_ball_that_holds_too_much_is_refused():
+    with pytest.raises(ZeroDivisionError):
+        Ball(np.array([1e-9]), np.array([1e-8])).inverse()
+    with pytest.raises(OverflowError, match="too badly"):
+        Ball(np.array([0.0]), np.array([2.0])).exp()
+    with pytest.raises(OverflowError), np.errstate(over="ignore"):
+        exact(np.array([1e200])) * exact(np.array([1e200]))
+
+
+@pytest.mark.parametrize(("positions", "d_vocab"), [(0, 3), (1, 3), (4, 3), (3, 5)])
+def test_the_program_finds_the_smallest_sum_and_a_sequence_that_has_it(positions, d_vocab):
+    from itertools import product
+
+    g = np.random.default_rng(positions).normal(size=(2, positions, d_vocab))
+    stages = program.smallest(g)
+    sequences = np.array(list(product(range(d_vocab), repeat=positions)), dtype=np.int64).reshape(
+        d_vocab**positions, positions
+    )
+    counts = program.count(positions, d_vocab)[-1]
+    for s in range(positions * (d_vocab - 1) + 1):
+        of_sum = sequences[sequences.sum(1) == s]
+        assert counts[s] == len(of_sum)
+        for row in range(2):
+            sums = g[row, np.arange(positions), of_sum].sum(1)
+            assert stages[-1][row, s] == pytest.approx(sums.min())
+            found = program.sequences_attaining(g, stages, np.array([row]), np.array([s]))[0]
+            assert found.tolist() == of_sum[sums.argmin()].tolist()
