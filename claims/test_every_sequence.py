@@ -36,9 +36,9 @@ def counterexample(model, certificate):
     refuted_by=[
         mutants.open_back_door,
         mutants.silence_strongest_neuron,
-        mutants.stretch_one_value,
         mutants.favour_zero,
-        mutants.train_briefly,
+        mutants.shun_zero,
+        mutants.swap_verdicts,
     ],
     unless=no_account_of,
 )
@@ -104,7 +104,7 @@ def test_what_neurons_are_needed_for(model, measure, proved):
     "Read as a program, the explanation is right on every sequence, and no logit of it is half a logit off the model's",
     source="the write-up as a whole, read as a program",
     over=EVERY,
-    refuted_by=[mutants.clip_values, mutants.let_size_vote_zero, mutants.stretch_one_value],
+    refuted_by=[mutants.favour_zero, mutants.shun_zero],
     unless=no_account_of,
 )
 def test_the_program_is_right_on_every_sequence(model, measure, proved):

@@ -53,7 +53,7 @@ def test_longer_is_harder(model, measure, data):
     "At every length the hardest sequences are those with a sum of -1, 0 or +1: all others keep a larger margin",
     source="write-up, end",
     over=EVERY,
-    refuted_by=[mutants.clip_values, mutants.swap_two_values, mutants.open_back_door],
+    refuted_by=[mutants.open_back_door, mutants.swap_verdicts, mutants.unembed_neg_apart_from_pos],
     unless=no_account_of,
 )
 def test_the_hardest_sums_are_next_to_zero(model, measure, proved):
@@ -69,7 +69,7 @@ def test_the_hardest_sums_are_next_to_zero(model, measure, proved):
     "The longer the harder: among all sequences with sum -1 or +1 the smallest margin falls with every quarter",
     source="write-up, end",
     over=EVERY,
-    refuted_by=[mutants.untrained, mutants.count_signs, mutants.unembed_neg_apart_from_pos],
+    refuted_by=[mutants.swap_verdicts, mutants.unembed_neg_apart_from_pos],
     unless=no_account_of,
 )
 def test_the_smallest_margin_falls_with_length(model, measure, proved):
@@ -87,7 +87,7 @@ def test_the_smallest_margin_falls_with_length(model, measure, proved):
     "Sums of -1, 0 and +1 are told apart, however the sequence gets there",
     source="write-up, end",
     over="what a search finds: hypothesis, sequences of every length that end next to zero, steered to small margins",
-    refuted_by=[mutants.attend_to_last, mutants.shout_current_value, mutants.drift_with_position],
+    refuted_by=[mutants.attend_to_last, mutants.shout_current_value],
 )
 @given(search=st.data())
 def test_near_zero_sums_are_told_apart(model, measure, search):

@@ -28,8 +28,8 @@ from cumsum_model.proof.counting import count_right
 from cumsum_model.proof.extremes import Cells, Position
 from cumsum_model.proof.tables import Unprovable, tables
 
-BUDGET = 300_000_000
-"""Additions that may be spent on counting inside split classes: about a second."""
+BUDGET = 100_000_000
+"""Additions that may be spent on counting inside split classes: about a third of a second."""
 
 REFINED = 256
 """At most so many classes of one length are refined for each reason: those of smallest margin, of most sequences."""
@@ -275,12 +275,12 @@ def _least(position: Position, cells: Cells, chosen: np.ndarray) -> tuple[Array,
 
 def _most(position: Position, cells: Cells, chosen: np.ndarray) -> tuple[Array, np.ndarray]:
     """The largest margin that was found: of the two sequences with the largest differences, the better one."""
-    push = _DIFFERENCES @ position.tables.push.mid.T
-    pair = cells.readout % len(_DIFFERENCES) // 2 * 2
-    differences = [
-        position.evaluate(cells.witness, _DIFFERENCES[pair + which], push[pair + which]) for which in range(2)
-    ]
-    margins = np.where(chosen, np.minimum(*differences), -np.inf)
+    found = np.flatnonzero(chosen)
+    outputs = position.outputs(cells.witness[found])
+    pair = cells.readout[found] % len(_DIFFERENCES) // 2 * 2
+    differences = [(outputs * _DIFFERENCES[pair + which]).sum(1) for which in range(2)]
+    margins = np.full(len(cells.s), -np.inf)
+    margins[found] = np.nan_to_num(np.minimum(*differences), nan=-np.inf, posinf=-np.inf)
     laid_out, witness = (_grid(position, cells, chosen, numbers) for numbers in (margins, cells.witness))
     best = laid_out.argmax(0)[None]
     return laid_out.max(0), np.take_along_axis(witness, best[..., None], 0)[0]

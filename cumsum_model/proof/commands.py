@@ -73,7 +73,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--budget",
         type=_whole_number,
         metavar="N",
-        help="additions to spend on counting where right and wrong sequences mix (default: 300000000, about a second); "
+        help="additions to spend on counting where right and wrong sequences mix (default: 100000000, under a second); "
         "ten times as many make what stays uncounted up to ten times smaller",
     )
     check = commands.add_parser(

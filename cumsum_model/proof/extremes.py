@@ -159,7 +159,7 @@ class Position:
         with np.errstate(divide="ignore", invalid="ignore"):
             bound = np.where(divisor > 0, _down(mu[group] + _down(numerator / divisor)), -np.inf)
         cells.bound[chosen] = np.maximum(cells.bound[chosen], bound)
-        self._witness(cells, chosen, group, cases, rows.g, stages, readouts, push)
+        self._witness(cells, chosen, group, cases, rows.g, stages, readouts)
 
     def rows(
         self,
@@ -226,7 +226,6 @@ class Position:
         g: Array,
         stages: program.Stages,
         readouts: Array,
-        push: Ball,
     ) -> None:
         """Keep the best of the sequences that the program's rows point to."""
         row_starts = cases.choice_starts[cases.group_starts]
@@ -237,18 +236,23 @@ class Position:
             row = row_starts[group[which]] + case
             tokens = program.sequences_attaining(g, stages, row, cells.s[cell])
             tokens = np.concatenate([tokens, cells.a[cell, None]], axis=1)
-            value = self.evaluate(tokens, readouts[cells.readout[cell]], push.mid[cells.readout[cell]])
+            value = (self.outputs(tokens) * readouts[cells.readout[cell]]).sum(1)
+            value[~np.isfinite(value)] = np.inf
             better = value < cells.attained[cell]
             cells.attained[cell[better]] = value[better]
             cells.witness[cell[better]] = tokens[better]
 
-    def evaluate(self, tokens: np.ndarray, readouts: Array, push: Array) -> Array:
-        """A readout of each of some sequences [sequence, position], in floating point: [sequence]."""
+    def outputs(self, tokens: np.ndarray) -> Array:
+        """What is read after the neurons, for given sequences [sequence, position], in floating point.
+
+        [sequence, column]: the three logits, and the further directions as they are in resid_mid.
+        """
+        neurons, logits = self.tables.push.shape
         with np.errstate(divide="ignore", invalid="ignore"):
             columns = self.query.readouts(tokens)
-            post = columns[:, : self.tables.d_mlp].clip(min=0)
-            value = (post * push).sum(1) + (columns[:, self.tables.d_mlp :] * readouts).sum(1)
-        return np.where(np.isfinite(value), value, np.inf)
+            out = columns[:, neurons:].copy()
+            out[:, :logits] += columns[:, :neurons].clip(min=0) @ self.tables.push.mid
+        return out
 
 
 @dataclass(frozen=True)
@@ -290,9 +294,11 @@ def _cases(
     high = position.pre_high[cells.a[chosen], cells.s[chosen]]
     low = position.pre_low[cells.a[chosen], cells.s[chosen]]
 
-    swing = np.minimum(position.pre_high[a, s], -position.pre_low[a, s]) * np.abs(k.mid) * mixed
-    rank = (-swing).argsort(1, kind="stable").argsort(1, kind="stable")
-    expanded = mixed & (rank < EXPANDED) & (np.abs(k.mid) > k.rad)
+    expanded = mixed & (np.abs(k.mid) > k.rad)
+    if expanded.sum(1).max() > EXPANDED:
+        swing = np.minimum(position.pre_high[a, s], -position.pre_low[a, s]) * np.abs(k.mid) * expanded
+        rank = (-swing).argsort(1, kind="stable").argsort(1, kind="stable")
+        expanded &= rank < EXPANDED
     on_by_choice = rises & ~expanded & (position.pre_high[a, s] > -position.pre_low[a, s])
     kept_out = falls & ~expanded
 

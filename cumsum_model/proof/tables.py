@@ -52,11 +52,16 @@ class Query:
 
     def readouts(self, tokens: np.ndarray) -> Array:
         """Every readout of given sequences [sequence, position], in floating point: [sequence, readout]."""
-        a, positions = tokens[:, -1], np.arange(self.n)
+        a = tokens[:, -1]
         columns = self.own[a]
         for weights, moved in zip(self.by_head, self.moved, strict=True):
-            w = weights[a[:, None], positions, tokens]
-            columns = columns + (w[..., None] * moved[positions, tokens]).sum(1) / w.sum(1, keepdims=True)
+            total, Z = np.zeros_like(columns), np.zeros(len(a))
+            for position in range(self.n):
+                token = tokens[:, position]
+                w = weights[a, position, token]
+                total += w[:, None] * moved[position, token]
+                Z += w
+            columns = columns + total / Z[:, None]
         return columns
 
 
