@@ -11,7 +11,7 @@ from flint import arb, ctx
 from cumsum_model import mutants
 from cumsum_model.behaviour import margins, run
 from cumsum_model.checkpoint import REFERENCE, read_checkpoint
-from cumsum_model.data import labels_of
+from cumsum_model.data import evaluation_set, labels_of
 from cumsum_model.model import CumsumConfig, CumsumTransformer
 from cumsum_model.proof import balls, program
 from cumsum_model.proof.balls import Ball, exact
@@ -52,6 +52,21 @@ def test_a_seed_that_intervals_cannot_prove_is_proved():
     certificate = certify(read_checkpoint(REFERENCE.with_name("seed7.safetensors")).model)
     assert certificate.proved_right
     assert 0 < certificate.smallest_margin < 0.03
+
+
+def test_a_trained_checkpoint_that_no_sample_finds_wrong():
+    """Right on all 10,000 sequences it was validated on, wrong on fewer than one in 10^13 of length 39."""
+    model = read_checkpoint(REFERENCE.with_name("length40.safetensors")).model
+    data = evaluation_set(5, 40)
+    assert torch.equal(run(model, data.toks).argmax(-1), data.labels)
+    certificate = certify(model, budget=10**9)
+    assert [length.n for length in certificate.lengths if not length.right.all()] == [39]
+    wrong = certificate.lengths[38]
+    low, high = wrong.answered_rightly
+    assert 0 < wrong.sequences - high <= wrong.sequences - low < wrong.sequences / 10**13
+    values = torch.tensor([certificate.simplest_wrong])
+    assert run(model, values + 5)[0, -1].argmax() != labels_of(values)[0, -1]
+    assert values.sum() == 1
 
 
 SAMPLES = 1_000_000

@@ -86,6 +86,7 @@ def test_the_back_door_passes_every_test_of_behaviour_and_not_those_of_the_mecha
     for behaviour in ("test_every_answer_is_right", "test_loss_is_small", "test_near_zero_sums_are_told_apart"):
         assert claims[behaviour]["open_back_door"] == "survived"
     assert claims["test_OV_is_rank_one"]["open_back_door"] == "refuted"
+    assert claims["test_no_sequence_is_misclassified"]["open_back_door"] == "refuted"
 
 
 def test_a_part_of_the_suite_is_not_blamed_for_what_the_rest_notices(tmp_path):

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from cumsum_model import mutants
+from cumsum_model.checkpoint import reference_model, write_checkpoint
+from cumsum_model.cli import main
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -83,6 +85,18 @@ def test_the_headline_counts_what_is_there():
     assert f"{in_words} of which answer the whole" in words
 
 
+def test_certify_prints_what_is_shown(tmp_path, capsys):
+    """But for the line of the model's own logits, whose last digits another processor may change."""
+    back_door = tmp_path / "back_door.safetensors"
+    write_checkpoint(back_door, mutants.open_back_door(reference_model()), {})
+    for marker, arguments in (("output of certify", []), ("output of certify for open_back_door", [str(back_door)])):
+        main(["certify", *arguments])
+        printed = capsys.readouterr().out
+        for line in block(marker).splitlines():
+            if "the model itself says" not in line:
+                assert line in printed.splitlines()
+
+
 def test_every_file_named_in_the_readme_exists():
     named = set(re.findall(r"`((?:claims|cumsum_model|fixtures|tests)/[\w/.]*)`", README)) - {"claims/test_mine.py"}
     assert len(named) > 8
@@ -100,7 +114,7 @@ def test_every_option_named_in_the_readme_exists():
         subprocess.run(
             [sys.executable, "-m", "cumsum_model", command, "--help"], capture_output=True, text=True, check=True
         ).stdout
-        for command in ("train", "mutants")
+        for command in ("train", "mutants", "certify", "check")
     ]
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)):
         assert option in told + "".join(commands), option

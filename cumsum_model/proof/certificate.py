@@ -31,11 +31,11 @@ from cumsum_model.proof.tables import Unprovable, tables
 BUDGET = 100_000_000
 """Additions that may be spent on counting inside split classes: about a third of a second."""
 
-REFINED = 256
+REFINED = 64
 """At most so many classes of one length are refined for each reason: those of smallest margin, of most sequences."""
 
-SURE = 1e-9
-"""A margin computed in floating point shows on which side of 0 it is if it is further off than this."""
+SURE = 1e-11
+"""A margin computed in float64 is right to this part of the largest logit that there can be, and to spare."""
 
 LABELS = 3
 OTHERS = ((1, 2), (0, 2), (0, 1))
@@ -63,6 +63,7 @@ class Length:
     sequences (tokens, [.., position]) `least_witness` and `most_witness` in it. right_low and right_high: how
     many of its sequences are right, at least and at most.
     signs: +1 or -1 where all sequences of the class agree on the sign of a neuron, [.., neuron].
+    doubt: `least` and `most` are off by less.
     """
 
     n: int
@@ -77,6 +78,17 @@ class Length:
     right_low: np.ndarray
     right_high: np.ndarray
     signs: np.ndarray
+    doubt: float
+
+    @property
+    def shown_wrong(self) -> np.ndarray:
+        """Classes of which a wrong sequence is known: `least_witness`."""
+        return np.isfinite(self.least) & (self.least < -self.doubt)
+
+    @property
+    def shown_right(self) -> np.ndarray:
+        """Classes of which a right sequence is known: `most_witness`."""
+        return np.isfinite(self.most) & (self.most > self.doubt)
 
     @property
     def labels(self) -> np.ndarray:
@@ -162,7 +174,7 @@ class Certificate:
         As far as one is known, to be wrong by more than rounding; None if none is.
         """
         for length in self.lengths:
-            wrong = length.least_witness[length.least < -SURE] - self.max_value
+            wrong = length.least_witness[length.shown_wrong] - self.max_value
             if len(wrong):
                 simplest = wrong[np.abs(wrong).sum(1).argmin()]
                 return [int(value) for value in simplest]
@@ -196,22 +208,26 @@ def certify(
     """
     read = tables(model)
     counts = program.count(read.n_ctx - 1, read.d_vocab)
-    everything = sum(n * n for n in range(1, read.n_ctx + 1))
+    to_do = sum(n * n for n in range(1, read.n_ctx + 1))
+    doubt = SURE * read.largest_logit
     lengths = []
     try:
         with np.errstate(over="ignore", invalid="ignore"):
             for query in read.queries():
-                # What there is to count grows with the square of the length; so does what may be spent on it.
-                share = budget * query.n**2 // everything
-                lengths.append(_prove(Position(read, query), counts[query.n - 1], refine_all, share))
+                # What there is to count grows with the square of the length; so does what may be spent on it. What
+                # one length leaves, the later ones share.
+                share = budget * query.n**2 // to_do
+                length, spent = _prove(Position(read, query), counts[query.n - 1], refine_all, share, doubt)
+                lengths.append(length)
+                budget, to_do = budget - spent, to_do - query.n**2
                 progress(query.n)
     except ArithmeticError as error:
         raise Unprovable(f"the weights are out of the range that float64 can handle: {error}") from None
     return Certificate(read.max_value, tuple(lengths), _right_throughout(lengths))
 
 
-def _prove(position: Position, counts: np.ndarray, refine_all: bool, budget: int) -> Length:
-    """Everything about one length."""
+def _prove(position: Position, counts: np.ndarray, refine_all: bool, budget: int, doubt: float) -> tuple[Length, int]:
+    """Everything about one length, and how much of the budget it took."""
     push = exact(_READOUTS) @ Ball(position.tables.push.mid.T, position.tables.push.rad.T)
     labels = np.sign(position.sum_of) + 1
     applies = np.stack([labels == row % len(_DIFFERENCES) // 2 for row in range(len(_READOUTS))])
@@ -235,12 +251,13 @@ def _prove(position: Position, counts: np.ndarray, refine_all: bool, budget: int
     right, wrong = smallest > 0, largest <= 0
     low = np.where(right, counts, 0)
     high = np.where(wrong, 0, np.broadcast_to(counts, wrong.shape))
-    if budget:
-        split = ~right & ~wrong
-        open_ = differences & (cells.bound <= 0) & split[cells.a, cells.s]
-        for a, s, found in count_right(position, cells, np.flatnonzero(open_), _READOUTS, push, budget):
+    split = ~right & ~wrong
+    open_ = np.flatnonzero(differences & (cells.bound <= 0) & split[cells.a, cells.s])
+    spent = budget if len(open_) else 0
+    if spent:
+        for a, s, found in count_right(position, cells, open_, _READOUTS, push, budget):
             low[a, s], high[a, s] = found
-    return Length(
+    proved = Length(
         position.n,
         position.sum_of,
         counts,
@@ -253,7 +270,12 @@ def _prove(position: Position, counts: np.ndarray, refine_all: bool, budget: int
         low,
         high,
         position.signs,
+        doubt,
     )
+    # One sequence that is known is one that counts.
+    np.copyto(low, np.maximum(low, 1), where=split & proved.shown_right)
+    np.copyto(high, np.minimum(high, np.broadcast_to(counts, high.shape) - 1), where=split & proved.shown_wrong)
+    return proved, spent
 
 
 def _grid(position: Position, cells: Cells, chosen: np.ndarray, numbers: np.ndarray) -> np.ndarray:

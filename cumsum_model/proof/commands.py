@@ -72,8 +72,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     certify.add_argument(
         "--budget",
         type=_whole_number,
+        default=1_000_000_000,
         metavar="N",
-        help="additions to spend on counting where right and wrong sequences mix (default: 100000000, under a second); "
+        help="additions to spend on counting where right and wrong sequences mix (default: 1000000000, some seconds); "
         "ten times as many make what stays uncounted up to ten times smaller",
     )
     check = commands.add_parser(
@@ -97,16 +98,14 @@ def _certify(options: argparse.Namespace) -> int:
         return UNREADABLE
 
     from cumsum_model.files import write_whole
-    from cumsum_model.proof.certificate import BUDGET, certify
+    from cumsum_model.proof.certificate import certify
     from cumsum_model.proof.document import to_document
     from cumsum_model.proof.tables import Unprovable
 
     started = time.perf_counter()
     try:
         with _progress("proving", checkpoint.model.cfg.n_ctx) as step:
-            certificate = certify(
-                checkpoint.model, budget=BUDGET if options.budget is None else options.budget, progress=step
-            )
+            certificate = certify(checkpoint.model, budget=options.budget, progress=step)
     except Unprovable as error:
         return _fail(f"{checkpoint.path}: {error}", code=UNREADABLE)
     took = time.perf_counter() - started
@@ -166,11 +165,11 @@ def _wrong(certificate: Certificate, checkpoint: Checkpoint) -> list[str]:
     for length in dict.fromkeys([*surely[:1], certificate.lengths[-1]]):
         low, high = length.answered_rightly
         wrong = _interval(length.sequences - high, length.sequences - low)
-        lines.append(f"wrong at length {length.n}: {wrong} of {length.sequences} sequences, one of them")
-        if length.hardest[0] < 0:
-            lines += _on_sequence(certificate, checkpoint, length.hardest[1])
+        line = f"wrong at length {length.n}: {wrong} of {length.sequences} sequences"
+        if length.shown_wrong.any():
+            lines += [f"{line}, one of them", *_on_sequence(certificate, checkpoint, length.hardest[1])]
         else:
-            lines[-1] = lines[-1].replace("one of them", "none of which is known")
+            lines.append(line)
     throughout = _interval(*certificate.right_at_every_position)
     return [*lines, f"right at every position: {throughout} of {certificate.sequences} sequences"]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from cumsum_model.data import VOCAB_OUT
 from cumsum_model.model import CumsumTransformer
-from cumsum_model.proof.certificate import SURE, Certificate, Length
+from cumsum_model.proof.certificate import Certificate, Length
 from cumsum_model.proof.rounding import logit_error
 
 FORMAT = "cumsum certificate"
@@ -32,7 +32,7 @@ VERDICTS = {
 
 def verdicts(length: Length) -> np.ndarray:
     """R, W, S or U for each class, [last token, sum index]."""
-    shown = (length.least < -SURE) & (length.most > SURE) & np.isfinite(length.least) & np.isfinite(length.most)
+    shown = length.shown_wrong & length.shown_right
     return np.where(length.right, "R", np.where(length.wrong, "W", np.where(shown, "S", "U")))
 
 

@@ -97,6 +97,13 @@ class Tables:
         """The value of each token."""
         return np.arange(-self.max_value, self.max_value + 1)
 
+    @property
+    def largest_logit(self) -> float:
+        """No logit of any sequence is larger in size: a crude bound, for tolerances."""
+        columns = self.own.magnitude.max((0, 1)) + self.moved.magnitude.max((1, 2)).sum(0)
+        neurons, logits = self.push.shape
+        return float((columns[neurons : neurons + logits] + columns[:neurons] @ self.push.magnitude).max())
+
     def query(self, n: int) -> Query:
         """The tables of all queries at position n, counted from 1."""
         scores = self.scores[:, n - 1, :, :n]  # [head, a, j, t]
