@@ -199,12 +199,26 @@ def test_a_certificate_of_a_broken_model_is_accepted_for_what_it_says(short, bro
     assert checked.right[0] < checked.sequences
     assert document["smallest_margin"] is None
     verdicts = "".join(query["verdicts"] for length in document["lengths"] for query in length["queries"])
-    assert checked.counted_on_trust == verdicts.count("S") + verdicts.count("U")
+    assert checked.counted_on_trust <= verdicts.count("S") + verdicts.count("U")
     # To call a class right that is not is refused whatever margin is named.
     _, query, place = next(found for found in every_class(document) if found[1]["verdicts"][found[2]] != "R")
     put(query, "verdicts", place, "R")
     query["smallest"][place] = 1e-12
     with pytest.raises(Rejected):
+        verify(document, model)
+
+
+def test_a_count_that_is_off_by_one_is_rejected(short):
+    """The checker counts for itself where right and wrong sequences mix."""
+    model = shortened(mutants.silence_strongest_neuron(short), 4)
+    document = document_of(model)
+    assert verify(document, model).counted_on_trust == 0
+    mixed = [(length, query, place) for length, query, place in every_class(document) if query["right"][place]]
+    assert mixed
+    length, query, place = mixed[-1]
+    count = int(query["right"][place][0])
+    query["right"][place] = [str(count - 1)] * 2
+    with pytest.raises(Rejected, match=f"{count} sequences are right"):
         verify(document, model)
 
 
@@ -256,6 +270,10 @@ def test_certify_says_what_is_wrong_and_exits_1(reference, tmp_path, capsys):
     assert "wrong at length 20: 17291 of 672749994932560009201 sequences" in told
     assert "the model itself says there" in told
     assert json.loads(out.read_bytes())["proved_right"] is False
+    assert main(["check", str(out), str(path)]) == 0
+    told = capsys.readouterr().out
+    assert "right at the last position: 672749994932559991910" in told  # counted again: all but 17291
+    assert "were not" not in told
     assert main(["certify", str(path), "--out", str(out)]) == 1  # not replaced unasked
     assert "--force" in capsys.readouterr().err
     (tmp_path / "file").write_text("in the way")
@@ -269,7 +287,12 @@ def test_the_checker_shares_no_code_with_the_search():
         "print(*sorted(name for name in sys.modules if name.startswith('cumsum_model.') or name == 'torch'))"
     )
     loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.split()
-    assert loaded == ["cumsum_model.proof", "cumsum_model.proof.checker", "cumsum_model.proof.exactly"]
+    assert loaded == [
+        "cumsum_model.proof",
+        "cumsum_model.proof.checker",
+        "cumsum_model.proof.exactly",
+        "cumsum_model.proof.recount",
+    ]
 
 
 @settings(max_examples=60)

@@ -24,6 +24,8 @@ SUBJECTS = {
     "fixture": lambda model: model,
     "seed 7": lambda model: read_checkpoint(REFERENCE.with_name("seed7.safetensors")).model,
     "silence_strongest_neuron": mutants.silence_strongest_neuron,
+    "shout_current_value": mutants.shout_current_value,
+    "stretch_one_value": mutants.stretch_one_value,
     "clip_values": mutants.clip_values,
     "attend_to_large_values": mutants.attend_to_large_values,
     "untrained": mutants.untrained,
@@ -91,7 +93,11 @@ def test_no_bound_is_beyond_any_sequence(subject):
     assert_encloses(certify(subject), subject)
 
 
-@pytest.mark.parametrize("name", sorted(set(SUBJECTS) - {"attend_to_large_values"}))
+EXACT = ("fixture", "seed 7", "silence_strongest_neuron", "shout_current_value", "stretch_one_value")
+"""Where no class holds both signs of a neuron that matters, every bound is attained."""
+
+
+@pytest.mark.parametrize("name", [name for name in SUBJECTS if name != "attend_to_large_values"])
 def test_the_smallest_margin_of_every_class_is_exact(name):
     # Not where hardly anything is attended to: the margin of such a sequence is a quotient of two tiny numbers.
     subject = shortened(SUBJECTS[name](read_checkpoint(REFERENCE).model))
@@ -100,11 +106,12 @@ def test_the_smallest_margin_of_every_class_is_exact(name):
     for length, (tokens, found) in zip(certificate.lengths, every_margin(subject).values(), strict=True):
         least = by_class(length, tokens, found, np.minimum, np.inf)
         # Where a class holds both signs of a neuron, the bound may be smaller; it is never larger.
-        settled = (length.signs != 0).all(-1)
+        settled = (length.signs != 0).all(-1) | (name in EXACT)
         assert np.abs(length.smallest - least)[settled].max(initial=0) < 1e-5
         assert np.abs(length.least - least)[settled].max(initial=0) < 1e-5
         compared += settled.sum()
-    assert compared >= {"clip_values": 1051, "untrained": 492}.get(name, 1154)  # of 1,155 classes
+    every_class = 1155
+    assert compared == every_class if name in EXACT else compared > every_class / 3
 
 
 def test_counts_are_exact_where_the_budget_allows(subject):

@@ -11,7 +11,7 @@ For every class it verifies
   called wrong, the same of its largest; of one that holds both, its two witnesses;
 - that the margin of the witness does not contradict the bound;
 and of the whole, that the numbers of sequences follow from the classes. How many sequences of a class that holds
-both are right it takes from the certificate, and says so.
+both are right it counts itself where that is soon done; else it takes it from the certificate, and says so.
 """
 
 from __future__ import annotations
@@ -26,9 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cumsum_model.proof.exactly import Circuit, Integers, Query, Row
+from cumsum_model.proof.recount import Recount
 
 MAX_UNDECIDED_SIGNS = 10
 """Neurons of unknown sign in one class: two to this power cases at most."""
+
+MAX_SIGNS_TO_COUNT = 3
+"""The same where sequences have to be counted."""
 
 OTHERS = {0: (1, 2), 1: (0, 2), 2: (0, 1)}
 
@@ -88,13 +92,14 @@ class _Check:
         self.max_value = self.d_vocab // 2
         self.neurons = len(self.circuit.push.whole)
         self.classes = self.on_trust = 0
+        self.ways = [np.array([1], dtype=object)]  # how many sequences have each sum, by length
         self.all_right = True
         self.least: list[float | None] = []
 
     def run(self, progress: Callable[[int], None]) -> Checked:
         lengths = self.document["lengths"]
         _require(len(lengths) == self.n_ctx, f"it has {len(lengths)} lengths, the checkpoint has {self.n_ctx}")
-        ways: Integers = np.array([1], dtype=object)
+        ways = self.ways[0]
         throughout = ways, ways
         right = (0, 0)
         for n, length in enumerate(lengths, start=1):
@@ -114,6 +119,7 @@ class _Check:
             stay = np.maximum(throughout[0] - (ways - low), 0), np.minimum(throughout[1], high)
             throughout = _spread(stay[0]), _spread(stay[1])
             ways = _spread(np.broadcast_to(ways, low.shape))
+            self.ways.append(ways)
             progress(n)
         sequences = int(ways.sum())
         _agree("the whole", "sequences", self.document["sequences"], sequences)
@@ -168,6 +174,7 @@ class _Check:
         self._signs(where, sums, one, query["signs"])
         self._bounds(where, sums, one, query)
         self._witnesses(where, sums, one, query)
+        counted = self._counts(sums, one, query)
         low, high = np.zeros_like(ways), np.array(ways)
         for s, verdict in enumerate(query["verdicts"]):
             if verdict == "R":
@@ -180,7 +187,11 @@ class _Check:
             low[s], high[s] = (int(count) for count in query["right"][s])
             possible = 0 <= low[s] <= high[s] <= ways[s]
             _require(possible, f"{where}, sum {sums[s]:+d}: the count of right sequences is impossible")
-            self.on_trust += 1
+            found = counted.get(s)
+            if found is None:
+                self.on_trust += 1
+            else:
+                _require(low[s] <= found <= high[s], f"{where}, sum {sums[s]:+d}: {found} sequences are right")
         self.classes += len(sums)
         return low, high
 
@@ -219,6 +230,21 @@ class _Check:
             name = "smallest" if right else "largest"
             enough = all(held) if right else any(held)
             _require(enough, f"{where}, sum {sums[s]:+d}: the {name} margin {query[name][s]} is not proved")
+
+    def _counts(self, sums: NDArray[np.int64], one: Query, query: Any) -> dict[int, int]:
+        """How many sequences are right in each class that is neither right nor wrong, where that is soon counted."""
+        rows: list[Row] = []
+        plans: dict[int, list[list[list[int]]]] = {}
+        for s, verdict in enumerate(query["verdicts"]):
+            label, signs = int(np.sign(sums[s])) + 1, query["signs"][s]
+            if verdict in "SU" and signs.count("?") <= MAX_SIGNS_TO_COUNT:
+                differences = [(label, other) for other in OTHERS[label]]
+                plans[s] = [_cases(rows, s, signs, one, *difference, 0.0, "") for difference in differences]
+        if not rows:
+            return {}
+        recount = Recount(one, rows, self.ways)
+        found = {s: recount(s, plan) for s, plan in plans.items()}
+        return {s: count for s, count in found.items() if count is not None}
 
     def _witnesses(self, where: str, sums: NDArray[np.int64], one: Query, query: Any) -> None:
         for name in ("smallest", "largest"):

@@ -106,14 +106,21 @@ class Circuit:
         )
 
     def weights(self, n: int, a: int) -> tuple[Integers, Integers]:
-        """e^(score - shift) of every key for the query `a` at position n: lower and upper, [position, token]."""
+        """e^(score - shift) of every key for the query `a` at position n: lower and upper, [position, token].
+
+        At the query's own position, where only `a` can stand, the weights of other tokens are left at 0.
+        """
         scores = self.scores.whole[n - 1, a, :n]
+        occurs = np.ones(scores.shape, dtype=bool)
+        occurs[-1] = np.arange(scores.shape[1]) == a
         ctx.prec = 2 * WEIGHT_BITS
         unit = arb(fmpz(2)) ** -self.scores.digits / arb(self.d_head).sqrt()
-        shift = math.floor(float(arb(fmpz(int(scores.max()))) * unit))  # any number will do
-        low, high = np.empty_like(scores), np.empty_like(scores)
+        shift = math.floor(float(arb(fmpz(int(scores[occurs].max()))) * unit))  # any number will do
+        low, high = np.zeros_like(scores), np.zeros_like(scores)
         scale = arb(2) ** WEIGHT_BITS
         for index, score in np.ndenumerate(scores):
+            if not occurs[index]:
+                continue
             weight = (arb(fmpz(int(score))) * unit - shift).exp() * scale
             low[index], high[index] = _whole(weight.lower().floor()), _whole(weight.upper().ceil())
         return low, high
@@ -152,14 +159,23 @@ class Query:
         """Which rows hold for every sequence of their class."""
         if not rows:
             return []
+        minima = self._minima(self._columns(rows))
+        return [bool(minima[index, row.s] >= 0) for index, row in enumerate(rows)]
+
+    def terms(self, rows: list[Row]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The terms of each row's sum, [row, position, token], rounded down and rounded up to a unit of its own."""
+        columns = self._columns(rows)
+        return self._rounded_down(columns), -self._rounded_down(-columns)
+
+    def _columns(self, rows: list[Row]) -> Exact:
+        """What the weights are multiplied with in each row: [row, position, token]."""
         tables: dict[tuple[int, int, tuple[bool, ...]], Exact] = {}
         for row in rows:
             tables.setdefault((row.plus, row.minus, row.firing), self._difference(row))
         bounds = Exact.of([row.bound for row in rows])
         digits = max(bounds.digits, next(iter(tables.values())).digits)
         stacked = np.stack([tables[row.plus, row.minus, row.firing].to(digits) for row in rows])
-        minima = self._minima(Exact(stacked - bounds.to(digits)[:, None, None], digits))
-        return [bool(minima[index, row.s] >= 0) for index, row in enumerate(rows)]
+        return Exact(stacked - bounds.to(digits)[:, None, None], digits)
 
     def _difference(self, row: Row) -> Exact:
         coefficients = np.zeros(self.neurons + 3, dtype=object)
@@ -173,14 +189,8 @@ class Query:
         return self.push.whole[:, plus] - self.push.whole[:, minus]
 
     def _minima(self, columns: Exact) -> NDArray[np.int64]:
-        """No sequence has a smaller sum of weights times columns: [row, sum index], in a unit of their own.
-
-        Each term is rounded down to a whole multiple of the unit, which is as small as 64-bit sums allow.
-        """
-        peaks = abs(columns.whole).max((1, 2), initial=0)
-        spare = 59 - self.n.bit_length() + columns.digits  # sums of n weights below 4 times the peak stay below 2**61
-        bits = np.array([spare - int(peak).bit_length() for peak in peaks], dtype=object)
-        terms = at_least(columns, self.low, self.high, bits).astype(np.int64)
+        """No sequence has a smaller sum of weights times columns: [row, sum index], in a unit of their own."""
+        terms = self._rounded_down(columns)
         reached = terms[:, -1, self.a][:, None]
         for position in range(self.n - 1):
             tokens = terms.shape[2]
@@ -190,6 +200,13 @@ class Query:
                 np.minimum(part, reached + terms[:, position, token, None], out=part)
             reached = after
         return reached
+
+    def _rounded_down(self, columns: Exact) -> NDArray[np.int64]:
+        """Weights times columns, down to whole multiples of a unit of each row: as small as 64-bit sums allow."""
+        peaks = abs(columns.whole).max((1, 2), initial=0)
+        spare = 59 - self.n.bit_length() + columns.digits  # sums of n weights below 4 times the peak stay below 2**61
+        bits = np.array([spare - int(peak).bit_length() for peak in peaks], dtype=object)
+        return at_least(columns, self.low, self.high, bits).astype(np.int64)
 
     def differences(self, sequences: NDArray[np.int64], plus: int, minus: int) -> tuple[Integers, Integers]:
         """Z times a difference of logits for each of some sequences [sequence, position]: lower and upper bound."""

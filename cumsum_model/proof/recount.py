@@ -1,0 +1,80 @@
+"""The checker's own count of the right sequences in a class that holds both kinds: exact, while it stays small.
+
+A class is split token by token. A prefix is settled when all its completions are right or all are wrong, which a
+program over the remaining positions tells, in whole numbers; what is not settled is split further.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cumsum_model.proof.exactly import Integers, Query, Row
+
+Whole = NDArray[np.int64]
+
+LIMIT = 1_000
+"""A class is given up when more prefixes than this, of one length, are not settled."""
+
+Plan = list[list[list[int]]]
+"""What has to be positive for a sequence to be right: for each difference of logits, in some choice, all rows."""
+
+
+class Recount:
+    """Counts among the sequences of one query."""
+
+    def __init__(self, query: Query, rows: list[Row], ways: list[Integers]) -> None:
+        self.low, self.high = query.terms(rows)  # [row, position, token]
+        self.a, self.ways = query.a, ways
+        self.least_ahead = _ahead(self.low)
+        self.most_ahead = [-most for most in _ahead(-self.high)]
+
+    def __call__(self, s: int, plan: Plan) -> int | None:
+        """How many sequences of sum index `s` are right, or None if that would take too long or is too close."""
+        used = np.array(sorted({row for difference in plan for choice in difference for row in choice}))
+        place = {row: index for index, row in enumerate(used.tolist())}
+        plan = [[[place[row] for row in choice] for choice in difference] for difference in plan]
+        positions, tokens = self.low.shape[1] - 1, self.low.shape[2]
+        left = np.array([s])
+        low, high = self.low[used, -1, self.a][:, None], self.high[used, -1, self.a][:, None]
+        right = 0
+        for position in range(positions + 1):
+            to_come = positions - position
+            least = low + self.least_ahead[to_come][used[:, None], left]
+            most = high + self.most_ahead[to_come][used[:, None], left]
+            surely = _all_met(least > 0, plan)
+            settled = surely | ~_all_met(most > 0, plan)
+            sums, occur = np.unique(left[surely], return_counts=True)
+            right += sum(int(many) * self.ways[to_come][sum_] for sum_, many in zip(sums, occur, strict=True))
+            left, low, high = left[~settled], low[:, ~settled], high[:, ~settled]
+            if not len(left):
+                return right
+            if not to_come or len(left) > LIMIT:
+                return None
+            left = (left[:, None] - np.arange(tokens)).ravel()
+            low = (low[:, :, None] + self.low[used, position][:, None]).reshape(len(used), -1)
+            high = (high[:, :, None] + self.high[used, position][:, None]).reshape(len(used), -1)
+            possible = (left >= 0) & (left < len(self.ways[to_come - 1]))
+            left, low, high = left[possible], low[:, possible], high[:, possible]
+        raise AssertionError("a whole sequence has nothing to come")
+
+
+def _all_met(positive: NDArray[np.bool_], plan: Plan) -> NDArray[np.bool_]:
+    met = np.ones(positive.shape[1], dtype=bool)
+    for difference in plan:
+        met &= np.logical_or.reduce([positive[choice].all(0) for choice in difference])
+    return met
+
+
+def _ahead(terms: Whole) -> list[Whole]:
+    """The least that the last 0, 1, .. free positions can add, by their sum: [row, sum index] each."""
+    rows, positions, tokens = terms.shape
+    stages = [np.zeros((rows, 1), dtype=np.int64)]
+    for position in range(positions - 2, -1, -1):
+        before = stages[-1]
+        after = np.full((rows, before.shape[1] + tokens - 1), np.iinfo(np.int64).max)
+        for token in range(tokens):
+            part = after[:, token : token + before.shape[1]]
+            np.minimum(part, before + terms[:, position, token, None], out=part)
+        stages.append(after)
+    return stages
