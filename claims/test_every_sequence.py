@@ -7,15 +7,13 @@ from cumsum_model import mutants
 from cumsum_model.behaviour import margins, run
 from cumsum_model.checkpoint import not_the_reference
 from cumsum_model.circuit import no_account_of
-from cumsum_model.data import VOCAB_OUT, labels_of
+from cumsum_model.data import EVERY_SEQUENCE, VOCAB_OUT, labels_of
 from cumsum_model.intervention import without_neurons
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.replaced import distance
 from cumsum_model.proof.rounding import logit_error
 from cumsum_model.replacement import explain
 from cumsum_model.verification import claim
-
-EVERY = "every sequence of every length up to the context (proved from the weights, in real arithmetic)"
 
 
 def counterexample(model, certificate):
@@ -32,7 +30,7 @@ def counterexample(model, certificate):
 @claim(
     "No sequence is misclassified, of all that there are, at any position",
     source="write-up, Setup (accuracy on a sample); that it holds for all is our proof",
-    over=EVERY,
+    over=EVERY_SEQUENCE,
     refuted_by=[
         mutants.open_back_door,
         mutants.silence_strongest_neuron,
@@ -83,7 +81,7 @@ def test_the_model_agrees_with_the_proof(model, measure, proved):
 @claim(
     "Neurons 5 and 6 are needed by no sequence at all; without 0 or without 2 there are wrong ones",
     source="write-up, Analysing neurons",
-    over=f"zero-ablation at every position; {EVERY}",
+    over=f"zero-ablation at every position; {EVERY_SEQUENCE}",
     refuted_by=[mutants.renumber_neurons, mutants.split_strongest_neuron],
     unless=not_the_reference,
     particular=True,
@@ -103,7 +101,7 @@ def test_what_neurons_are_needed_for(model, measure, proved):
 @claim(
     "Read as a program, the explanation is right on every sequence, and no logit of it is half a logit off the model's",
     source="the write-up as a whole, read as a program",
-    over=EVERY,
+    over=EVERY_SEQUENCE,
     refuted_by=[mutants.favour_zero, mutants.shun_zero],
     unless=no_account_of,
 )

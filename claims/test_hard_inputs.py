@@ -8,13 +8,11 @@ from hypothesis import strategies as st
 from cumsum_model import mutants
 from cumsum_model.behaviour import margins, right_label_probabilities, run
 from cumsum_model.circuit import no_account_of
-from cumsum_model.data import EVALUATION_SET, labels_of
+from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, labels_of
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.rounding import logit_error
 from cumsum_model.strategies import long_cancellations, near_zero_values
 from cumsum_model.verification import claim
-
-EVERY = "every sequence of every length up to the context (proved from the weights, in real arithmetic)"
 
 
 @claim(
@@ -52,7 +50,7 @@ def test_longer_is_harder(model, measure, data):
 @claim(
     "At every length the hardest sequences are those with a sum of -1, 0 or +1: all others keep a larger margin",
     source="write-up, end",
-    over=EVERY,
+    over=EVERY_SEQUENCE,
     refuted_by=[mutants.open_back_door, mutants.swap_verdicts, mutants.unembed_neg_apart_from_pos],
     unless=no_account_of,
 )
@@ -68,7 +66,7 @@ def test_the_hardest_sums_are_next_to_zero(model, measure, proved):
 @claim(
     "The longer the harder: among all sequences with sum -1 or +1 the smallest margin falls with every quarter",
     source="write-up, end",
-    over=EVERY,
+    over=EVERY_SEQUENCE,
     refuted_by=[mutants.swap_verdicts, mutants.unembed_neg_apart_from_pos],
     unless=no_account_of,
 )

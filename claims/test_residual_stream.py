@@ -4,17 +4,15 @@ import numpy as np
 
 from cumsum_model import circuit, mutants
 from cumsum_model.circuit import no_account_of
-from cumsum_model.data import EVALUATION_SET, running_means
+from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, running_means
 from cumsum_model.proof.stored import equal_mean_spread, resolution, stored
 from cumsum_model.verification import claim
-
-EVERY = "every sequence of every length up to the context (proved from the weights, in real arithmetic)"
 
 
 @claim(
     "At every length resid_mid . u rises with the sum, whatever the values: no two sums overlap",
     source="write-up, Finding u in resid mid",
-    over=EVERY,
+    over=EVERY_SEQUENCE,
     refuted_by=[mutants.shout_current_value, mutants.count_signs, mutants.attend_to_last],
     unless=no_account_of,
 )
@@ -30,7 +28,7 @@ def test_no_two_sums_overlap(model, measure, proved):
 @claim(
     "Only the sum matters: sequences of one length and sum differ along u by less than the gap to the next sum",
     source="write-up, end",
-    over=EVERY,
+    over=EVERY_SEQUENCE,
     refuted_by=[mutants.shout_current_value, mutants.count_signs, mutants.attend_to_last],
     unless=no_account_of,
 )
@@ -43,7 +41,7 @@ def test_only_the_sum_matters_along_u(model, measure, proved):
     "resid_mid . u rises with the running mean, and tells any two means apart that differ as much as "
     "two sums at full length do",
     source='write-up, Finding u in resid mid ("zero exceptions" holds only down to this resolution)',
-    over=EVERY,
+    over=EVERY_SEQUENCE,
     refuted_by=[
         mutants.shout_current_value,
         mutants.drift_with_position,
@@ -73,7 +71,7 @@ def test_it_is_the_mean_and_not_the_sum(model, measure, data):
 @claim(
     "Two sequences of equal mean differ along u by less than the smallest gap between two sums at full length",
     source='ours: what is left of "zero exceptions" (write-up, Finding u in resid mid)',
-    over=EVERY,
+    over=EVERY_SEQUENCE,
     refuted_by=[mutants.shout_current_value, mutants.drift_with_position, mutants.attend_to_last],
     unless=no_account_of,
 )

@@ -16,6 +16,9 @@ VOCAB_OUT = ("neg", "zero", "pos")
 NEG, ZERO, POS = range(3)
 
 EVALUATION_SIZE, EVALUATION_SEED = 1000, 42
+EVERY_SEQUENCE = "every sequence of every length up to the context (proved from the weights, in real arithmetic)"
+"""Over what a claim holds that is proved by `cumsum_model.proof`."""
+
 EVALUATION_SET = f"CumsumDataset({EVALUATION_SIZE}, seed={EVALUATION_SEED}), every position"
 """What "on the evaluation set" means. Source: write-up, Setup."""
 

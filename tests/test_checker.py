@@ -215,7 +215,7 @@ def test_a_count_that_is_off_by_one_is_rejected(short):
     assert verify(document, model).counted_on_trust == 0
     mixed = [(length, query, place) for length, query, place in every_class(document) if query["right"][place]]
     assert mixed
-    length, query, place = mixed[-1]
+    _, query, place = mixed[-1]
     count = int(query["right"][place][0])
     query["right"][place] = [str(count - 1)] * 2
     with pytest.raises(Rejected, match=f"{count} sequences are right"):
