@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from hypothesis import given, target
+from hypothesis import given, settings, target
 from hypothesis import strategies as st
 
 from cumsum_model import mutants
@@ -102,6 +102,7 @@ def test_near_zero_sums_are_told_apart(model, measure, search):
     refuted_by=[mutants.add_instead_of_averaging, mutants.add_head_output_twice, mutants.add_mlp_output_twice],
     unless=no_account_of,
 )
+@settings(max_examples=settings().max_examples // 4)  # the same search as above; here it is the proof that is on trial
 @given(search=st.data())
 def test_the_search_finds_nothing_that_the_proof_excludes(model, measure, search, proved):
     values, margin, _ = attack(model, search)

@@ -17,7 +17,7 @@ from cumsum_model.proof.extremes import Cells, Position
 from cumsum_model.proof.tables import tables
 from cumsum_model.replacement import Explanation
 
-MOST = 512
+MOST = 64
 """At most so many classes of one length are looked at more closely."""
 
 _LOGITS = np.concatenate([np.eye(3), -np.eye(3)])
