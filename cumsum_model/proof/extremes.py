@@ -30,7 +30,7 @@ EXPANDED = 3
 """Neurons of both signs in a class whose two cases are told apart: two to this power times the work."""
 
 ROUNDS = 8
-"""Dinkelbach's iteration converges faster than linearly; it has never needed more than three."""
+"""At most so many of Dinkelbach's iteration, which converges faster than linearly."""
 
 SHARED = 16
 """Into how many steps the range of a readout is divided when classes share a run."""

@@ -22,6 +22,9 @@ DIGIT = 2**56
 COARSEST = 16
 """Fewer steps than this say nothing that is worth the work."""
 
+MOST_NUMBERS = 20_000_000
+"""Of a distribution, kept at once: a few hundred megabytes, whatever the budget."""
+
 OVERHEAD = 2_000
 """What calling numpy costs, in additions."""
 
@@ -30,7 +33,7 @@ def affordable_resolution(budget: int, rows: int, positions: int, d_vocab: int) 
     """Into how many steps the range of each of `rows` sums can be divided if they share `budget` additions."""
     sums = (positions * (d_vocab - 1)) // 2 + 1
     steps = budget // (rows * max(positions, 1) * d_vocab) - OVERHEAD
-    return max(steps // sums, 0)
+    return max(min(steps, MOST_NUMBERS) // sums, 0)
 
 
 def affordable_prefixes(budget: int, trees: int, positions: int, d_vocab: int) -> int:
@@ -138,7 +141,7 @@ def count_positive(
     floor = rest.min(1)
     rest = rest - floor[:, None]
     span = rest.max(1).sum()
-    step = span / resolution if span > 0 else 1.0
+    step = span / resolution if span > 1e-200 else 1.0
     steps = np.rint(rest / step).astype(np.int64)
     # What is left of each entry, taken from the entry itself, so that no rounding in between escapes it.
     largest = np.abs(g).max(1).sum() + abs(own) + np.abs(line).max() * positions + np.abs(floor).sum()
