@@ -86,7 +86,12 @@ def test_a_margin_raised_by_a_millionth_is_rejected_at_full_length(written, refe
     told["proved"] += 1e-6
     length["smallest_margin"] += 1e-6
     query["smallest"][place] += 1e-6
-    with pytest.raises(Rejected, match=r"length 20, last value -5, sum \+1: the smallest margin .* is not proved"):
+    # Twice over: a sequence is at hand that has a smaller margin, and without it the bound cannot be proved.
+    place_in_words = r"length 20, last value -5, sum \+1: the smallest margin .* is "
+    with pytest.raises(Rejected, match=place_in_words + "contradicted by"):
+        verify(document, reference, sha256)
+    query["smallest_witness"][place] = None
+    with pytest.raises(Rejected, match=place_in_words + "not proved"):
         verify(document, reference, sha256)
 
 
@@ -104,7 +109,9 @@ def test_no_margin_can_be_raised_anywhere(short, document):
         true = certificate.lengths[length["length"] - 1].smallest[query["last"] + 5, place]
 
         def change(changed, length=length, query=query, place=place, true=true):
-            changed["lengths"][length["length"] - 1]["queries"][query["last"] + 5]["smallest"][place] = true + 1e-6
+            query = changed["lengths"][length["length"] - 1]["queries"][query["last"] + 5]
+            query["smallest"][place] = true + 1e-6
+            query["smallest_witness"][place] = None
 
         with pytest.raises(Rejected, match="not proved"):
             verify(tampered(document, change), short)
@@ -143,7 +150,10 @@ LISTS = ("labels", "verdicts", "signs", "smallest", "smallest_witness", "largest
         (lambda d: query_of(d)["signs"].__setitem__(4, "+" * 8), "neuron . is not always '.'"),
         (lambda d: query_of(d)["signs"].__setitem__(4, "+"), "1 signs of neurons"),
         (lambda d: query_of(d)["smallest"].__setitem__(4, -1.0), "called right with a smallest margin of -1.0"),
-        (lambda d: query_of(d)["smallest"].__setitem__(4, None), "None is no bound"),
+        (lambda d: query_of(d)["smallest"].__setitem__(4, 0.0), "called right with a smallest margin of 0.0"),
+        (lambda d: query_of(d)["smallest"].__setitem__(4, None), "no bound"),
+        (lambda d: query_of(d)["smallest_witness"].__setitem__(4, [-4, -3, 3]), "witness is not in its class"),
+        (lambda d: query_of(d)["smallest_witness"].__setitem__(4, [-5, 0, 2]), "witness is not in its class"),
         (lambda d: query_of(d)["smallest"].__setitem__(4, float("nan")), "nan is no bound"),
         (lambda d: query_of(d)["smallest"].__setitem__(4, True), "True is no bound"),
         (lambda d: query_of(d)["smallest_witness"].__setitem__(4, [1, 1, 1]), "witness is not in its class"),
@@ -220,6 +230,89 @@ def test_a_count_that_is_off_by_one_is_rejected(short):
     query["right"][place] = [str(count - 1)] * 2
     with pytest.raises(Rejected, match=f"{count} sequences are right"):
         verify(document, model)
+
+
+@pytest.fixture(scope="module")
+def broken(short):
+    """A model that says the opposite, so that most classes are wrong, with its certificate."""
+    model = shortened(mutants.swap_verdicts(short), 3)
+    return model, document_of(model)
+
+
+def first_of(document, verdict):
+    return next((query, place) for _, query, place in every_class(document) if query["verdicts"][place] == verdict)
+
+
+def test_a_largest_margin_cannot_be_lowered(broken):
+    model, document = broken
+    truth = certify(model, refine_all=True)
+    for length, query, place in itertools.islice(every_class(document), 0, None, 17):
+        if query["verdicts"][place] != "W":
+            continue
+        largest = truth.lengths[length["length"] - 1].most[query["last"] + 5, place]
+
+        def change(changed, n=length["length"], last=query["last"], place=place, largest=largest, witness=True):
+            query = query_of(changed, n, last)
+            query["largest"][place] = largest - 1e-6
+            if not witness:
+                query["largest_witness"][place] = None
+
+        with pytest.raises(Rejected, match=r"contradicted by|not proved"):
+            verify(tampered(document, change), model)
+        with pytest.raises(Rejected, match=r"the largest margin .* is not proved"):
+            verify(tampered(document, lambda changed, change=change: change(changed, witness=False)), model)
+
+
+def test_what_is_said_of_wrong_classes_is_verified(short, document, broken):
+    model, of_broken = broken
+
+    def positive(changed):
+        query, place = first_of(changed, "W")
+        query["largest"][place] = 1.0
+
+    with pytest.raises(Rejected, match=r"called wrong with a largest margin of 1.0"):
+        verify(tampered(of_broken, positive), model)
+
+    def slander(changed):
+        query, place = query_of(changed), 4
+        put(query, "verdicts", place, "W")
+        query["largest"][place] = -1.0
+
+    with pytest.raises(Rejected, match=r"the largest margin -1.0 is not proved"):
+        verify(tampered(document, slander), short)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda q, s: q["right"].__setitem__(s, ["2", "1"]), "count of right sequences is impossible"),
+        (lambda q, s: q["right"].__setitem__(s, ["-1", "1"]), "count of right sequences is impossible"),
+        (lambda q, s: q["right"].__setitem__(s, ["0", "999999"]), "count of right sequences is impossible"),
+        (lambda q, s: q["smallest_witness"].__setitem__(s, None), "a witness is missing"),
+        (lambda q, s: q["smallest_witness"].__setitem__(s, q["largest_witness"][s]), "its witness is not wrong"),
+        (lambda q, s: q["largest_witness"].__setitem__(s, q["smallest_witness"][s]), "its witness is not right"),
+    ],
+)
+def test_what_is_said_of_mixed_classes_is_verified(short, change, reason):
+    model = shortened(mutants.silence_strongest_neuron(short), 4)
+    document = document_of(model)
+    change(*first_of(document, "S"))
+    with pytest.raises(Rejected, match=reason):
+        verify(document, model)
+
+
+def test_an_undecided_neuron_counts_with_both_its_signs(short, document):
+    """To call a sign unknown is no lie, but then both cases have to hold: no margin can be raised by it."""
+    for place in range(21):
+
+        def unknown(changed, place=place, raised=0.0):
+            query = query_of(changed)
+            query["signs"][place] = "?" * 8
+            query["smallest"][place] += raised
+            query["smallest_witness"][place] = None
+
+        with pytest.raises(Rejected, match="not proved"):
+            verify(tampered(document, lambda changed, unknown=unknown: unknown(changed, raised=0.5)), short)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"format": 1}', b"[" * 100_000])

@@ -15,6 +15,7 @@ from cumsum_model.behaviour import margins
 from cumsum_model.checkpoint import REFERENCE, read_checkpoint
 from cumsum_model.data import labels_of
 from cumsum_model.model import CumsumConfig, CumsumTransformer
+from cumsum_model.proof import extremes, splitting
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.tables import Unprovable
 
@@ -167,3 +168,16 @@ def test_no_bound_of_any_model_is_beyond_any_sequence(model):
         assume(False)
     assert_encloses(certificate, model)
     assert_encloses(certify(model, refine_all=True, budget=0), model)
+
+
+@pytest.mark.parametrize("expanded", [0, 1])
+@pytest.mark.parametrize("seed", range(15))
+def test_neurons_whose_signs_are_not_told_apart_are_allowed_for(monkeypatch, seed, expanded):
+    monkeypatch.setattr(extremes, "EXPANDED", expanded)
+    generator = torch.Generator().manual_seed(seed)
+    model = CumsumTransformer(CumsumConfig(max_value=1, n_ctx=3, d_model=3, d_head=2, d_mlp=6))
+    for parameter in model.requires_grad_(False).parameters():
+        parameter.data = torch.randn(parameter.shape, generator=generator)
+    assert_encloses(certify(model), model)
+    monkeypatch.setattr(splitting, "affordable_prefixes", lambda *_: 0)  # by the distribution alone
+    assert_encloses(certify(model, budget=10**8), model)

@@ -172,8 +172,8 @@ class _Check:
 
         one = Query(self.circuit, n, a)
         self._signs(where, sums, one, query["signs"])
-        self._bounds(where, sums, one, query)
         self._witnesses(where, sums, one, query)
+        self._bounds(where, sums, one, query)
         counted = self._counts(sums, one, query)
         low, high = np.zeros_like(ways), np.array(ways)
         for s, verdict in enumerate(query["verdicts"]):
