@@ -1,5 +1,6 @@
 """The certificate as a whole: exact accuracy against samples, the back door, several sizes, and what it refuses."""
 
+import copy
 import json
 import math
 
@@ -10,7 +11,8 @@ from flint import arb, ctx
 
 from cumsum_model import mutants
 from cumsum_model.behaviour import margins, run
-from cumsum_model.checkpoint import REFERENCE, read_checkpoint
+from cumsum_model.checkpoint import REFERENCE, read_checkpoint, write_checkpoint
+from cumsum_model.cli import main
 from cumsum_model.data import evaluation_set, labels_of
 from cumsum_model.model import CumsumConfig, CumsumTransformer
 from cumsum_model.proof import balls, program
@@ -198,6 +200,18 @@ def test_float32_stays_within_its_bound(reference):
     for parameter in absurd.parameters():
         parameter += 1e30
     assert logit_error(absurd) == math.inf
+
+
+def test_a_model_that_overflows_in_float32_is_told_without_a_traceback(reference, tmp_path, capsys):
+    overflowing = copy.deepcopy(reference)
+    overflowing.unembed.W_U *= 1e38 / overflowing.unembed.W_U.abs().max()
+    path = tmp_path / "overflowing.safetensors"
+    write_checkpoint(path, overflowing, {})
+    main(["certify", str(path)])
+    told = capsys.readouterr()
+    assert "the model itself says there" in told.out
+    assert "inf" in told.out or "nan" in told.out
+    assert told.err == ""
 
 
 def enclosed(ball, exactly):

@@ -17,6 +17,7 @@ from cumsum_model import mutants
 from cumsum_model.checkpoint import REFERENCE, read_checkpoint
 from cumsum_model.cli import main
 from cumsum_model.model import CumsumConfig, CumsumTransformer
+from cumsum_model.proof import checker
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.checker import Rejected, check
 from cumsum_model.proof.document import to_document
@@ -144,8 +145,19 @@ LISTS = ("labels", "verdicts", "signs", "smallest", "smallest_witness", "largest
         (lambda d: d["lengths"].reverse(), "length 1 is missing"),
         (lambda d: put(query_of(d), "labels", 4, "p"), "sum -4: the label is not 'p'"),
         (lambda d: put(query_of(d), "labels", 8, "p"), "sum \\+0: the label is not 'p'"),
-        (lambda d: put(query_of(d), "verdicts", 4, "W"), "no bound"),
-        (lambda d: put(query_of(d), "verdicts", 4, "U"), "NoneType"),
+        (lambda d: put(query_of(d), "verdicts", 4, "W"), '"smallest" does not belong to its verdict'),
+        (lambda d: put(query_of(d), "verdicts", 4, "U"), '"smallest" does not belong to its verdict'),
+        (lambda d: query_of(d)["largest"].__setitem__(4, 9.0), '"largest" does not belong to its verdict'),
+        (lambda d: query_of(d)["right"].__setitem__(4, ["0", "0"]), '"right" does not belong to its verdict'),
+        (lambda d: query_of(d)["signs"].__setitem__(4, "+-?*+-?*"), "signs of neurons"),
+        (lambda d: query_of(d)["smallest_witness"].__setitem__(4, [-5.0, -1.0, 2.0]), "witness is no sequence"),
+        (lambda d: query_of(d)["smallest_witness"].__setitem__(4, ["-5", "-1", "2"]), "witness is no sequence"),
+        (lambda d: query_of(d)["smallest_witness"].__setitem__(4, [-5, True, 2]), "witness is no sequence"),
+        (lambda d: query_of(d)["smallest_witness"].__setitem__(4, [-5, -(2**70), 2]), "witness is no sequence"),
+        (lambda d: d["smallest_margin"].update(length=0), "hardest sequence is no sequence"),
+        (lambda d: d["smallest_margin"].update(length=1, sum=5, values=[5]), "not of the class of the smallest margin"),
+        (lambda d: d["smallest_margin"].update(sum=-999), "hardest sequence has another sum"),
+        (lambda d: d.update(proved_right=1), "does not follow from the classes"),
         (lambda d: put(query_of(d), "verdicts", 4, "X"), "no verdict"),
         (lambda d: query_of(d)["signs"].__setitem__(4, "+" * 8), "neuron . is not always '.'"),
         (lambda d: query_of(d)["signs"].__setitem__(4, "+"), "1 signs of neurons"),
@@ -167,7 +179,7 @@ LISTS = ("labels", "verdicts", "signs", "smallest", "smallest_witness", "largest
         (lambda d: d["smallest_margin"].update(proved=0.5), "its smallest margin is 0.5"),
         (lambda d: d["smallest_margin"].update(proved=5.0), "its smallest margin is 5.0"),
         (lambda d: d["lengths"][1].update(smallest_margin=0.5), "length 2: the smallest margin is 0.5"),
-        (lambda d: d["smallest_margin"].update(values=[0, 0, 0, 0]), "no witness of its class"),
+        (lambda d: d["smallest_margin"].update(values=[0]), "hardest sequence is no sequence|another sum|no witness"),
         (lambda d: d.update(version=2), "its version is 2"),
         (lambda d: d.update(format="recipe"), "not a certificate of this kind"),
         (lambda d: d.pop("lengths"), "not a complete certificate"),
@@ -232,6 +244,25 @@ def test_a_count_that_is_off_by_one_is_rejected(short):
         verify(document, model)
 
 
+def test_too_many_open_signs_are_refused_and_not_worked_through(short, document, monkeypatch):
+    def change(changed):
+        for _, query, place in every_class(changed):
+            query["signs"][place] = "?" * 8
+
+    verify(tampered(document, change), short)  # it is true in all cases, and these are few
+    monkeypatch.setattr(checker, "MAX_ROWS", 1000)
+    with pytest.raises(Rejected, match="too many cases of undecided signs"):
+        verify(tampered(document, change), short)
+
+
+def test_scores_that_say_nothing_are_refused(short, document):
+    extreme = copy.deepcopy(short)
+    extreme.blocks[0].attn.W_Q[:] = 1e30
+    extreme.blocks[0].attn.W_K[:] = 1e30
+    with pytest.raises(Rejected, match="scores are too large"):
+        verify(document, extreme)
+
+
 @pytest.fixture(scope="module")
 def broken(short):
     """A model that says the opposite, so that most classes are wrong, with its certificate."""
@@ -276,7 +307,7 @@ def test_what_is_said_of_wrong_classes_is_verified(short, document, broken):
     def slander(changed):
         query, place = query_of(changed), 4
         put(query, "verdicts", place, "W")
-        query["largest"][place] = -1.0
+        query["largest"][place], query["smallest"][place], query["smallest_witness"][place] = -1.0, None, None
 
     with pytest.raises(Rejected, match=r"the largest margin -1.0 is not proved"):
         verify(tampered(document, slander), short)

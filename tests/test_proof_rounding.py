@@ -79,6 +79,14 @@ def test_long_counts_are_exact_whole_numbers():
         assert low[0] == high[0] == expected
 
 
+def test_counts_of_many_tokens_are_exact_whole_numbers():
+    """A digit has room for as many additions as there are tokens."""
+    g = np.zeros((12, 301))
+    ways = program.count(12, 301)[-1]
+    low, high = splitting.count_positive(g, 1.0, 1e-9, np.array([1800, 900]), 16)
+    assert low.tolist() == high.tolist() == [ways[1800], ways[900]]
+
+
 def random_model(seed, n_heads, scale):
     generator = torch.Generator().manual_seed(seed)
     model = CumsumTransformer(CumsumConfig(max_value=1, n_ctx=3, n_heads=n_heads, d_model=3, d_head=2, d_mlp=4))

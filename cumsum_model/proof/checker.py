@@ -34,6 +34,17 @@ MAX_UNDECIDED_SIGNS = 10
 MAX_SIGNS_TO_COUNT = 3
 """The same where sequences have to be counted."""
 
+MAX_ROWS = 20_000
+"""Cases of undecided signs, in all classes of one length and last value."""
+
+ABSENT = {
+    "R": ("largest", "largest_witness", "right"),
+    "W": ("smallest", "smallest_witness", "right"),
+    "S": ("smallest", "largest"),
+    "U": ("smallest", "largest"),
+}
+"""What the certificate does not say of a class with this verdict."""
+
 OTHERS = {0: (1, 2), 1: (0, 2), 2: (0, 1)}
 
 
@@ -143,10 +154,17 @@ class _Check:
             _require(told is None, "it names a smallest margin although not every class is right")
             return
         _require(told["proved"] == least, f"its smallest margin is {told['proved']!r}, that of the classes {least!r}")
-        values = told["values"]
+        n, values = told["length"], told["values"]
+        _require(
+            _whole_numbers([n, told["sum"], *values]) and 1 <= n <= self.n_ctx and len(values) == n,
+            "its hardest sequence is no sequence",
+        )
+        _require(max(map(abs, values)) <= self.max_value, "its hardest sequence is no sequence")
+        _require(sum(values) == told["sum"], "its hardest sequence has another sum")
         query = lengths[told["length"] - 1]["queries"][values[-1] + self.max_value]
-        named = query["smallest_witness"][told["sum"] - query["lowest_sum"]]
-        _require(values == named, "its hardest sequence is no witness of its class")
+        place = told["sum"] - query["lowest_sum"]
+        _require(values == query["smallest_witness"][place], "its hardest sequence is no witness of its class")
+        _require(query["smallest"][place] == least, "its hardest sequence is not of the class of the smallest margin")
 
     def _query(self, n: int, a: int, query: Any, ways: Integers) -> tuple[Integers, Integers]:
         """Verify the classes of one length and last token. Returns how many of each are right, at least and at most."""
@@ -171,6 +189,11 @@ class _Check:
             _require(told == "nzp"[label], f"{where}, sum {sums[s]:+d}: the label is not {told!r}")
 
         one = Query(self.circuit, n, a)
+        for s, verdict in enumerate(query["verdicts"]):
+            absent = ABSENT.get(verdict)
+            _require(absent is not None, f"{where}, sum {sums[s]:+d}: {verdict!r} is no verdict")
+            for name in absent or ():
+                _require(query[name][s] is None, f'{where}, sum {sums[s]:+d}: "{name}" does not belong to its verdict')
         self._signs(where, sums, one, query["signs"])
         self._witnesses(where, sums, one, query)
         self._bounds(where, sums, one, query)
@@ -198,7 +221,10 @@ class _Check:
     def _signs(self, where: str, sums: NDArray[np.int64], one: Query, told: list[str]) -> None:
         never_negative, never_positive = one.signs()
         for s, signs in enumerate(told):
-            _require(len(signs) == self.neurons, f"{where}, sum {sums[s]:+d}: {len(signs)} signs of neurons")
+            _require(
+                len(signs) == self.neurons and set(signs) <= set("+-?"),
+                f"{where}, sum {sums[s]:+d}: {len(signs)} signs of neurons",
+            )
             for neuron, sign in enumerate(signs):
                 proved = {"+": never_negative[s, neuron], "-": never_positive[s, neuron], "?": True}[sign]
                 _require(bool(proved), f"{where}, sum {sums[s]:+d}: neuron {neuron} is not always {sign!r}")
@@ -209,7 +235,6 @@ class _Check:
         plans: dict[int, list[list[list[int]]]] = {}
         for s, verdict in enumerate(query["verdicts"]):
             place, label = f"{where}, sum {sums[s]:+d}", int(np.sign(sums[s])) + 1
-            _require(verdict in "RWSU", f"{place}: {verdict!r} is no verdict")
             if verdict == "R":
                 bound = _number(query["smallest"][s], place)
                 _require(bound > 0, f"{place}: called right with a smallest margin of {bound}")
@@ -223,6 +248,7 @@ class _Check:
             else:
                 continue
             plans[s] = [_cases(rows, s, query["signs"][s], one, *difference, place) for difference in differences]
+            _require(len(rows) <= MAX_ROWS, f"{where}: there are too many cases of undecided signs")
         proved = one.proves(rows)
         for s, plan in plans.items():
             held = [any(all(proved[row] for row in choice) for choice in choices) for choices in plan]
@@ -264,7 +290,9 @@ class _Check:
         self, where: str, sums: NDArray[np.int64], one: Query, query: Any, name: str, label: int, chosen: list[int]
     ) -> None:
         """Verify that the sequences named are in their class and on the side of the bound that they should be."""
-        values = np.array([query[f"{name}_witness"][s] for s in chosen], dtype=np.int64)
+        told = [query[f"{name}_witness"][s] for s in chosen]
+        _require(all(_whole_numbers(one_told) for one_told in told), f"{where}: a {name} witness is no sequence")
+        values = np.array(told, dtype=np.int64)
         fits = values.shape == (len(chosen), one.n) and abs(values).max() <= self.max_value
         fits = fits and (values.sum(1) == sums[chosen]).all() and (values[:, -1] + self.max_value == one.a).all()
         _require(bool(fits), f"{where}: a {name} witness is not in its class")
@@ -320,6 +348,10 @@ def _number(told: Any, place: str) -> float:
     return float(told)
 
 
+def _whole_numbers(told: Any) -> bool:
+    return isinstance(told, list) and all(type(value) is int and abs(value) < 2**31 for value in told)
+
+
 def _spread(counts: Integers) -> Integers:
     """From numbers per [last token, sum before it] to numbers per sum after it."""
     tokens, sums = counts.shape
@@ -333,5 +365,5 @@ def _agree(where: str, what: str, told: Any, found: Any) -> None:
     if isinstance(found, tuple):
         same = isinstance(told, list) and [str(count) for count in found] == told
     else:
-        same = told == (found if isinstance(found, bool) else str(found))
+        same = told is found if isinstance(found, bool) else told == str(found)
     _require(same, f"{where}: {what} is {told!r}, which does not follow from the classes: {found}")

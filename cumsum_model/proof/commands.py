@@ -178,11 +178,11 @@ def _on_sequence(certificate: Certificate, checkpoint: Checkpoint, tokens: tuple
     """A sequence, and what the model itself says at its end."""
     import torch
 
-    from cumsum_model.behaviour import margins, run
+    from cumsum_model.behaviour import margins
     from cumsum_model.data import VOCAB_OUT, labels_of
 
     values = certificate.values(tokens)
-    logits = run(checkpoint.model, torch.tensor([tokens]))
+    logits = checkpoint.model(torch.tensor([tokens]))  # finite or not: float32 may overflow where real numbers do not
     labels = labels_of(torch.tensor([values]))
     said = "  ".join(f"{name} {logit:+.5f}" for name, logit in zip(VOCAB_OUT, logits[0, -1].tolist(), strict=True))
     return [

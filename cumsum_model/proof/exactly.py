@@ -6,7 +6,6 @@ upper whole number, from the ball arithmetic of python-flint. Nothing here is sh
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 Integers = NDArray[np.object_]
 
 WEIGHT_BITS = 64
-"""Binary digits after the point of the weights e^(score - shift), which are at most e."""
+"""Binary digits after the point of the weights e^(score - shift), which are at most e with their error."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,13 +114,16 @@ class Circuit:
         occurs[-1] = np.arange(scores.shape[1]) == a
         ctx.prec = 2 * WEIGHT_BITS
         unit = arb(fmpz(2)) ** -self.scores.digits / arb(self.d_head).sqrt()
-        shift = math.floor(float(arb(fmpz(int(scores[occurs].max()))) * unit))  # any number will do
+        shift = (arb(fmpz(int(scores[occurs].max()))) * unit).upper().ceil()  # any number will do that is no smaller
         low, high = np.zeros_like(scores), np.zeros_like(scores)
         scale = arb(2) ** WEIGHT_BITS
         for index, score in np.ndenumerate(scores):
             if not occurs[index]:
                 continue
-            weight = (arb(fmpz(int(score))) * unit - shift).exp() * scale
+            exponent = arb(fmpz(int(score))) * unit - shift
+            if not exponent.rad() < 1:
+                raise ValueError("the scores are too large to say what their exponentials are")
+            weight = exponent.exp() * scale
             low[index], high[index] = _whole(weight.lower().floor()), _whole(weight.upper().ceil())
         return low, high
 

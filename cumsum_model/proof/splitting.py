@@ -16,8 +16,9 @@ import numpy as np
 from cumsum_model.proof import program
 from cumsum_model.proof.balls import Array
 
-DIGIT = 2**56
-"""Counts that may exceed an int64 are kept as digits in this base: there is room to add one digit per token."""
+DIGIT_BITS = 40
+DIGIT = 2**DIGIT_BITS
+"""Counts that may exceed an int64 are kept as digits in this base: 2**22 of them can be added without a carry."""
 
 COARSEST = 16
 """Fewer steps than this say nothing that is worth the work."""
@@ -149,7 +150,7 @@ def count_positive(
     reached = own + floor.sum() + slope * sums
     width = int(steps.max(1).sum()) + 1
 
-    digits = 1 if d_vocab**positions < 2**63 else -(-(d_vocab**positions).bit_length() // 56)
+    digits = 1 if d_vocab**positions < 2**63 else -(-(d_vocab**positions).bit_length() // DIGIT_BITS)
     counts = np.zeros((digits, 1, width), dtype=np.int64)
     counts[0, 0, 0] = 1
     lowest = 0  # the sum index of row 0: rows from which no wanted sum can be reached are left out
