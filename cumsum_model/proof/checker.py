@@ -54,10 +54,14 @@ class Rejected(Exception):
 
 @dataclass(frozen=True)
 class Checked:
-    """What was verified: how many classes, and of how many the count of right sequences was taken on trust."""
+    """What was verified: how many classes, and of how many the count of right sequences was taken on trust.
+
+    undecided: of how many of those the certificate itself says that it decides nothing.
+    """
 
     classes: int
     counted_on_trust: int
+    undecided: int
     sequences: int
     right: tuple[int, int]
 
@@ -91,9 +95,11 @@ class _Check:
     def __init__(self, document: Any, weights: Mapping[str, NDArray[np.float32]], sha256: str) -> None:
         _require(isinstance(document, dict), "it is not a JSON object")
         _require(document["format"] == "cumsum certificate", "it is not a certificate of this kind")
-        _require(document["version"] == 1, f"its version is {document['version']!r}, this checker reads 1")
+        _require(document["version"] == 1, f"its version is {str(document['version'])[:20]!r}, this checker reads 1")
         certified = str(document["checkpoint"]["sha256"])
-        _require(certified == sha256, f"it is of another checkpoint: sha256 {certified[:12]}.., not {sha256[:12]}..")
+        _require(
+            certified == sha256, f"it is of another checkpoint: sha256 {certified[:12]!r}.., not {sha256[:12]!r}.."
+        )
         short = {name.split(".")[-1]: weight for name, weight in weights.items()}
         _require(len(short) == len(weights), "the checkpoint has several blocks: this proof is of one")
         _require(len(short["W_Q"]) == 1, f"the checkpoint has {len(short['W_Q'])} heads: this checker speaks of one")
@@ -102,7 +108,7 @@ class _Check:
         self.n_ctx, self.d_vocab = self.circuit.own.whole.shape[:2]
         self.max_value = self.d_vocab // 2
         self.neurons = len(self.circuit.push.whole)
-        self.classes = self.on_trust = 0
+        self.classes = self.on_trust = self.undecided = 0
         self.ways = [np.array([1], dtype=object)]  # how many sequences have each sum, by length
         self.all_right = True
         self.least: list[float | None] = []
@@ -138,7 +144,7 @@ class _Check:
         everywhere = tuple(int(side.sum()) for side in throughout)
         _agree("the whole", "sequences right at every position", self.document["right_at_every_position"], everywhere)
         self._smallest(lengths)
-        return Checked(self.classes, self.on_trust, sequences, right)
+        return Checked(self.classes, self.on_trust, self.undecided, sequences, right)
 
     def _smallest(self, lengths: Any) -> None:
         """Verify that the smallest margins named follow from those of the classes."""
@@ -184,6 +190,7 @@ class _Check:
         ):
             held = len(query[name])
             _require(held == len(sums), f'{where}: "{name}" is of {held} classes, there are {len(sums)}')
+        _require(isinstance(query["verdicts"], str), f"{where}: the verdicts are no text")
         for s, label in enumerate(np.sign(sums) + 1):
             told = query["labels"][s]
             _require(told == "nzp"[label], f"{where}, sum {sums[s]:+d}: the label is not {told!r}")
@@ -208,11 +215,14 @@ class _Check:
                 high[s] = 0
                 continue
             low[s], high[s] = (int(count) for count in query["right"][s])
-            possible = 0 <= low[s] <= high[s] <= ways[s]
+            # A wrong witness leaves one less to be right, a right one leaves one.
+            mixed = int(verdict == "S")
+            possible = 0 <= low[s] <= high[s] <= ways[s] and low[s] <= ways[s] - mixed and high[s] >= mixed
             _require(possible, f"{where}, sum {sums[s]:+d}: the count of right sequences is impossible")
             found = counted.get(s)
             if found is None:
                 self.on_trust += 1
+                self.undecided += verdict == "U"
             else:
                 _require(low[s] <= found <= high[s], f"{where}, sum {sums[s]:+d}: {found} sequences are right")
         self.classes += len(sums)

@@ -51,7 +51,7 @@ exit code: 0 accepted, 1 rejected, with the reason in one line, 4 a file cannot 
 """
 
 UNREADABLE = 4
-MAX_CERTIFICATE_BYTES = 2**30
+MAX_CERTIFICATE_BYTES = 2**27
 MOST_LINES = 24
 
 
@@ -91,8 +91,14 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _certify(options: argparse.Namespace) -> int:
     out: Path | None = options.out
-    if out is not None and out.exists() and not options.force:
-        return _fail(f"{out} exists; choose another --out, or replace it with --force", code=1)
+    if out is not None:
+        try:
+            if out.exists() and not out.is_file():
+                return _fail(f"--out {str(out)[:200]}: is not a regular file", code=1)
+            if out.exists() and not options.force:
+                return _fail(f"{out} exists; choose another --out, or replace it with --force", code=1)
+        except OSError as error:
+            return _fail(f"--out {str(out)[:200]}: {error.strerror or error}", code=1)
     checkpoint = _read(options.checkpoint)
     if checkpoint is None:
         return UNREADABLE
@@ -116,7 +122,8 @@ def _certify(options: argparse.Namespace) -> int:
             write_whole(out, json.dumps(document, separators=(",", ":")).encode())
         except OSError as error:
             return _fail(f"--out {out}: {error.strerror or error}", code=1)
-        print(f"wrote {out}; verify it: python -m cumsum_model check {out} {checkpoint.path}")
+        verify = f"; verify it: python -m cumsum_model check {out} {checkpoint.path}"
+        print(f"wrote {out}{verify if checkpoint.model.cfg.n_heads == 1 else ''}")
     print(f"took {took:.2f} s")
     return 0 if certificate.proved_right else 1
 
@@ -217,6 +224,9 @@ def _check(options: argparse.Namespace) -> int:
         return UNREADABLE
     path: Path = options.certificate
     try:
+        if not path.is_file():
+            path.stat()
+            return _fail(f"{path}: is not a regular file", code=UNREADABLE)
         if path.stat().st_size > MAX_CERTIFICATE_BYTES:
             return _fail(f"{path}: takes more than {MAX_CERTIFICATE_BYTES:,} bytes", code=UNREADABLE)
         content = path.read_bytes()
@@ -224,6 +234,7 @@ def _check(options: argparse.Namespace) -> int:
         return _fail(f"{path}: {error.strerror or error}", code=UNREADABLE)
 
     from cumsum_model.proof.checker import Rejected, check
+    from cumsum_model.proof.document import differing
 
     weights = {name: tensor.numpy() for name, tensor in checkpoint.model.state_dict().items()}
     try:
@@ -231,6 +242,10 @@ def _check(options: argparse.Namespace) -> int:
             checked = check(content, weights, checkpoint.sha256, step)
     except Rejected as error:
         print(f"REJECTED {path}: {error}", file=sys.stderr)
+        return 1
+    foreign = differing(json.loads(content), checkpoint.model)
+    if foreign:
+        print(f"REJECTED {path}: its {foreign!r} is not what this version says of the checkpoint", file=sys.stderr)
         return 1
     low, high = checked.right
     print(
@@ -240,8 +255,8 @@ def _check(options: argparse.Namespace) -> int:
     )
     if checked.counted_on_trust:
         print(
-            f"in {checked.counted_on_trust} classes right and wrong sequences mix: their witnesses were verified, the "
-            "numbers of sequences inside them were not"
+            f"in {checked.counted_on_trust} classes the number of right sequences is taken from the certificate; "
+            f"{checked.undecided} of them are undecided, of the others a right and a wrong sequence were verified"
         )
     return 0
 

@@ -38,8 +38,6 @@ def verdicts(length: Length) -> np.ndarray:
 
 def to_document(certificate: Certificate, model: CumsumTransformer, name: str, sha256: str) -> dict[str, Any]:
     """The certificate of the checkpoint file `name`, for JSON. Counts are strings: JSON's numbers end at 2**53."""
-    cfg = model.cfg
-    error = logit_error(model)
     hardest = certificate.hardest
     _, tokens = hardest.hardest
     values = certificate.values(tokens)
@@ -47,10 +45,7 @@ def to_document(certificate: Certificate, model: CumsumTransformer, name: str, s
         "format": FORMAT,
         "version": VERSION,
         "checkpoint": {"file": name, "sha256": sha256},
-        "semantics": SEMANTICS,
-        "verdicts": VERDICTS,
-        "model": {"max_value": cfg.max_value, "n_ctx": cfg.n_ctx, "n_heads": cfg.n_heads, "d_mlp": cfg.d_mlp},
-        "float32_logit_error": error if np.isfinite(error) else None,
+        **_preamble(model),
         "sequences": str(certificate.sequences),
         "proved_right": certificate.proved_right,
         "right_at_every_position": [str(count) for count in certificate.right_at_every_position],
@@ -64,6 +59,28 @@ def to_document(certificate: Certificate, model: CumsumTransformer, name: str, s
         else None,
         "lengths": [_length(length, certificate.max_value) for length in certificate.lengths],
     }
+
+
+def _preamble(model: CumsumTransformer) -> dict[str, Any]:
+    """What is said of the checkpoint as a whole and does not depend on any class."""
+    cfg, error = model.cfg, logit_error(model)
+    return {
+        "semantics": SEMANTICS,
+        "verdicts": VERDICTS,
+        "model": {"max_value": cfg.max_value, "n_ctx": cfg.n_ctx, "n_heads": cfg.n_heads, "d_mlp": cfg.d_mlp},
+        "float32_logit_error": error if np.isfinite(error) else None,
+    }
+
+
+def differing(document: dict[str, Any], model: CumsumTransformer) -> str | None:
+    """The first part of the preamble that is not what this version would write for `model`; None if all is."""
+    for name, expected in _preamble(model).items():
+        told = document.get(name)
+        # The error bound may differ in its last digits from one processor to another.
+        close = isinstance(told, float) and isinstance(expected, float) and abs(told - expected) <= 1e-6 * expected
+        if told != expected and not close:
+            return name
+    return None
 
 
 def _length(length: Length, max_value: int) -> dict[str, Any]:

@@ -32,6 +32,9 @@ EXPANDED = 3
 ROUNDS = 8
 """At most so many of Dinkelbach's iteration, which converges faster than linearly."""
 
+NOTHING = 1e-250
+"""A push of this size, such as that of a silenced neuron, adds less than the 1e-150 that every error allows for."""
+
 SHARED = 16
 """Into how many steps the range of a readout is divided when classes share a run."""
 
@@ -288,7 +291,7 @@ def _cases(
     a, s, readout = cells.a[first], cells.s[first], cells.readout[first]
     signs = position.signs[a, s]
     k = push[readout]
-    mixed = (signs == 0) & (k.magnitude > 0)
+    mixed = (signs == 0) & (k.magnitude > NOTHING)
     # A push of unknown sign, as by cancellation, is nearly nothing: it is bounded like one that was not expanded.
     rises, falls = mixed & (k.mid > k.rad), mixed & ~(k.mid > k.rad)
     high = position.pre_high[cells.a[chosen], cells.s[chosen]]
@@ -354,9 +357,9 @@ def _error(g: Ball, own: Ball) -> Array:
     """How far the program's sums may be off, for each functional: stored entries, and adding them up."""
     positions = g.shape[1]
     if not positions:
-        return own.rad * (1 + 1e-9)
+        return own.rad * (1 + 1e-9) + 1e-150
     sizes = np.abs(g.mid).max(2).sum(1) + np.abs(own.mid)
-    return (g.rad.max(2).sum(1) + own.rad + gamma(positions + 2) * sizes) * (1 + 1e-9)
+    return (g.rad.max(2).sum(1) + own.rad + gamma(positions + 2) * sizes) * (1 + 1e-9) + 1e-150
 
 
 def _down(numbers: Array) -> Array:

@@ -55,6 +55,8 @@ class Computed:
 
 
 def _computed(size: Array, error: Array) -> Computed:
+    if not (size + error < 2.0**126).all():
+        raise OverflowError("float32 may overflow on the way")
     return Computed(size * _SLOP, error * _SLOP + _TINY)
 
 
@@ -99,8 +101,6 @@ def _logit_error_at(W: dict[str, Array], n: int) -> float:
     post = resid_mid.times(W["W_in"]) + _stored(W["b_in"])  # ReLU makes neither larger
     resid_post = resid_mid + (post.times(W["W_out"]) + _stored(W["b_out"]))
     logits = resid_post.times(W["W_U"]) + _stored(W["b_U"])
-    if not (logits.reach < 2.0**127).all():
-        return math.inf
     return float(logits.error.max())
 
 
@@ -110,6 +110,7 @@ def _share_error(q: Computed, k: Computed, n: int) -> Array:
     k = k.most(1).most(0)
     size = q.size @ k.size
     error = q.error @ k.size + q.reach @ k.error + gamma(d_head, SINGLE) * (q.reach @ k.reach)
+    _computed(size, error)
     # Dividing by sqrt(d_head), which is rounded itself; then the largest score is subtracted.
     size, error = size / math.sqrt(d_head), (error / math.sqrt(d_head)) + 3 * SINGLE * (size + error)
     error = error + 2 * SINGLE * (size + error)
