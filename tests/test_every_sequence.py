@@ -13,11 +13,15 @@ from hypothesis import strategies as st
 from cumsum_model import mutants
 from cumsum_model.behaviour import margins
 from cumsum_model.checkpoint import REFERENCE, read_checkpoint
+from cumsum_model.circuit import value_direction, value_slope
 from cumsum_model.data import labels_of
 from cumsum_model.model import CumsumConfig, CumsumTransformer
 from cumsum_model.proof import extremes, splitting
 from cumsum_model.proof.certificate import certify
+from cumsum_model.proof.replaced import distance
+from cumsum_model.proof.stored import stored
 from cumsum_model.proof.tables import Unprovable
+from cumsum_model.replacement import explain
 
 LONGEST = 5
 
@@ -181,3 +185,43 @@ def test_neurons_whose_signs_are_not_told_apart_are_allowed_for(monkeypatch, see
     assert_encloses(certify(model), model)
     monkeypatch.setattr(splitting, "affordable_prefixes", lambda *_: 0)  # by the distribution alone
     assert_encloses(certify(model, budget=10**8), model)
+
+
+@torch.no_grad()
+def every_run(model, read):
+    """For each length: all tokens, and what `read(cache, logits)` gives at their last position, in float64."""
+    double = copy.deepcopy(model).double()
+    for n in range(1, model.cfg.n_ctx + 1):
+        tokens = torch.tensor(list(itertools.product(range(model.cfg.d_vocab), repeat=n)))
+        logits, cache = double.run_with_cache(tokens)
+        yield n, tokens, read(cache, logits)
+
+
+@pytest.mark.parametrize("name", ["fixture", "seed 7", "clip_values"])
+def test_what_is_stored_stays_in_its_range_and_fills_it(name):
+    model = shortened(SUBJECTS[name](read_checkpoint(REFERENCE).model), 4)
+    u, slope = value_direction(model), abs(value_slope(model))
+    for one, (n, tokens, along) in zip(
+        stored(model), every_run(model, lambda cache, _: cache["blocks.0.hook_resid_mid"][:, -1] @ u), strict=True
+    ):
+        assert one.n == n
+        sums, along = (tokens - model.cfg.max_value).sum(1).numpy(), along.numpy() / slope
+        for place, total in enumerate(one.sums):
+            of_sum = along[sums == total]
+            assert one.low[place] <= of_sum.min() + 1e-12
+            assert of_sum.max() - 1e-12 <= one.high[place]
+            assert one.low[place] == pytest.approx(of_sum.min(), abs=1e-3)
+            assert one.high[place] == pytest.approx(of_sum.max(), abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["fixture", "seed 7", "shout_current_value"])
+def test_the_distance_from_the_program_is_the_largest_there_is(name):
+    model = shortened(SUBJECTS[name](read_checkpoint(REFERENCE).model), 4)
+    program = explain(model)
+    furthest = 0.0
+    for _, tokens, logits in every_run(model, lambda _, logits: logits[:, -1]):
+        told = program(tokens - model.cfg.max_value)[:, -1]
+        furthest = max(furthest, (told - logits).abs().max().item())
+    between = distance(model, program)
+    assert furthest - 1e-9 <= between.proved <= furthest + 1e-6
+    assert between.found == pytest.approx(furthest, abs=1e-9)

@@ -1,5 +1,6 @@
 """What is subtracted is needed, and enough: each error term against exact rational arithmetic."""
 
+import copy
 import itertools
 from fractions import Fraction
 
@@ -8,8 +9,8 @@ import pytest
 import torch
 
 from cumsum_model.model import CumsumConfig, CumsumTransformer
-from cumsum_model.proof import extremes, program, splitting
-from cumsum_model.proof.balls import Ball, exact
+from cumsum_model.proof import extremes, program, rounding, splitting
+from cumsum_model.proof.balls import Ball, exact, square_root
 from cumsum_model.proof.extremes import Position
 from cumsum_model.proof.tables import tables
 
@@ -106,3 +107,57 @@ def test_pre_activations_stay_in_their_range_with_several_heads(seed):
     place = tokens[:, -1].numpy(), tokens[:, :-1].sum(1).numpy()
     assert (position.pre_low[place] <= pre + 1e-12).all()
     assert (pre - 1e-12 <= position.pre_high[place]).all()
+
+
+def test_float32_sums_are_within_their_bound_and_need_it():
+    """One and many halves of its last place: float32 loses every one of them, whatever the order of adding."""
+    row = np.array([[1.0, *[2.0**-25] * 23]])
+    W = np.ones((24, 1))
+    product = rounding.Computed(abs(row), np.zeros_like(row)).times(W)
+    lost = (row @ W).item() - float((np.float32(row) @ np.float32(W)).item())
+    sequential = np.float32(0)
+    for number in row[0]:
+        sequential = np.float32(sequential + np.float32(number))
+    lost = max(lost, (row @ W).item() - float(sequential))
+    assert 0 < lost <= product.error.item() < 1e-5
+    uncertain = rounding.Computed(abs(row), np.full_like(row, 0.5)).times(W)
+    assert uncertain.error.item() >= 24 * 0.5
+    added = rounding.Computed(np.array([1.0]), np.array([0.25])) + rounding.Computed(np.array([1.0]), np.array([0.5]))
+    assert added.error.item() >= 0.75 + 2.0**-24
+
+
+def test_a_share_of_attention_is_off_by_twice_what_a_score_is():
+    q, k = (rounding.Computed(np.full((1, 1, 1), 1.0), np.full((1, 1, 1), 0.125)) for _ in range(2))
+    share = rounding._share_error(rounding.Computed(q.size[0], q.error[0]), k, n=4)
+    score = 0.125 + 0.125 + 0.125**2
+    assert share.item() >= np.expm1(2 * score)
+    still = rounding.Computed(np.zeros((1, 1)), np.zeros((1, 1)))
+    none = rounding.Computed(np.zeros((1, 1, 1)), np.zeros((1, 1, 1)))
+    assert rounding._share_error(still, none, n=4).item() >= 2 * rounding.EXP_ULPS * 2.0**-24
+
+
+def test_the_bound_for_a_model_is_that_of_its_worst_logit_and_length(reference):
+    error = rounding.logit_error(reference)
+    louder = copy.deepcopy(reference)
+    louder.unembed.W_U[:, 1] *= 100
+    assert rounding.logit_error(louder) > 20 * error
+    late = copy.deepcopy(reference)
+    late.W_pos[-1] *= 1000
+    assert rounding.logit_error(late) > 20 * error
+    overflowing = copy.deepcopy(reference)
+    overflowing.blocks[0].mlp.W_in[:, 6], overflowing.blocks[0].mlp.W_out[6] = 1e38, 0.0
+    assert rounding.logit_error(overflowing) == np.inf
+
+
+def test_balls_carry_the_radius_of_either_operand():
+    one, two = Ball(np.full((2, 2), 3.0), np.full((2, 2), 0.5)), exact(np.full((2, 2), 2.0))
+    for product, wide in ((one @ two, 2 * 0.5 * 2), (two @ one, 2 * 0.5 * 2), (one * two, 1.0), (two * one, 1.0)):
+        assert (product.rad >= wide).all()
+    third = exact(np.array([1.0])) * exact(np.array([1.0 / 3.0]))
+    assert third.rad >= 2.0**-53 / 3
+    inverse = Ball(np.array([4.0]), np.array([1.0])).inverse()
+    assert inverse.mid - inverse.rad <= 1 / 5
+    assert inverse.mid + inverse.rad >= 1 / 3
+    root = square_root(12)
+    assert Fraction(float(root.mid - root.rad)) ** 2 < 12 < Fraction(float(root.mid + root.rad)) ** 2
+    assert square_root(9).rad == 0

@@ -152,7 +152,7 @@ def summary(certificate: Certificate, checkpoint: Checkpoint) -> list[str]:
     if certificate.proved_right:
         enough = certificate.smallest_margin > 2 * error
         lines.append(
-            f"float32: no logit is off by more than {error:.2g}, so "
+            f"float32: no logit is off by more than {_rounded_up(error)}, so "
             + ("as computed every answer is right, too" if enough else "this is proved of real arithmetic only")
         )
     lines += ["", "length  smallest margin  right            hardest sequence"]
@@ -212,6 +212,13 @@ def _share(length: Length) -> str:
 
 def _rounded_down(bound: float) -> str:
     return f"{math.floor(bound * 1e7) / 1e7:+.7f}" if math.isfinite(bound) else "anything"
+
+
+def _rounded_up(bound: float) -> str:
+    if not math.isfinite(bound):
+        return "any number"
+    digit = 10.0 ** (math.floor(math.log10(bound)) - 1)
+    return f"{math.ceil(bound / digit) * digit:.2g}"
 
 
 def _interval(low: int, high: int) -> str:
