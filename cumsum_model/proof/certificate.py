@@ -209,7 +209,7 @@ def certify(
     read = tables(model)
     counts = program.count(read.n_ctx - 1, read.d_vocab)
     to_do = sum(n * n for n in range(1, read.n_ctx + 1))
-    doubt = SURE * read.largest_logit
+    doubt = (SURE + 4 * float(read.scores.rad.max())) * read.largest_logit
     lengths = []
     try:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -302,7 +302,8 @@ def _most(position: Position, cells: Cells, chosen: np.ndarray) -> tuple[Array, 
     pair = cells.readout[found] % len(_DIFFERENCES) // 2 * 2
     differences = [(outputs * _DIFFERENCES[pair + which]).sum(1) for which in range(2)]
     margins = np.full(len(cells.s), -np.inf)
-    margins[found] = np.nan_to_num(np.minimum(*differences), nan=-np.inf, posinf=-np.inf)
+    known = np.isfinite(cells.attained[found])  # else there is no sequence to speak of
+    margins[found] = np.where(known, np.nan_to_num(np.minimum(*differences), nan=-np.inf, posinf=-np.inf), -np.inf)
     laid_out, witness = (_grid(position, cells, chosen, numbers) for numbers in (margins, cells.witness))
     best = laid_out.argmax(0)[None]
     return laid_out.max(0), np.take_along_axis(witness, best[..., None], 0)[0]

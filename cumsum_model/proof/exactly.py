@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Integers = NDArray[np.object_]
 
-WEIGHT_BITS = 128
+WEIGHT_BITS = 512
 """Binary digits after the point of the weights e^(score - shift), which are at most e with their error."""
 
 

@@ -39,7 +39,7 @@ class Query:
     weights: w_j(t), [a, position j, token t].
     slack: what the shares of attention may be off by, times what they share out, [a, readout]. 0 for one head.
     own, moved, by_head: what these were made of, in floating point, to evaluate single sequences with: [a, readout],
-    [head, position j, token t, readout] and the weights [head, a, position j, token t].
+    [head, position j, token t, readout] and the scores [head, a, position j, token t].
     """
 
     n: int
@@ -54,12 +54,12 @@ class Query:
         """Every readout of given sequences [sequence, position], in floating point: [sequence, readout]."""
         a = tokens[:, -1]
         columns = self.own[a]
-        for weights, moved in zip(self.by_head, self.moved, strict=True):
+        for scores, moved in zip(self.by_head, self.moved, strict=True):
+            met = np.stack([scores[a, position, tokens[:, position]] for position in range(self.n)])
+            weights = np.exp(met - met.max(0))  # a shift of its own for each sequence, so that no Z comes near 0
             total, Z = np.zeros_like(columns), np.zeros(len(a))
-            for position in range(self.n):
-                token = tokens[:, position]
-                w = weights[a, position, token]
-                total += w[:, None] * moved[position, token]
+            for position, w in enumerate(weights):
+                total += w[:, None] * moved[position, tokens[:, position]]
                 Z += w
             columns = columns + total / Z[:, None]
         return columns
@@ -117,7 +117,7 @@ class Tables:
         weights = (scores - shift).exp()
         own = self.own[n - 1][None, :, None, None, :]
         moved = self.moved[:, None, :n]  # [head, 1, j, t, readout]
-        plain = self.own.mid[n - 1], self.moved.mid[:, :n], weights.mid
+        plain = self.own.mid[n - 1], self.moved.mid[:, :n], scores.mid
         if len(weights.mid) == 1:
             columns = weights[0][..., None] * (own[0] + moved[0])
             return Query(n, columns, weights[0], np.zeros((self.d_vocab, columns.shape[-1])), *plain)
