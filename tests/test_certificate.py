@@ -204,7 +204,8 @@ def test_float32_stays_within_its_bound(reference):
 
 def test_a_model_that_overflows_in_float32_is_told_without_a_traceback(reference, tmp_path, capsys):
     overflowing = copy.deepcopy(reference)
-    overflowing.unembed.W_U *= 1e38 / overflowing.unembed.W_U.abs().max()
+    overflowing.blocks[0].mlp.b_in[:] = 1e38  # every neuron fires at every position, and writes 1e76
+    overflowing.blocks[0].mlp.W_out[:] = 1e38
     path = tmp_path / "overflowing.safetensors"
     write_checkpoint(path, overflowing, {})
     main(["certify", str(path)])
