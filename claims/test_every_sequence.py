@@ -11,7 +11,7 @@ from cumsum_model.data import EVERY_SEQUENCE, VOCAB_OUT, labels_of
 from cumsum_model.intervention import without_neurons
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.replaced import distance
-from cumsum_model.proof.rounding import logit_error
+from cumsum_model.proof.rounding import margin_error
 from cumsum_model.replacement import explain
 from cumsum_model.verification import claim
 
@@ -56,8 +56,7 @@ def test_no_sequence_is_misclassified(model, measure, proved):
     unless=no_account_of,
 )
 def test_rounding_changes_no_answer(model, measure, proved):
-    # A margin is a difference of two logits.
-    rounding = measure("largest error of a margin in float32", 2 * logit_error(model), "logits")
+    rounding = measure("largest error of a margin in float32", margin_error(model), "logits")
     assert measure("smallest margin", proved(certify, model).smallest_margin, "logits") > rounding
 
 
@@ -74,7 +73,7 @@ def test_the_model_agrees_with_the_proof(model, measure, proved):
         tokens = torch.from_numpy(length.least_witness.reshape(-1, length.n))
         found = margins(run(model, tokens), labels_of(tokens - model.cfg.max_value))[:, -1].double().cpu().numpy()
         furthest = max(furthest, np.abs(found - length.least.ravel()).max())
-    rounding = measure("largest error of a margin in float32", 2 * logit_error(model), "logits")
+    rounding = measure("largest error of a margin in float32", margin_error(model), "logits")
     assert measure("largest difference from the proof", furthest, "logits") < rounding
 
 

@@ -10,7 +10,7 @@ from cumsum_model.behaviour import margins, right_label_probabilities, run
 from cumsum_model.circuit import no_account_of
 from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, labels_of
 from cumsum_model.proof.certificate import certify
-from cumsum_model.proof.rounding import logit_error
+from cumsum_model.proof.rounding import margin_error
 from cumsum_model.strategies import long_cancellations, near_zero_values
 from cumsum_model.verification import claim
 
@@ -106,7 +106,7 @@ def test_near_zero_sums_are_told_apart(model, measure, search):
 @given(search=st.data())
 def test_the_search_finds_nothing_that_the_proof_excludes(model, measure, search, proved):
     values, margin, _ = attack(model, search)
-    certificate, rounding = proved(certify, model), proved(rounding_of_margins, model)
+    certificate, rounding = proved(certify, model), proved(margin_error, model)
     smallest, largest = certificate.range_of(values)
     told = f"values {values}, sum {sum(values):+d}: margin {margin:+.4f}, proved {smallest:+.4f} .. {largest:+.4f}"
     assert measure("margin found, above the smallest of its class", margin - smallest, "logits") > -rounding, told
@@ -127,7 +127,3 @@ def attack(model, search):
     margin = margins(logits, labels)[0, -1].item()
     target(-margin, label="smallness of the margin")
     return values, margin, logits[0, -1].softmax(-1)[labels[0, -1]].item()
-
-
-def rounding_of_margins(model):
-    return 2 * logit_error(model)

@@ -15,7 +15,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cumsum_model.behaviour import CHUNK
-from cumsum_model.data import running_means
 from cumsum_model.model import CumsumTransformer
 
 SHORTEST = 4
@@ -186,29 +185,25 @@ def resid_mid_along_u(model: CumsumTransformer, toks: Int[Tensor, "batch pos"]) 
     )
 
 
-def mean_resolution(model: CumsumTransformer, values: Int[Tensor, "batch pos"]) -> float:
-    """The largest difference in running mean that resid_mid . u puts in the wrong order.
-
-    Over all pairs of positions in `values`: 0 means strictly monotone in the mean; r means that any
-    two means further apart than r are told apart. In units of value.
-    """
-    projections = resid_mid_along_u(model, values + model.cfg.max_value)
-    return monotone_resolution(running_means(values.to(model.device)).flatten(), projections.flatten())
-
-
-def monotone_resolution(x: Float[Tensor, " n"], y: Float[Tensor, " n"]) -> float:
+def monotone_resolution(
+    x: Float[Tensor, " n"], y: Float[Tensor, " n"], up_to: Float[Tensor, " n"] | None = None
+) -> float:
     """The largest x_j - x_i > 0 with y_j <= y_i: how far y is from strictly increasing in x.
+
+    Where each y is only known to lie between `y` and `up_to`: how far it can be.
 
     >>> x = torch.tensor([0.0, 1.0, 2.0, 3.0])
     >>> monotone_resolution(x, torch.tensor([0.0, 1.0, 2.0, 3.0]))
     0.0
     >>> monotone_resolution(x, torch.tensor([0.0, 2.5, 2.0, 2.4]))
     2.0
+    >>> monotone_resolution(x, torch.tensor([0.0, 1.0, 2.0, 3.0]), up_to=torch.tensor([0.0, 2.0, 2.5, 3.0]))
+    1.0
     """
     order = x.argsort(stable=True)
-    x, y = x[order], y[order]
-    # The running maximum of y rises along x, so the earliest point at or above y_j is found by bisection.
-    earliest = torch.searchsorted(y.cummax(0).values, y)
+    x, low, high = x[order], y[order], (y if up_to is None else up_to)[order]
+    # The running maximum rises along x, so the earliest point at or above y_j is found by bisection.
+    earliest = torch.searchsorted(high.cummax(0).values, low)
     return (x - x[earliest]).clamp(min=0).max().item()
 
 

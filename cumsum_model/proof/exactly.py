@@ -195,12 +195,7 @@ class Query:
         terms = self._rounded_down(columns)
         reached = terms[:, -1, self.a][:, None]
         for position in range(self.n - 1):
-            tokens = terms.shape[2]
-            after = np.full((len(terms), reached.shape[1] + tokens - 1), np.iinfo(np.int64).max)
-            for token in range(tokens):
-                part = after[:, token : token + reached.shape[1]]
-                np.minimum(part, reached + terms[:, position, token, None], out=part)
-            reached = after
+            reached = one_more(reached, terms[:, position])
         return reached
 
     def _rounded_down(self, columns: Exact) -> NDArray[np.int64]:
@@ -244,6 +239,16 @@ def _whole(number: arb) -> int:
     whole = number.unique_fmpz()
     assert whole is not None, number
     return int(whole)
+
+
+def one_more(least: NDArray[np.int64], terms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The least sums [row, sum index] after one more position with these terms [row, token]."""
+    rows, tokens = terms.shape
+    after = np.full((rows, least.shape[1] + tokens - 1), np.iinfo(np.int64).max)
+    for token in range(tokens):
+        part = after[:, token : token + least.shape[1]]
+        np.minimum(part, least + terms[:, token, None], out=part)
+    return after
 
 
 def at_least(columns: Exact, low: Integers, high: Integers, bits: Integers) -> Integers:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cumsum_model.proof.exactly import Integers, Query, Row
+from cumsum_model.proof.exactly import Integers, Query, Row, one_more
 
 Whole = NDArray[np.int64]
 
@@ -68,13 +68,7 @@ def _all_met(positive: NDArray[np.bool_], plan: Plan) -> NDArray[np.bool_]:
 
 def _ahead(terms: Whole) -> list[Whole]:
     """The least that the last 0, 1, .. free positions can add, by their sum: [row, sum index] each."""
-    rows, positions, tokens = terms.shape
-    stages = [np.zeros((rows, 1), dtype=np.int64)]
-    for position in range(positions - 2, -1, -1):
-        before = stages[-1]
-        after = np.full((rows, before.shape[1] + tokens - 1), np.iinfo(np.int64).max)
-        for token in range(tokens):
-            part = after[:, token : token + before.shape[1]]
-            np.minimum(part, before + terms[:, position, token, None], out=part)
-        stages.append(after)
+    stages = [np.zeros((len(terms), 1), dtype=np.int64)]
+    for position in range(terms.shape[1] - 2, -1, -1):
+        stages.append(one_more(stages[-1], terms[:, position]))
     return stages

@@ -78,6 +78,11 @@ def logit_error(model: CumsumTransformer) -> float:
     return bound if math.isfinite(bound) else math.inf
 
 
+def margin_error(model: CumsumTransformer) -> float:
+    """The same of a margin, which is a difference of two logits."""
+    return 2 * logit_error(model)
+
+
 def _logit_error_at(W: dict[str, Array], n: int) -> float:
     """The same for the last position of sequences of length n."""
     exact_stream = W["W_E"][None] + W["W_pos"][:n, None]  # [position, token, d_model]

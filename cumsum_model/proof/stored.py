@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-from cumsum_model.circuit import value_direction, value_slope
+from cumsum_model.circuit import monotone_resolution, value_direction, value_slope
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof.balls import Array, exact
 from cumsum_model.proof.extremes import Position
@@ -76,12 +77,10 @@ def resolution(ranges: list[Stored]) -> float:
 
     Of any lengths. 0 if it always rises with the mean; two means further apart than this are always told apart.
     """
-    mean, low, high = (np.concatenate([getattr(one, name) for one in ranges]) for name in ("means", "low", "high"))
-    order = mean.argsort(kind="stable")
-    mean, low, high = mean[order], low[order], high[order]
-    # The highest projection so far rises with the mean: the earliest that reaches `low` is found by bisection.
-    earliest = np.searchsorted(np.maximum.accumulate(high), low)
-    return float((mean - mean[earliest]).max().clip(min=0))
+    mean, low, high = (
+        torch.from_numpy(np.concatenate([getattr(one, name) for one in ranges])) for name in ("means", "low", "high")
+    )
+    return monotone_resolution(mean, low, high)
 
 
 def equal_mean_spread(ranges: list[Stored]) -> float:
