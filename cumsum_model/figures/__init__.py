@@ -1,0 +1,50 @@
+"""The figures: what the write-up shows of its model, drawn of any, and what is proved beyond it.
+
+`FIGURES` has one function per figure, in reading order. matplotlib is imported when the first one draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from cumsum_model.data import evaluation_set
+from cumsum_model.figures.answers import answers_along_a_sequence
+from cumsum_model.figures.attention import attention_patterns
+from cumsum_model.figures.figure import Figure, Subject
+from cumsum_model.figures.matrix import draw_matrix
+from cumsum_model.figures.neurons import ablation_kinds, neuron_responses
+from cumsum_model.figures.proofs import within_class, worst_margin
+from cumsum_model.figures.skip import unembedding_cosines, without_mlp
+from cumsum_model.figures.stream import moving_along_u, resid_mid
+from cumsum_model.figures.values import ov_circuit
+
+if TYPE_CHECKING:
+    from cumsum_model.model import CumsumTransformer
+    from cumsum_model.proof.certificate import Certificate
+
+__all__ = ["FIGURES", "Figure", "Subject", "draw", "draw_matrix"]
+
+FIGURES: tuple[Callable[[Subject], Figure], ...] = (
+    attention_patterns,
+    ov_circuit,
+    resid_mid,
+    unembedding_cosines,
+    neuron_responses,
+    without_mlp,
+    ablation_kinds,
+    moving_along_u,
+    answers_along_a_sequence,
+    worst_margin,
+    within_class,
+)
+"""Each draws a subject, or says why it cannot: `missing`."""
+
+
+def draw(model: CumsumTransformer, certificate: Certificate | None = None, unproved: str | None = None) -> list[Figure]:
+    """All figures of `model`, in reading order; those that say nothing of it say why instead.
+
+    unproved: why there is no certificate.
+    """
+    subject = Subject(model, evaluation_set(model.cfg.max_value, model.cfg.n_ctx), certificate, unproved)
+    return [figure(subject) for figure in FIGURES]

@@ -1,0 +1,116 @@
+"""Attention: how it is shared among the tokens before, and what that moves"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from cumsum_model.circuit import info_weighted_attention, value_slope
+from cumsum_model.figures.canvas import LINE, MINUS, MUTED, Drawing, figure, pixels
+from cumsum_model.figures.figure import Subject, finite, u_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Paper
+
+MOST_TICKS = 20
+
+
+def chosen_sequences(subject: Subject) -> dict[str, Int[Tensor, " pos"]]:
+    """Three sequences of values, as long as the context, by what they are."""
+    most, n = subject.model.cfg.max_value, subject.model.cfg.n_ctx
+    half = (n - 1) // 2
+    there_and_back = [1, 0][: n - 2 * half] + [most] * half + [-most] * half
+    small = [0, 1, -1] if most > 1 else [0]
+    one_large = [small[i % len(small)] for i in range(n)]
+    one_large[n // 3] = most
+    return {
+        "first of the evaluation set": subject.data.values[0],
+        "a long way up and down, to +1": torch.tensor(there_and_back),
+        "one large value": torch.tensor(one_large),
+    }
+
+
+@figure("attention", "Attention, and attention weighted by what it moves")
+@torch.no_grad()
+def attention_patterns(subject: Subject) -> Drawing:
+    """Heat maps of head 0: pattern and info-weighted attention. Source: write-up, First pass."""
+    model = subject.model
+    u_of(model)
+    sequences = chosen_sequences(subject)
+    values = torch.stack(list(sequences.values()))
+    toks = (values + model.cfg.max_value).to(model.device)
+    shares = model.run_with_cache(toks)[1]["blocks.0.attn.hook_pattern"][:, 0].double().cpu()
+    moved = (info_weighted_attention(model, toks) / abs(value_slope(model))).cpu()
+    finite(shares, moved)
+
+    n = values.shape[-1]
+    gap = (shares - torch.ones(n, n).tril() / torch.arange(1, n + 1)[:, None]).abs().max().item()
+    sizes = values.abs()[:, None, :] / torch.arange(1, n + 1)[:, None]
+    off = (moved - sizes).abs().tril().max().item()
+    of_head = f" Head 0 of {model.cfg.n_heads}." if model.cfg.n_heads > 1 else ""
+    caption = (
+        "Each row of a triangle is a position, each column a token that it attends to. Above, shares of attention: if "
+        "the head averages, every row is even and fades as 1/n. Below, shares times how far each token moves the "
+        "stream, in steps of one unit of value: if all that counts is the value, that is |value|/n. Three sequences: "
+        f"the first of {subject.data_set}, and two built to be hard.{of_head}"
+    )
+    alt = (
+        f"Heat maps of three sequences of {n} values. No share differs from 1/n by more than {gap:.2g}; no weighted "
+        f"share differs from |value|/n by more than {off:.2g} unit steps. The largest weighted share is "
+        f"{moved.max().item():.3g}."
+    )
+
+    def paint(paper: Paper) -> None:
+        rows = (
+            ("share of attention", shares.numpy(), 1.0),
+            ("share times move", moved.numpy(), moved.max().item() or 1.0),
+        )
+        axes = paper.subplots(
+            2, 3, squeeze=False,
+            gridspec_kw={"left": 0.05, "right": 0.915, "bottom": 0.06, "top": 0.945, "wspace": 0.16, "hspace": 0.17},
+        )  # fmt: skip
+        for row, (what, maps, most) in enumerate(rows):
+            for ax, one, told, name in zip(axes[row], maps, values.tolist(), sequences, strict=True):
+                _heat_map(ax, one / most, told)
+                if row == 0:
+                    ax.set_title(name)
+            _scale(paper, axes[row][-1], what, most)
+        axes[1][0].set_xlabel("token attended to", loc="left")
+
+    return Drawing(caption, alt, paint, height=5.05)
+
+
+def _heat_map(ax: Axes, shares: np.ndarray, values: list[int]) -> None:
+    n = len(values)
+    # Square roots: of twenty equal shares each is a twentieth, which would hardly show.
+    ax.imshow(pixels(np.sqrt(np.clip(np.tril(shares), 0, 1))), interpolation="none", aspect="auto")
+    stairs = np.arange(n).repeat(2)
+    ax.plot([*(stairs + 0.5), n - 0.5, -0.5, -0.5], [-0.5, *(stairs + 0.5)[:-1], n - 0.5, n - 0.5, -0.5],
+            color=LINE, linewidth=0.6)  # fmt: skip
+    ax.spines[:].set_visible(False)
+    ticks = range(0, n, -(-n // MOST_TICKS))
+    names = [str(values[i]).replace("-", MINUS) for i in ticks]
+    ax.set_xticks(ticks, names, rotation=90)
+    ax.set_yticks(ticks, names)
+    ax.tick_params(length=0, pad=2, labelsize=5.6)
+    ax.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5))
+
+
+def _scale(paper: Paper, beside: Axes, what: str, most: float) -> None:
+    """The scale of a row of maps, at its right end."""
+    box = beside.get_position()
+    ax = paper.add_axes((0.93, box.y0, 0.014, box.height))
+    levels = np.linspace(0, 1, 64)
+    ax.imshow(pixels(levels[:, None]), extent=(0, 1, 0, 1), origin="lower", aspect="auto", interpolation="none")
+    ax.spines[:].set_visible(False)
+    ticks = np.array([0, 0.05, 0.25, 0.5, 1])
+    ax.set_xticks([])
+    ax.set_yticks(np.sqrt(ticks), [f"{tick * most:.2g}" for tick in ticks])
+    ax.yaxis.tick_right()
+    ax.tick_params(length=0, pad=2, labelsize=6.5)
+    ax.text(1.0, 1.03, what, ha="right", va="bottom", fontsize=6.5, color=MUTED, transform=ax.transAxes)

@@ -1,0 +1,170 @@
+"""The neurons: what each adds to the answer along u, and what is lost without it"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cumsum_model.circuit import no_account_of
+from cumsum_model.figures.canvas import (
+    ACCENT,
+    LABEL_COLOURS,
+    LINE,
+    MUTED,
+    OTHER,
+    Drawing,
+    answers_key,
+    figure,
+    key,
+    name_y,
+    short_numbers,
+    span,
+    zero_line,
+)
+from cumsum_model.figures.figure import NotDrawn, Subject, finite, measured, u_of
+from cumsum_model.intervention import ABLATIONS, RESAMPLING_SEED, neuron_costs
+from cumsum_model.neurons import Neurons, read_neurons
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Paper
+
+REACH = 4.0
+"""k runs from -REACH to +REACH, as in the write-up."""
+
+MOST_PANELS, MOST_BARS = 8, 12
+COLUMNS = 4
+KIND_COLOURS = (ACCENT, OTHER, MUTED)
+
+
+@figure("neurons", "What each neuron adds to the three logits along u")
+@torch.no_grad()
+def neuron_responses(subject: Subject) -> Drawing:
+    """Source: write-up, Analysing neurons."""
+    u_of(subject.model)
+    neurons = read_neurons(subject.model)
+    finite(neurons.slope, neurons.bias, neurons.push)
+    chosen = _strongest(neurons.strength, MOST_PANELS)
+    lines = {i: _response(neurons, i) for i in chosen}
+    of_all = f" The {len(chosen)} strongest of {len(neurons.slope)}." if len(chosen) < len(neurons.slope) else ""
+    published = subject.published(
+        "Published (write-up, Analysing neurons, of a sibling run): in its plot neurons 2 and 7 fire on positive k and "
+        "0, 1, 3, 4 on negative, 2 most, 5 and 6 hardly at all; its summary has the sides the other way round."
+    )
+    caption = (
+        f"Feed resid_mid = k u for k from -{REACH:g} to +{REACH:g}: what each neuron adds to the logits neg, zero and "
+        "pos. The tick on the axis is the kink, where it starts or stops to fire. A neuron that does its part fires on "
+        "one side of 0, lifts the answer of that side and lowers the other. Read off the weights; no data."
+        f"{of_all}{published}"
+    )
+    rising = [i for i in chosen if neurons.slope[i] > 0]
+    falling = [i for i in chosen if neurons.slope[i] < 0]
+    strongest = int(neurons.strength.argmax())
+    alt = (
+        f"{len(chosen)} small plots. Neurons that fire towards positive k: {_listed(rising)}; towards negative k: "
+        f"{_listed(falling)}. The strongest is {strongest}, which moves the logits apart by "
+        f"{neurons.strength[strongest].item():.3g} per unit of k; the kinks drawn: "
+        f"{', '.join(f'{i} at {round(neurons.kink[i].item(), 2) + 0.0}' for i in chosen if neurons.slope[i] != 0)}."
+    )
+
+    rows = -(-len(chosen) // COLUMNS)
+    height = 1.3 * rows + 0.75
+
+    def paint(paper: Paper) -> None:
+        axes = paper.subplots(
+            rows, COLUMNS, sharex=True, sharey=True, squeeze=False,
+            gridspec_kw={"left": 0.065, "right": 0.99, "bottom": 0.42 / height, "top": 1 - 0.5 / height,
+                         "wspace": 0.08, "hspace": 0.3},
+        )  # fmt: skip
+        limits = span(np.concatenate([y.ravel() for _, y in lines.values()]), pad=0.08)
+        for place, ax in enumerate(axes.flat):
+            if place >= len(chosen):
+                ax.set_visible(False)
+                continue
+            neuron = chosen[place]
+            k, added = lines[neuron]
+            zero_line(ax)
+            for label, colour in enumerate(LABEL_COLOURS):
+                ax.plot(k, added[:, label], color=colour, linewidth=1.8)
+            kink = neurons.kink[neuron].item()
+            if abs(kink) <= REACH:
+                ax.plot(kink, 0, "|", color=MUTED, markersize=11, markeredgewidth=1)
+            ax.set(xlim=(-REACH, REACH), ylim=limits, xticks=(-3, 0, 3))
+            ax.set_title(f"neuron {neuron}")
+            ax.tick_params(labelbottom=place + COLUMNS >= len(chosen))
+            if place + COLUMNS >= len(chosen):
+                ax.set_xlabel("k")
+            short_numbers(ax)
+        paper.text(0.065, 1 - 0.17 / height, "added to the logits", color=MUTED)
+        answers_key(axes[0][min(len(chosen), COLUMNS) - 1], y=1.16)
+
+    return Drawing(caption, alt, paint, height)
+
+
+def _strongest(strength: Float[Tensor, " d_mlp"], most: int) -> list[int]:
+    """The numbers of the strongest neurons, in order of number."""
+    return sorted(strength.cpu().argsort(descending=True, stable=True)[:most].tolist())
+
+
+def _response(neurons: Neurons, i: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where along u, and what the neuron adds to each logit there: straight between its ends and its kink."""
+    kink = neurons.kink[i].item()
+    ends = [-REACH, REACH]
+    k = torch.tensor(sorted({*ends, kink} if abs(kink) < REACH else ends), dtype=torch.float64)
+    fires = (neurons.slope[i].cpu() * k + neurons.bias[i].cpu()).relu()
+    return k.numpy(), (fires[:, None] * neurons.push[i].cpu()).numpy()
+
+
+def _listed(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers)) or "none"
+
+
+@figure("ablation-kinds", "What is lost without each neuron, by kind of ablation")
+def ablation_kinds(subject: Subject) -> Drawing:
+    """Source: write-up, Analysing neurons, for zero-ablation; ours for the rest."""
+    model = subject.model
+    why_not = no_account_of(model)
+    if why_not:
+        raise NotDrawn(why_not)
+    costs = {kind: measured(neuron_costs, model, subject.data, ablate) for kind, ablate in ABLATIONS.items()}
+    finite(*costs.values())
+    chosen = _strongest(costs["zero"], MOST_BARS)
+    d_mlp = model.cfg.d_mlp
+    of_all = f" The {len(chosen)} of {d_mlp} that cost most when zeroed." if len(chosen) < d_mlp else ""
+    published = subject.published(
+        "Published for zero-ablation (write-up, Analysing neurons, of a sibling run): .0185 .0163 .0951 .0200 .0311 "
+        ".0002 .0000 .0465 for neurons 0 to 7."
+    )
+    caption = (
+        "Rise in cross entropy when one neuron alone is ablated at every position: set to zero, to its mean, or to "
+        f"what it does at the same position of another sequence (permutation of seed {RESAMPLING_SEED}). Over "
+        f"{subject.data_set}. Which kind is meant changes the numbers, so a figure without its kind says little."
+        f"{of_all}{published}"
+    )
+    alt = " ".join(
+        f"{kind.capitalize()}-ablation costs most for neuron {int(cost.argmax())} ({cost.max().item():.4g} nats) and "
+        f"least for neuron {int(cost.argmin())} ({cost.min().item():.2g})."
+        for kind, cost in costs.items()
+    )
+
+    def paint(paper: Paper) -> None:
+        ax = paper.subplots(gridspec_kw={"left": 0.075, "right": 0.985, "bottom": 0.15, "top": 0.91})
+        width = 0.8 / len(costs)
+        places = np.arange(len(chosen))
+        for i, (cost, colour) in enumerate(zip(costs.values(), KIND_COLOURS, strict=True)):
+            shift = (i - (len(costs) - 1) / 2) * width
+            ax.bar(places + shift, cost[chosen].numpy(), 0.92 * width, color=colour, linewidth=0)
+        heights = np.concatenate([[0.0], *(cost[chosen].numpy() for cost in costs.values())])
+        low, high = span(heights)
+        ax.set(ylim=(low if heights.min() < 0 else 0, high), xlim=(-0.6, len(chosen) - 0.4))
+        ax.axhline(0, color=LINE, linewidth=0.8)
+        ax.set_xticks(places, [str(neuron) for neuron in chosen])
+        ax.tick_params(axis="x", length=0)
+        ax.set_xlabel("neuron")
+        name_y(ax, "rise in cross entropy (nats)")
+        key(ax, {f"{kind}-ablated": colour for kind, colour in zip(costs, KIND_COLOURS, strict=True)})
+
+    return Drawing(caption, alt, paint, height=2.8)
