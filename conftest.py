@@ -17,6 +17,9 @@ from cumsum_model.checkpoint import REFERENCE, Checkpoint, CheckpointError, read
 from cumsum_model.data import CumsumDataset, evaluation_set
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.verification.claim import Control
+from cumsum_model.verification.page import Illustrations
+from cumsum_model.verification.report import Report
+from cumsum_model.verification.subject import Subject
 
 pytest_plugins = ["cumsum_model.verification.plugin", "pytester"]
 
@@ -81,6 +84,18 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_verification_subject(config: pytest.Config) -> str:
     return _describe(config.stash[CHECKPOINT])
+
+
+def pytest_verification_details(config: pytest.Config) -> Subject:
+    from cumsum_model.report.details import details
+
+    return details(config.stash[CHECKPOINT], config.getoption("device"))
+
+
+def pytest_verification_illustrate(report: Report) -> Illustrations:
+    from cumsum_model.report.illustrate import illustrate
+
+    return illustrate(report)
 
 
 def pytest_verification_fingerprint(model: CumsumTransformer) -> str:

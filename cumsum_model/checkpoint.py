@@ -95,6 +95,15 @@ def read_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Che
     return Checkpoint(model.to(device), path, sha256, card)
 
 
+def parse_model(content: bytes, name: str) -> CumsumTransformer:
+    """The model in the bytes of a safetensors file. Raises CheckpointError, which calls them `name`."""
+    try:
+        return build_model(_parse(Path(name), content))
+    except CheckpointError as error:
+        told = str(error)
+        raise CheckpointError(told if told.startswith(f"{name}:") else f"{name}: {told}") from None
+
+
 def build_model(state: Mapping[str, Tensor]) -> CumsumTransformer:
     """The model with the parameters `state`, its sizes read off their shapes.
 

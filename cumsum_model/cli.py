@@ -1,4 +1,4 @@
-"""`python -m cumsum_model`: train, break and prove checkpoints. Verifying one is `pytest claims/ --checkpoint PATH`."""
+"""`python -m cumsum_model`: train, break and prove checkpoints, compare reports. Verifying is `pytest claims/`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cumsum_model.proof.commands import add_commands
+from cumsum_model.proof.commands import add_commands as add_proof_commands
+from cumsum_model.report.commands import add_commands as add_report_commands
 
 if TYPE_CHECKING:
     from cumsum_model.training import Recipe, Step
@@ -50,12 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0 done, 1 failed, 2 called wrongly, 130 interrupted."""
     parser = argparse.ArgumentParser(
         prog="python -m cumsum_model",
-        description="The cumulative sum transformer: train a checkpoint, prove it. Verify it with `pytest claims/`.",
+        description="The cumulative sum transformer: train a checkpoint, prove it, compare reports on it. "
+        "Verify it with `pytest claims/`.",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_train(commands)
     _add_mutants(commands)
-    add_commands(commands)
+    add_proof_commands(commands)
+    add_report_commands(commands)
     options = parser.parse_args(arguments)
     try:
         code: int = options.command(options)

@@ -5,50 +5,6 @@ import re
 
 import pytest
 
-CONFTEST = """
-    import pytest
-    pytest_plugins = ["cumsum_model.verification.plugin"]
-
-    @pytest.fixture(scope="session")
-    def checkpoint():
-        return {"gap": 0.25}
-"""
-
-HEADER = """
-    import math
-    import pytest
-    from cumsum_model.verification import claim
-
-    def widen_gap(model):
-        return {"gap": 4.0}
-
-    def leave_alone(model):
-        return dict(model)
-
-    def crash(model):
-        raise RuntimeError("no such mechanism")
-
-    def return_garbage(model):
-        return {}
-
-    def stated(*controls, **options):
-        return claim("The gap is small", source="us", over="everything", refuted_by=controls, **options)
-"""
-
-
-@pytest.fixture
-def suite(pytester):
-    """Write a suite of one file and run it; the plugin is the real one, the model a dict with a gap."""
-    pytester.makeconftest(CONFTEST)
-
-    def run(body, *arguments, subprocess=False):
-        pytester.makepyfile(test_suite=HEADER + body)
-        runner = pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess
-        return runner("-p", "no:benchmark", "-p", "no:typeguard", *arguments)
-
-    return run
-
-
 HOLDS = """
     @stated(widen_gap)
     def test_gap(model, measure):
@@ -478,22 +434,19 @@ def test_an_erratum_needs_a_model_of_which_it_is_true(suite):
     result.stdout.fnmatch_lines(["*test_gap names no model of which it is true*"])
 
 
-MATRIX_CONFTEST = (
-    CONFTEST
-    + """
-    def widen_gap(model):
-        return {"gap": 4.0}
+MUTANTS = """
+def widen_gap(model):
+    return {"gap": 4.0}
 
-    def widen_further(model):
-        return {"gap": 8.0}
+def widen_further(model):
+    return {"gap": 8.0}
 
-    def leave_alone(model):
-        return dict(model)
+def leave_alone(model):
+    return dict(model)
 
-    def pytest_verification_mutants():
-        return MUTANTS
+def pytest_verification_mutants():
+    return MUTANTS
 """
-)
 
 
 @pytest.mark.parametrize(
@@ -506,7 +459,8 @@ MATRIX_CONFTEST = (
     ],
 )
 def test_the_matrix_names_its_holes(suite, pytester, mutants, holes):
-    pytester.makeconftest(MATRIX_CONFTEST.replace("MUTANTS", mutants))
+    with (pytester.path / "conftest.py").open("a") as conftest:
+        conftest.write(MUTANTS.replace("MUTANTS", mutants))
     pytester.makeini("[pytest]\nclaim_paths = .")
     result = suite(HOLDS, "--matrix", "out/matrix.json")
     saved = json.loads((pytester.path / "out" / "matrix.json").read_text())

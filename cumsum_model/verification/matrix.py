@@ -18,6 +18,7 @@ ENOUGH = 2
 class Matrix:
     """Verdicts by claim and mutant.
 
+    subject     one line that names the model of which the mutants were made
     whole       whether every claim of the suite was run; otherwise nothing is said of mutants that none notices
     innocent    mutants that break nothing that is claimed, such as the same function in other weights
     particular  the claims that name parts by number: no others may notice an innocent mutant
@@ -28,6 +29,7 @@ class Matrix:
     cells: dict[str, dict[str, Verdict]] = field(default_factory=dict)
     particular: set[str] = field(default_factory=set)
     whole: bool = True
+    subject: str = ""
 
     @classmethod
     def of(
@@ -103,6 +105,7 @@ class Matrix:
 
     def to_plain(self) -> dict[str, Any]:
         return {
+            "subject": self.subject,
             "mutants": list(self.mutants),
             "innocent": list(self.innocent),
             "claims": {

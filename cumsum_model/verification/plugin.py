@@ -17,9 +17,15 @@ from typing import Any
 import pytest
 
 from cumsum_model.verification.claim import Claim, Control, declared
+from cumsum_model.verification.junit import properties
 from cumsum_model.verification.measure import Recorder
+from cumsum_model.verification.page import Illustrations
+from cumsum_model.verification.publishing import Publisher, add_options
+from cumsum_model.verification.report import Report
 from cumsum_model.verification.results import CHECKPOINT, Record, require_plain
+from cumsum_model.verification.selection import Deselected
 from cumsum_model.verification.session import Session, all_mutants, blank_record
+from cumsum_model.verification.subject import Subject
 from cumsum_model.verification.verdict import (
     GOOD_ON_CHECKPOINT,
     GOOD_ON_CONTROL,
@@ -31,6 +37,8 @@ from cumsum_model.verification.verdict import (
 RECORDER = pytest.StashKey[Recorder]()
 OUT_OF_SCOPE = pytest.StashKey[str]()
 MUTANTS = pytest.StashKey[dict[Control, Any]]()
+PROPERTIES = pytest.StashKey[list[tuple[str, str]]]()
+PUBLISHER = pytest.StashKey[Publisher]()
 
 
 class Hooks:
@@ -41,6 +49,14 @@ class Hooks:
     @pytest.hookspec(firstresult=True)
     def pytest_verification_fingerprint(self, config: pytest.Config, model: Any) -> str | None:
         """Something that differs when the model does, to notice a test that edits the checkpoint."""
+
+    @pytest.hookspec(firstresult=True)
+    def pytest_verification_details(self, config: pytest.Config) -> Subject | None:
+        """What the report says of the checkpoint beside the verdicts. Called once, for `--report`."""
+
+    @pytest.hookspec(firstresult=True)
+    def pytest_verification_illustrate(self, config: pytest.Config, report: Report) -> Illustrations | None:
+        """Figures and panels for the page of `--report`."""
 
     @pytest.hookspec(firstresult=True)
     def pytest_verification_mutants(self, config: pytest.Config) -> tuple[list[Control], list[Control]] | None:
@@ -76,15 +92,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=Path,
         help="run every claim on every mutant, print which notices which, and save the table as JSON",
     )
+    add_options(group)
     parser.addini("claim_paths", "folders in which every test has to be a claim or a timing", type="paths")
     parser.addini("claim_order", "files of claims in reading order; others follow", type="args", default=[])
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """See to it, before anything else can fail, that no report of an earlier run is left lying where ours will be."""
+    option = config.option
+    asks_for_help = option.help or option.version or option.markers or option.showfixtures
+    if not hasattr(config, "workerinput") and not asks_for_help:
+        config.stash[PUBLISHER] = Publisher(config)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[MUTANTS] = {}
+    deselected = Deselected(config)
+    config.pluginmanager.register(deselected, "verification-deselected")
     if not hasattr(config, "workerinput"):  # the one process that sees all results
         _make_room_for(config.getoption("matrix"))
-        config.pluginmanager.register(Session(config), "verification-session")
+        publisher = config.stash.get(PUBLISHER, None)
+        config.pluginmanager.register(Session(config, deselected, publisher), "verification-session")
 
 
 def _make_room_for(matrix: Path | None) -> None:
@@ -234,6 +263,9 @@ def pytest_runtest_makereport(
             if complaint is not None:
                 record.verdict, record.reason = Verdict.ERROR, complaint
             _apply(record, report, judged=record.own or complaint is not None)
+            item.stash[PROPERTIES] = list(properties(record))
+    if report.when == "teardown":  # the report from which --junitxml takes them
+        report.user_properties = [*report.user_properties, *item.stash.get(PROPERTIES, [])]
     return report
 
 

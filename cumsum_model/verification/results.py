@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from cumsum_model.verification.measure import Comparison, Measurement
-from cumsum_model.verification.verdict import GOOD_ON_CONTROL, Verdict
+from cumsum_model.verification.verdict import GOOD_ON_CHECKPOINT, GOOD_ON_CONTROL, Verdict
 
 CHECKPOINT = "checkpoint"
 """The name of the model under test in test ids, beside those of the controls."""
@@ -22,6 +22,9 @@ class Record:
     erratum     the statement is one that was published and is false
     particular  it names parts by number, which the same function may number otherwise
     own         the claim itself names the model that it ran on, rather than `--matrix`
+    line        where the claim stands in its file, counted from 1; 0 if that is not known
+    source_id   differs when the claim's source code does, see `source.source_id`
+    breaks      what the control breaks, in its own words
     """
 
     test: str
@@ -38,6 +41,9 @@ class Record:
     erratum: bool = False
     particular: bool = False
     own: bool = True
+    line: int = 0
+    source_id: str = ""
+    breaks: str = ""
     measurements: list[Measurement] = field(default_factory=list)
 
     def to_plain(self) -> dict[str, Any]:
@@ -90,6 +96,16 @@ class ClaimResult:
     def failing_controls(self) -> list[Record]:
         """Controls that did not come out as they have to: refuted, or for an erratum confirmed."""
         return [record for record in self.controls if record.verdict not in GOOD_ON_CONTROL]
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing of it came out as it should not; a claim that was not selected counts as good."""
+        return self.verdict in GOOD_ON_CHECKPOINT and not self.failing_controls
+
+    @property
+    def n_controls(self) -> int:
+        """How many controls the claim names, selected or not."""
+        return max((record.n_controls for record in self.records), default=0) or len(self.controls)
 
     @property
     def n_good_controls(self) -> int:

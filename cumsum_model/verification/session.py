@@ -4,27 +4,43 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from cumsum_model.verification.claim import Claim, Control, declared
+from cumsum_model.verification.github import workflow_commands
 from cumsum_model.verification.matrix import Matrix
-from cumsum_model.verification.report import print_report
+from cumsum_model.verification.publishing import Publisher, illustrated
+from cumsum_model.verification.report import Report
 from cumsum_model.verification.results import CHECKPOINT, ClaimResult, Record, gather
+from cumsum_model.verification.selection import Deselected, left_out
+from cumsum_model.verification.source import source_id
+from cumsum_model.verification.subject import Subject
+from cumsum_model.verification.terminal import print_report
 from cumsum_model.verification.verdict import Verdict
 
 
 class Session:
     """Lives in the one process that sees all results."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, deselected: Deselected, publisher: Publisher | None) -> None:
         self.config = config
+        self.deselected = deselected
+        self.publisher = publisher
+        self.report = Report()
+        self.warnings: list[str] = []
         self.expected: dict[str, Record | None] = {}
         """Every selected claim, with a blank record. Under pytest-xdist this process knows only ids: None."""
         self.records: dict[str, Record] = {}
         self.crashed: set[str] = set()
         self.plain_tests: set[str] = set()
+        self.failed: dict[str, None] = {}
+        """Whatever failed and is no claim: tests, and files that could not be collected."""
+        self.skipped: dict[str, None] = {}
+        """Files of claims that skipped themselves."""
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         for item in session.items:
@@ -34,10 +50,8 @@ class Session:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
-        folders = self.config.getini("claim_paths")
         for test in ids:
-            path = self.config.rootpath / test.partition("::")[0]
-            if not folders or any(folder in path.parents for folder in folders):
+            if not self.config.getini("claim_paths") or self._is_among_claims(test):
                 self.expected.setdefault(test, None)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -49,7 +63,10 @@ class Session:
             if earlier is not None:
                 record.measurements = record.measurements or earlier.measurements
             self.records[report.nodeid] = record
-        elif report.when == "call":  # a test that is no claim, such as one of the software's own
+            return
+        if report.failed:
+            self.failed[report.nodeid] = None
+        if report.when == "call":  # a test that is no claim, such as one of the software's own
             self.plain_tests.add(report.nodeid)
         elif report.when not in ("setup", "call", "teardown"):  # how pytest-xdist reports a worker's crash
             self.crashed.add(report.nodeid)
@@ -61,34 +78,105 @@ class Session:
         path = self.config.getoption("matrix")
         if path is not None:
             matrix = self._matrix(gather(self._all_records(), list(self.expected))[0])
+            matrix.subject = self.config.hook.pytest_verification_subject(config=self.config) or ""
             path.write_text(json.dumps(matrix.to_plain(), indent=1) + "\n")
             if matrix.holes() and session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        if session.exitstatus != pytest.ExitCode.OK:
-            return
-        not_run = [
-            record
+        not_run = any(
+            record.kind == "claim" and record.verdict in (Verdict.NOT_RUN, Verdict.ERROR)
             for record in self._all_records()
-            if record.kind == "claim" and record.verdict in (Verdict.NOT_RUN, Verdict.ERROR)
-        ]
-        if not_run:
+        )
+        if session.exitstatus == pytest.ExitCode.OK and (not_run or self.skipped):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self._report(session)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.failed[report.nodeid] = None
+        if report.skipped and self._is_among_claims(report.nodeid):
+            self.skipped[report.nodeid] = None
+
+    def _is_among_claims(self, test: str) -> bool:
+        path = self.config.rootpath / test.partition("::")[0]
+        return any(folder in path.parents for folder in self.config.getini("claim_paths"))
+
+    def _report(self, session: pytest.Session) -> None:
+        """Sum the run up, compare and publish it; whatever goes wrong with that makes the run fail."""
+        claims, timings = gather(self._all_records(), list(self.expected))
+        claims = [replace(claim, controls=[c for c in claim.controls if c.own]) for claim in claims]
+        hook = self.config.hook
+        report = Report(
+            claims=[claim for claim in claims if claim.records],
+            timings=timings,
+            line=hook.pytest_verification_subject(config=self.config) or "",
+            exit_code=int(session.exitstatus),
+            controls_left_out=self.config.getoption("no_controls"),
+            left_out=tuple(left_out(self.config, self.expected.keys(), self.deselected.claims)),
+            arguments=tuple(str(argument) for argument in self.config.invocation_params.args),
+        )
+        publisher = self.publisher
+        if publisher is not None:
+            comparison = publisher.compare(report)
+            report = replace(report, comparison=comparison)
+            nothing = publisher.folder is not None and not report.claims
+            if session.exitstatus == pytest.ExitCode.OK and (nothing or (comparison and comparison.fails)):
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        report = replace(report, exit_code=int(session.exitstatus))
+        report = replace(report, problems=tuple(self._problems(report)))
+        if publisher is not None and publisher.folder is not None:
+            subject = hook.pytest_verification_details(config=self.config) or Subject()
+            report = replace(report, subject=subject)
+            problems, self.warnings = publisher.publish(report, illustrated(self.config))
+            if problems:
+                report = replace(report, problems=(*report.problems, *problems))
+                if session.exitstatus == pytest.ExitCode.OK:
+                    session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self.report = replace(report, exit_code=int(session.exitstatus))
+
+    def _problems(self, report: Report) -> Iterator[str]:
+        """What went wrong beside the claims, a sentence each."""
+        if self.failed:
+            names = list(self.failed)
+            yield f"{len(names)} that are no claims failed: {', '.join(names[:5])}{', ...' * (len(names) > 5)}"
+        if self.skipped:
+            yield f"claims that skip themselves as a whole: {', '.join(self.skipped)}"
+        if report.comparison is not None and report.comparison.fails:
+            yield f"the comparison with the baseline fails: {report.comparison.summary}"
+        reasons = {
+            pytest.ExitCode.INTERRUPTED: "the run was interrupted, or a file could not be collected",
+            pytest.ExitCode.INTERNAL_ERROR: "pytest itself failed",
+            pytest.ExitCode.NO_TESTS_COLLECTED: "no test was collected",
+        }
+        if report.exit_code in reasons:
+            yield reasons[pytest.ExitCode(report.exit_code)]
+        elif not report.claims and report.exit_code is not None:
+            yield "no claim was run"
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        records = self._all_records()
-        if not records or self.config.option.collectonly:
+        if self.config.option.collectonly:
             return
-        claims, timings = gather(records, list(self.expected))
-        self._print_matrix(terminalreporter, claims)
-        subject = self.config.hook.pytest_verification_subject(config=self.config)
-        controls_left_out = self.config.getoption("no_controls")
-        claims = [replace(claim, controls=[c for c in claim.controls if c.own]) for claim in claims]
-        print_report(terminalreporter, subject, claims, timings, controls_left_out=controls_left_out)
+        if self.report.claims or self.report.timings:
+            self._print_matrix(terminalreporter)
+            print_report(terminalreporter, self.report)
+        publisher = self.publisher
+        if publisher is None:
+            return
+        for problem in self.report.problems if publisher.folder or publisher.baseline else ():
+            terminalreporter.write_line(f"problem: {problem}", red=True)
+        for warning in self.warnings:
+            terminalreporter.write_line(f"warning: {warning}", yellow=True)
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            for line in workflow_commands(self.report):
+                terminalreporter.write_line(line)
+        page = publisher.page()
+        if page is not None:
+            terminalreporter.write_line(f"report: {page}")
 
-    def _print_matrix(self, terminal: pytest.TerminalReporter, claims: list[ClaimResult]) -> None:
+    def _print_matrix(self, terminal: pytest.TerminalReporter) -> None:
         if self.config.getoption("matrix") is None:
             return
+        claims, _ = gather(self._all_records(), list(self.expected))
         terminal.write_line("")
         terminal.write_sep("=", "claims x mutants")
         terminal.write(self._matrix(claims).render())
@@ -96,16 +184,8 @@ class Session:
     def _matrix(self, claims: list[ClaimResult]) -> Matrix:
         mutants, innocent = all_mutants(self.config)
         names = [mutant.__name__ for mutant in mutants]
-        return Matrix.of(claims, names, [mutant.__name__ for mutant in innocent], whole=self._runs_every_claim())
-
-    def _runs_every_claim(self) -> bool:
-        """Whether nothing of `claim_paths` was left out by -k, -m or the paths given."""
-        if self.config.option.keyword or self.config.option.markexpr or self.config.getoption("deselect"):
-            return False
-        given = [(self.config.invocation_params.dir / argument).resolve() for argument in self.config.args]
-        return all(
-            any(path in (folder, *folder.parents) for path in given) for folder in self.config.getini("claim_paths")
-        )
+        whole = not any(left_out(self.config, self.expected.keys(), self.deselected.claims))
+        return Matrix.of(claims, names, [mutant.__name__ for mutant in innocent], whole=whole)
 
     def _all_records(self) -> list[Record]:
         """What was reported, and a stand-in for every selected claim of which nothing was heard."""
@@ -145,6 +225,8 @@ def blank_record(item: pytest.Item) -> Record | None:
         subject=subject,
         verdict=Verdict.NOT_RUN,
         reason="selected, but no result arrived",
+        line=(item.location[1] or 0) + 1,
+        source_id=source_id(function),
     )
     if isinstance(declaration, Claim):
         record.source = declaration.source
@@ -152,6 +234,7 @@ def blank_record(item: pytest.Item) -> Record | None:
         record.erratum = declaration.erratum
         record.particular = declaration.particular
         record.own = control is None or control in declaration.controls
+        record.breaks = (inspect.getdoc(control) or "").partition("\n")[0] if control is not None else ""
     return record
 
 

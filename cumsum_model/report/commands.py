@@ -1,0 +1,144 @@
+"""`diff`: compare two reports. `render`: make a report's page again. Neither runs a claim."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cumsum_model.verification.report import Report
+
+DIFF_HELP = """\
+Compare two reports, as `pytest claims/ --report DIR` writes them: what B lost, won or says with less room to
+spare than A. The same is printed by `pytest claims/ --baseline A.json`.
+
+B fails against A over a claim that held and is refuted, or that A has and B has not, or that held and is said
+not to be about the model (unless it names neurons by number), or whose controls no longer ran.
+"""
+
+DIFF_EXAMPLES = """\
+exit code: 0 nothing was lost, 1 something was, 4 a report cannot be read
+
+examples:
+  python -m cumsum_model diff main/report.json report/report.json
+  python -m cumsum_model diff main/report.json report/report.json --fail-on-shrink 0.5
+"""
+
+RENDER_HELP = """\
+Make report.html and report.md again from report.json, without running a claim.
+
+The figures are drawn from the weights that the report stores. Made by the same versions, the files are the
+same, byte for byte.
+"""
+
+RENDER_EXAMPLES = """\
+exit code: 0 written, 1 could not be written, 4 the report cannot be read
+
+example:
+  python -m cumsum_model render report/report.json --out elsewhere
+"""
+
+UNREADABLE = 4
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `diff` and `render` to the command line."""
+    raw = argparse.RawDescriptionHelpFormatter
+    diff = commands.add_parser(
+        "diff",
+        help="compare two reports: what was lost, won, or has less slack",
+        description=DIFF_HELP,
+        epilog=DIFF_EXAMPLES,
+        formatter_class=raw,
+    )
+    diff.set_defaults(command=_diff)
+    diff.add_argument("before", type=Path, metavar="A.json", help="the baseline")
+    diff.add_argument("after", type=Path, metavar="B.json", help="what is compared with it")
+    diff.add_argument(
+        "--fail-on-shrink",
+        metavar="FRACTION",
+        type=_fraction,
+        help="fail if a slack shrank by more than this share of what it was (default: say so from 0.5 on, do not fail)",
+    )
+    render = commands.add_parser(
+        "render",
+        help="make the page of a report again",
+        description=RENDER_HELP,
+        epilog=RENDER_EXAMPLES,
+        formatter_class=raw,
+    )
+    render.set_defaults(command=_render)
+    render.add_argument("report", type=Path, metavar="report.json", help="what `pytest claims/ --report DIR` wrote")
+    render.add_argument("--out", type=Path, metavar="DIR", help="folder to write to (default: that of report.json)")
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from cumsum_model.verification.baseline import SHRINK, compare
+
+    before, after = _read(options.before), _read(options.after)
+    if before is None or after is None:
+        return UNREADABLE
+    fail_on_shrink = options.fail_on_shrink is not None
+    comparison = compare(
+        options.before.as_posix(),
+        before.claims,
+        after.claims,
+        shrink=options.fail_on_shrink if fail_on_shrink else SHRINK,
+        fail_on_shrink=fail_on_shrink,
+    )
+    print("\n".join(comparison.lines()))
+    return 1 if comparison.fails else 0
+
+
+def _render(options: argparse.Namespace) -> int:
+    report = _read(options.report, finished=False)
+    if report is None:
+        return UNREADABLE
+
+    import torch
+
+    from cumsum_model.checkpoint import CheckpointError
+    from cumsum_model.report.illustrate import illustrate
+    from cumsum_model.verification.publishing import MARKDOWN, PAGE, rebuild
+
+    torch.set_num_threads(1)
+    folder: Path = options.out or options.report.parent
+    try:
+        rebuild(report, folder, illustrate(report))
+    except CheckpointError as error:
+        return _fail(f"{options.report}: {error}", code=UNREADABLE)
+    except OSError as error:
+        return _fail(f"--out {str(folder)[:200]}: {error.strerror or error}", code=1)
+    print(f"wrote {folder / PAGE} and {folder / MARKDOWN}")
+    return 0
+
+
+def _read(path: Path, *, finished: bool = True) -> Report | None:
+    """The report, or None after saying why it cannot be read."""
+    from cumsum_model.verification.document import ReportError, read_report
+
+    try:
+        report = read_report(path)
+    except ReportError as error:
+        _fail(str(error), code=UNREADABLE)
+        return None
+    if finished and report.exit_code is None:
+        _fail(f"{path}: the run that was to write it has not finished", code=UNREADABLE)
+        return None
+    return report
+
+
+def _fraction(text: str) -> float:
+    from cumsum_model.verification.baseline import fraction
+
+    try:
+        return fraction(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _fail(message: str, *, code: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,147 @@
+"""What the report says of a checkpoint beside the verdicts: sizes, recipe, what is proved, and the weights."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import platform
+from collections.abc import Mapping
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import safetensors.torch
+
+from cumsum_model.checkpoint import Checkpoint, CheckpointError, parse_model
+from cumsum_model.model import CumsumTransformer
+from cumsum_model.proof.certificate import Certificate, certify
+from cumsum_model.proof.rounding import margin_error
+from cumsum_model.proof.tables import Unprovable
+from cumsum_model.verification.subject import Note, Subject
+
+if TYPE_CHECKING:
+    from cumsum_model.proof.certificate import Length
+
+MATRIX = Path(__file__).resolve().parent.parent.parent / "docs" / "matrix.json"
+"""Every claim on every mutant of the shipped checkpoint."""
+
+LARGEST = 200_000
+"""Bytes of weights that are stored in a report; the published model takes 10,000."""
+
+PACKAGES = ("cumsum-model", "torch", "transformer-lens", "numpy", "hypothesis", "pytest")
+
+
+def details(checkpoint: Checkpoint, device: str) -> Subject:
+    """Everything that the report says of `checkpoint`, read and proved from it, whatever claims were run."""
+    cfg = checkpoint.model.cfg
+    sizes = ("n_layers", "n_heads", "d_model", "d_head", "d_mlp", "n_ctx", "max_value")
+    n_parameters = sum(tensor.numel() for tensor in checkpoint.model.state_dict().values())
+    facts = [
+        ("sizes", ", ".join(f"{name} {getattr(cfg, name)}" for name in sizes)),
+        ("parameters", f"{n_parameters:,}"),
+        ("trained by", _recipe(checkpoint.card)),
+    ]
+    versions = [(package, _version(package)) for package in PACKAGES]
+    return Subject(
+        path=os.path.relpath(checkpoint.path),
+        sha256=checkpoint.sha256,
+        facts=tuple(facts),
+        notes=(_proof(checkpoint.model),),
+        environment=(("python", platform.python_version()), *versions, ("device", device)),
+        suite=_stored(checkpoint),
+    )
+
+
+@cache
+def proof(model: CumsumTransformer) -> tuple[Certificate | None, str | None]:
+    """What is proved of a model, or why nothing is."""
+    try:
+        return certify(model), None
+    except Unprovable as error:
+        return None, str(error)
+
+
+def stored_model(suite: Mapping[str, Any]) -> CumsumTransformer | None:
+    """The model whose weights a report stores, None if it stores none. Raises CheckpointError if they are none."""
+    weights = suite.get("weights")
+    if weights is None:
+        return None
+    try:
+        content = base64.b64decode(weights, validate=True)
+    except (TypeError, ValueError):
+        raise CheckpointError("the stored weights are not base64") from None
+    return parse_model(content, "the stored weights")
+
+
+def _stored(checkpoint: Checkpoint) -> dict[str, Any]:
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.model.state_dict().items()}
+    content = safetensors.torch.save(state)
+    stored: dict[str, Any] = {}
+    if len(content) <= LARGEST:
+        stored["weights"] = base64.b64encode(content).decode()
+    matrix = _matrix(checkpoint.sha256)
+    if matrix is not None:
+        stored["matrix"] = matrix
+    return stored
+
+
+def _matrix(sha256: str) -> dict[str, list[str]] | None:
+    """The table of every claim on every mutant, if it was made of this checkpoint."""
+    if not MATRIX.is_file():
+        return None
+    table = json.loads(MATRIX.read_text())
+    if f"sha256 {sha256[:12]}" not in table["subject"]:
+        return None
+    letters = {"refuted": "X", "survived": ".", "not about this model": " "}
+    return {
+        "claims": list(table["claims"]),
+        "mutants": table["mutants"],
+        "letters": [
+            "".join(letters.get(row.get(mutant), "!") for mutant in table["mutants"])
+            for row in table["claims"].values()
+        ],
+    }
+
+
+def _recipe(card: Mapping[str, Any] | None) -> str:
+    recipe = card.get("recipe") if card else None
+    if not card or not isinstance(recipe, Mapping):
+        return "not known: no card lies beside the file"
+    told = [f"{name.replace('_', ' ')} {recipe[name]}" for name in ("seed", "epochs", "train_size") if name in recipe]
+    if "kept_epoch" in card:
+        told.append(f"kept epoch {card['kept_epoch']}")
+    return ", ".join(told)
+
+
+def _proof(model: CumsumTransformer) -> Note:
+    certificate, unproved = proof(model)
+    if certificate is None:
+        return Note(f"Nothing is proved of every sequence: {unproved}", good=False)
+    cfg = model.cfg
+    every = f"all {certificate.sequences:,} sequences of {cfg.n_ctx} values in -{cfg.max_value} .. {cfg.max_value}"
+    margin = f"the smallest margin is {certificate.smallest_margin:+.4f} logits"
+    if certificate.proved_right:
+        rounding = margin_error(model)
+        enough = certificate.smallest_margin > rounding
+        float32 = "more than" if enough else "not more than"
+        return Note(f"Proved right at every position of {every}: {margin}, {float32} float32 can add", good=enough)
+    wrong = next((length for length in certificate.lengths if not length.right.all()), certificate.lengths[-1])
+    return Note(f"Not proved right on {every}: {margin}; {_wrong(wrong, certificate)}", good=False)
+
+
+def _wrong(length: Length, certificate: Certificate) -> str:
+    low, high = length.answered_rightly
+    fewest, most = length.sequences - high, length.sequences - low
+    n_wrong = f"{fewest:,}" if fewest == most else f"between {fewest:,} and {most:,}"
+    told = f"of length {length.n}, {n_wrong} of {length.sequences:,} are wrong"
+    simplest = certificate.simplest_wrong
+    return told + (f", and this one is: {' '.join(map(str, simplest))}" if simplest else "")
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"

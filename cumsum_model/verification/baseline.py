@@ -1,0 +1,191 @@
+"""Two reports side by side: what the later one lost, won, or says with less room to spare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cumsum_model.verification.measure import Comparison as Judgement
+from cumsum_model.verification.measure import Measurement, format_number
+from cumsum_model.verification.results import ClaimResult
+from cumsum_model.verification.verdict import GOOD_ON_CONTROL, Verdict
+
+SHRINK = 0.5
+"""Slack that shrank by more than this share is mentioned: less than half of the room to spare is left."""
+
+
+class Kind(StrEnum):
+    """What became of a claim. The order is that in which differences are told."""
+
+    REFUTED = "newly refuted"
+    MISSING = "missing"
+    SHRUNK = "slack shrank"
+    NOT_COMPARABLE = "not comparable"
+    NOT_ABOUT = "not about this model"
+    STILL = "as bad as before"
+    FIXED = "fixed"
+    ADDED = "added"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One claim that is not what it was; `fails` if the comparison fails over it."""
+
+    kind: Kind
+    claim: str
+    statement: str
+    text: str
+    fails: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A report against a baseline.
+
+    baseline  the name of the baseline's file, and what it says of itself
+    shrink    the share by which slack may shrink
+    n_same    claims of which there is nothing to tell
+    """
+
+    baseline: str
+    shrink: float
+    differences: tuple[Difference, ...]
+    n_same: int
+
+    @property
+    def fails(self) -> bool:
+        return any(difference.fails for difference in self.differences)
+
+    @property
+    def summary(self) -> str:
+        """In one line, such as "1 newly refuted, 2 added, 62 as before"."""
+        counts = [(kind, sum(d.kind == kind for d in self.differences)) for kind in Kind]
+        told = [f"{n} {kind}" for kind, n in counts if n]
+        return ", ".join([*told, f"{self.n_same} as before"])
+
+    def lines(self) -> list[str]:
+        """The comparison as plain text: a line that sums up, then two a difference. FAILS marks what fails."""
+        told = [f"against {self.baseline}: {self.summary}"]
+        for difference in self.differences:
+            told.append(f"{'FAILS' if difference.fails else 'note':<6}{difference.kind}: {difference.statement}")
+            told.append(f"      {difference.claim}: {difference.text}")
+        return told
+
+
+def fraction(text: str) -> float:
+    """The share in a text, as the command line takes it. Raises ValueError."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1
+    if not 0 < share < 1:
+        raise ValueError("should be a number between 0 and 1, such as 0.5")
+    return share
+
+
+def compare(
+    baseline: str,
+    before: Sequence[ClaimResult],
+    after: Sequence[ClaimResult],
+    *,
+    shrink: float = SHRINK,
+    fail_on_shrink: bool = False,
+) -> Comparison:
+    """Compare the claims of two reports.
+
+    It fails over a claim that was good and is not, that is no longer there or no longer shown to be able to
+    fail, or that is suddenly said not to be about the model (but for those that name parts by number, which
+    mean nothing after retraining); and, if asked, over slack that shrank by more than `shrink`.
+    """
+    was = {result.claim: result for result in before}
+    now = {result.claim: result for result in after}
+    differences: list[Difference] = []
+    for claim in [*was, *(claim for claim in now if claim not in was)]:
+        differences += _differences(was.get(claim), now.get(claim), shrink, fail_on_shrink)
+    order = list(Kind)
+    differences.sort(key=lambda d: (not d.fails, order.index(d.kind)))
+    told = {difference.claim for difference in differences}
+    return Comparison(baseline, shrink, tuple(differences), len(now.keys() - told))
+
+
+def _differences(
+    was: ClaimResult | None, now: ClaimResult | None, shrink: float, fail_on_shrink: bool
+) -> Iterator[Difference]:
+    one = now or was
+    assert one is not None
+    statement = one.records[0].statement
+
+    def difference(kind: Kind, text: str, *, fails: bool) -> Difference:
+        return Difference(kind, one.claim, statement, text, fails)
+
+    if now is None or (now.checkpoint is None and was is not None and was.checkpoint is not None):
+        yield difference(Kind.MISSING, "the baseline has it, this report does not", fails=True)
+        return
+    if was is None or was.checkpoint is None:
+        text = f"the baseline does not have it; here: {_state(now)}"
+        yield difference(Kind.ADDED, text, fails=not now.good)
+        return
+    if was.good and not now.good:
+        yield difference(Kind.REFUTED, f"was: {_state(was)}; now: {_state(now)}", fails=True)
+        return
+    if not was.good:
+        kind = Kind.FIXED if now.good else Kind.STILL
+        yield difference(kind, f"was: {_state(was)}; now: {_state(now)}", fails=False)
+        return
+    if now.verdict == Verdict.NOT_ABOUT:
+        if was.verdict != Verdict.NOT_ABOUT:
+            particular = now.records[0].particular
+            text = f"was: {_state(was)}; now: {now.records[0].reason}"
+            yield difference(Kind.NOT_ABOUT, text, fails=not particular)
+        return
+    if was.verdict == Verdict.NOT_ABOUT:
+        yield difference(Kind.ADDED, f"was not about the baseline's model; here: {_state(now)}", fails=False)
+        return
+    ran = {control.subject for control in now.controls}
+    if was.records[0].source_id != now.records[0].source_id or not now.records[0].source_id:
+        text = "the claim's source changed, so its slack may mean another thing"
+        yield difference(Kind.NOT_COMPARABLE, text, fails=False)
+        lost = bool(was.n_good_controls) and not ran
+    else:
+        lost = not {c.subject for c in was.controls if c.verdict in GOOD_ON_CONTROL} <= ran
+        for text in _shrunk(was, now, shrink):
+            yield difference(Kind.SHRUNK, text, fails=fail_on_shrink)
+        gone = {m.name for m, _, _ in _judgements(was)} - {m.name for m, _, _ in _judgements(now)}
+        if gone:
+            text = f"measured in the baseline, not here: {', '.join(sorted(gone))}"
+            yield difference(Kind.NOT_COMPARABLE, text, fails=False)
+    if lost:
+        yield difference(Kind.MISSING, "controls that refuted it in the baseline did not run here", fails=True)
+
+
+def _state(result: ClaimResult) -> str:
+    """A claim in a few words: its verdict, why if there is a reason, and what is wrong with its controls."""
+    checkpoint = result.records[0]
+    told = str(result.verdict)
+    if not result.good and checkpoint.reason:
+        told += f" ({checkpoint.reason})"
+    for control in result.failing_controls:
+        told += f", control {control.subject} {control.verdict}"
+    return told
+
+
+def _shrunk(was: ClaimResult, now: ClaimResult, shrink: float) -> Iterator[str]:
+    """A sentence for each comparison that holds with less than 1 - shrink of the slack that it had."""
+    earlier = {(m.name, i): judgement for m, i, judgement in _judgements(was)}
+    for measurement, i, judgement in _judgements(now):
+        before = earlier.get((measurement.name, i))
+        if before is None or before.operator != judgement.operator or not (before.holds and judgement.holds):
+            continue
+        if judgement.slack < (1 - shrink) * before.slack:
+            yield (
+                f"{measurement.name} {judgement.operator} {judgement.bound}: slack {format_number(before.slack)} -> "
+                f"{format_number(judgement.slack)} ({1 - judgement.slack / before.slack:.0%} less)"
+            )
+
+
+def _judgements(result: ClaimResult) -> Iterator[tuple[Measurement, int, Judgement]]:
+    """Every comparison made on the checkpoint, with its place among those of the same measurement."""
+    for measurement in result.checkpoint.measurements if result.checkpoint else ():
+        for i, judgement in enumerate(measurement.comparisons):
+            yield measurement, i, judgement

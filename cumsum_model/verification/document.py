@@ -1,0 +1,301 @@
+"""`report.json`: a report as a document of plain JSON, with a schema that says what may stand in it.
+
+Everything that is shown anywhere is read back from this form, so that a page made later from the file is, byte
+for byte, the page that the run made.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from cumsum_model.verification.baseline import Comparison, Difference, Kind
+from cumsum_model.verification.measure import Comparison as Judgement
+from cumsum_model.verification.measure import Measurement
+from cumsum_model.verification.report import Report
+from cumsum_model.verification.results import CHECKPOINT, ClaimResult, Record
+from cumsum_model.verification.subject import Note, Subject
+from cumsum_model.verification.verdict import Verdict
+
+FORMAT = 1
+"""Raised when a reader of the old form would misread the new one."""
+
+MAX_BYTES = 2**26
+LONGEST_TEXT = 20_000
+
+_SPELLED = {math.inf: "Infinity", -math.inf: "-Infinity"}
+
+
+class ReportError(ValueError):
+    """A report cannot be used. The message is one line that names the file."""
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a report, as it ships with the package."""
+    text = (resources.files("cumsum_model.verification") / "report.schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def to_document(report: Report) -> dict[str, Any]:
+    """The report in JSON's own types: every text readable, no NaN, infinities spelled out."""
+    document = {
+        "format": FORMAT,
+        "tone": str(report.tone),
+        "headline": report.headline,
+        "summary": report.summary,
+        "exit_code": report.exit_code,
+        "subject": {
+            "line": report.line,
+            "path": report.subject.path,
+            "sha256": report.subject.sha256,
+            "facts": report.subject.facts,
+            "notes": [asdict(note) for note in report.subject.notes],
+        },
+        "run": {
+            "arguments": report.arguments,
+            "controls_left_out": report.controls_left_out,
+            "left_out": report.left_out,
+            "problems": report.problems,
+            "environment": report.subject.environment,
+        },
+        "comparison": None if report.comparison is None else _comparison(report.comparison),
+        "claims": [_claim(result) for result in report.claims],
+        "timings": [_timing(record) for record in report.timings],
+        "suite": report.subject.suite,
+    }
+    cleaned: dict[str, Any] = _clean(document)
+    return cleaned
+
+
+def from_document(document: Mapping[str, Any]) -> Report:
+    """The report of a document. Raises ReportError, without a file's name, if it is none."""
+    _require_schema(document)
+    subject, run = document["subject"], document["run"]
+    return Report(
+        claims=[_to_result(claim) for claim in document["claims"]],
+        timings=[_to_timing(timing) for timing in document["timings"]],
+        line=subject["line"],
+        subject=Subject(
+            path=subject["path"],
+            sha256=subject["sha256"],
+            facts=tuple((label, text) for label, text in subject["facts"]),
+            notes=tuple(Note(**note) for note in subject["notes"]),
+            environment=tuple((label, text) for label, text in run["environment"]),
+            suite=document["suite"],
+        ),
+        exit_code=document["exit_code"],
+        controls_left_out=run["controls_left_out"],
+        left_out=tuple(run["left_out"]),
+        problems=tuple(run["problems"]),
+        arguments=tuple(run["arguments"]),
+        comparison=None if document["comparison"] is None else _to_comparison(document["comparison"]),
+    )
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """The bytes of `report.json`."""
+    return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode("ascii")
+
+
+def read_report(path: Path) -> Report:
+    """The report in a file. Raises ReportError naming the file, whatever the file holds."""
+    name = readable(str(path))[:300]
+    try:
+        if not path.is_file():
+            raise ReportError("is not a regular file" if path.exists() else "No such file")
+        if path.stat().st_size > MAX_BYTES:
+            raise ReportError(f"takes {path.stat().st_size:,} bytes, more than the {MAX_BYTES:,} that are read")
+        document = json.loads(path.read_bytes(), parse_constant=_refuse_constant, object_pairs_hook=_without_duplicates)
+        return from_document(document)
+    except OSError as error:
+        raise ReportError(f"{name}: {error.strerror or error}") from None
+    except ReportError as error:
+        raise ReportError(f"{name}: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise ReportError(f"{name}: is not JSON ({_one_line(error)})") from None
+
+
+def readable(text: str) -> str:
+    r"""The text with everything that cannot be seen or written spelled out, at most `LONGEST_TEXT` long.
+
+    Control characters, characters that turn the direction of writing, and what was no valid UTF-8 become
+    escapes such as \x1b; line breaks stay.
+    """
+    if len(text) > LONGEST_TEXT:
+        text = f"{text[:LONGEST_TEXT]}... ({len(text) - LONGEST_TEXT:,} characters more)"
+    return "".join(character if _visible(character) else _escaped(character) for character in text)
+
+
+def _visible(character: str) -> bool:
+    if character in "\n\t":
+        return True
+    not_a_character = ord(character) & 0xFFFE == 0xFFFE  # nor may it stand in XML
+    return not not_a_character and unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def _escaped(character: str) -> str:
+    if ord(character) < 128:  # "backslashreplace" leaves these as they are
+        return f"\\x{ord(character):02x}"
+    return character.encode("ascii", "backslashreplace").decode()
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return readable(value)
+    if isinstance(value, bool) or value is None or isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else _SPELLED.get(value)  # NaN: a figure that was never published
+    if isinstance(value, Mapping):
+        return {readable(key): _clean(item) for key, item in value.items()}
+    return [_clean(item) for item in value]
+
+
+def _claim(result: ClaimResult) -> dict[str, Any]:
+    first = result.records[0]
+    return {
+        "id": result.claim,
+        "kind": "erratum" if first.erratum else "claim",
+        "section": first.section,
+        "line": first.line,
+        "source_id": first.source_id,
+        "statement": first.statement,
+        "source": first.source,
+        "over": first.over,
+        "particular": first.particular,
+        "verdict": str(result.verdict),
+        "good": result.good,
+        "reason": result.checkpoint.reason if result.checkpoint else "",
+        "measurements": _measurements(result.checkpoint),
+        "n_controls": result.n_controls,
+        "controls": [_control(record) for record in result.controls],
+    }
+
+
+def _control(record: Record) -> dict[str, Any]:
+    return {
+        "name": record.subject,
+        "breaks": record.breaks,
+        "verdict": str(record.verdict),
+        "reason": record.reason,
+        "measurements": _measurements(record),
+    }
+
+
+def _timing(record: Record) -> dict[str, Any]:
+    return {
+        "id": record.test,
+        "section": record.section,
+        "statement": record.statement,
+        "over": record.over,
+        "verdict": str(record.verdict),
+        "reason": record.reason,
+        "measurements": _measurements(record),
+    }
+
+
+def _measurements(record: Record | None) -> list[dict[str, Any]]:
+    return [asdict(measurement) for measurement in record.measurements] if record else []
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "baseline": comparison.baseline,
+        "shrink": comparison.shrink,
+        "n_same": comparison.n_same,
+        "differences": [asdict(difference) for difference in comparison.differences],
+    }
+
+
+def _to_result(plain: Mapping[str, Any]) -> ClaimResult:
+    shared = {name: plain[name] for name in ("section", "statement", "source", "over", "particular", "n_controls")}
+    shared |= {"claim": plain["id"], "erratum": plain["kind"] == "erratum"}
+    shared |= {"line": plain["line"], "source_id": plain["source_id"]}
+    result = ClaimResult(plain["id"])
+    if plain["verdict"] != Verdict.NOT_SELECTED:
+        result.checkpoint = _to_record(plain, CHECKPOINT, shared)
+    result.controls = [
+        _to_record(control, control["name"], {**shared, "breaks": control["breaks"]}) for control in plain["controls"]
+    ]
+    if not result.records:
+        raise ReportError(f"{_one_line(plain['id'])} has neither a verdict nor a control")
+    return result
+
+
+def _to_record(plain: Mapping[str, Any], subject: str, shared: Mapping[str, Any]) -> Record:
+    return Record(
+        test=f"{shared['claim']}[{subject}]",
+        subject=subject,
+        verdict=Verdict(plain["verdict"]),
+        reason=plain["reason"],
+        measurements=[_to_measurement(measurement) for measurement in plain["measurements"]],
+        **shared,
+    )
+
+
+def _to_timing(plain: Mapping[str, Any]) -> Record:
+    return Record(
+        test=plain["id"],
+        claim=plain["id"],
+        kind="timing",
+        subject=CHECKPOINT,
+        verdict=Verdict(plain["verdict"]),
+        measurements=[_to_measurement(measurement) for measurement in plain["measurements"]],
+        **{name: plain[name] for name in ("section", "statement", "over", "reason")},
+    )
+
+
+def _to_measurement(plain: Mapping[str, Any]) -> Measurement:
+    judgements = [Judgement(**{**one, "slack": _number(one["slack"])}) for one in plain["comparisons"]]
+    numbers = {name: _number(plain[name]) for name in ("value", "published")}
+    return Measurement(**{**plain, **numbers, "comparisons": judgements})
+
+
+def _to_comparison(plain: Mapping[str, Any]) -> Comparison:
+    differences = tuple(Difference(**{**one, "kind": Kind(one["kind"])}) for one in plain["differences"])
+    return Comparison(plain["baseline"], plain["shrink"], differences, plain["n_same"])
+
+
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, str) else value
+
+
+def _require_schema(document: object) -> None:
+    import jsonschema
+
+    if not isinstance(document, dict) or not isinstance(document.get("format"), int) or "claims" not in document:
+        raise ReportError("is not a verification report")
+    if document["format"] != FORMAT:
+        raise ReportError(f"is a report of format {document['format']}; this version reads format {FORMAT}")
+    errors = jsonschema.Draft202012Validator(schema()).iter_errors(document)
+    error = jsonschema.exceptions.best_match(errors)
+    if error is not None:
+        raise ReportError(f"is not a valid report: {_one_line(error.json_path)}: {_one_line(error.message)}")
+    ids = [claim["id"] for claim in document["claims"]]
+    if len(set(ids)) < len(ids):
+        twice = next(claim for claim in ids if ids.count(claim) > 1)
+        raise ReportError(f"is not a valid report: it has {_one_line(twice)} twice")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ReportError(f"{name} stands where a number should")
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        raise ReportError("a name stands twice in one object")
+    return document
+
+
+def _one_line(text: object) -> str:
+    return " ".join(readable(str(text)).split())[:200]

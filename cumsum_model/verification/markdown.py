@@ -1,0 +1,148 @@
+"""`report.md`: the report as GitHub shows it, in a step summary or a comment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from cumsum_model.verification.measure import Measurement, format_number
+from cumsum_model.verification.report import Report
+from cumsum_model.verification.results import ClaimResult, Record
+from cumsum_model.verification.summary import Tone
+from cumsum_model.verification.verdict import GOOD_ON_CONTROL, Verdict
+
+LONGEST = 900_000
+"""GitHub refuses step summaries of more than 1 MiB, whole."""
+
+LONGEST_TEXT = 400
+MOST_FAILURES = 50
+
+SIGNS = {Tone.GOOD: "🟢", Tone.PARTIAL: "🟡", Tone.BAD: "🔴", Tone.UNFINISHED: "🔴"}
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~$:=^])")
+
+
+def markdown(report: Report) -> str:
+    """The report, without figures: the verdict first, then what needs attention, then a row a claim."""
+    text = "\n".join([*_head(report), *_comparison(report), *_failures(report)])
+    table = "\n".join(_table(report))
+    if len((text + table).encode()) > LONGEST:
+        table = "\nThe table of claims is too long to show here; it stands in report.html.\n"
+    return f"{text}\n{table}\n"
+
+
+def plain(text: str, longest: int = LONGEST_TEXT) -> str:
+    """Text that stays text in GitHub's Markdown, on one line: no markup, no HTML, no link, nobody mentioned."""
+    line = " ".join(text.split())
+    if len(line) > longest:
+        line = line[: longest - 3] + "..."
+    line = _SPECIAL.sub(r"\\\1", line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+    return line.replace("@", "@<!-- -->").replace("://", ":<!-- -->//").replace("www", "w<!-- -->ww")
+
+
+def _head(report: Report) -> Iterator[str]:
+    yield f"## {SIGNS[report.tone]} {plain(report.headline)}"
+    yield ""
+    if report.line:
+        yield f"{plain(report.line)}"
+        yield ""
+    yield plain(report.summary)
+    yield ""
+    for note in report.subject.notes:
+        yield f"- {'' if note.good else '**not so:** '}{plain(note.text)}"
+    for problem in report.problems:
+        yield f"- **problem:** {plain(problem)}"
+    for sentence in report.left_out:
+        yield f"- **not the whole suite:** {plain(sentence)}"
+    yield ""
+
+
+def _comparison(report: Report) -> Iterator[str]:
+    if report.comparison is None:
+        return
+    yield "### Against the baseline"
+    yield ""
+    sign = "🔴" if report.comparison.fails else "🟢"
+    yield f"{sign} {plain(report.comparison.baseline)}: {plain(report.comparison.summary)}"
+    yield ""
+    if report.comparison.differences:
+        yield "| | what | claim | |"
+        yield "| --- | --- | --- | --- |"
+    for difference in report.comparison.differences:
+        sign = "🔴" if difference.fails else "⚪"
+        yield f"| {sign} | {plain(difference.kind)} | {plain(difference.statement)} | {plain(difference.text)} |"
+    yield ""
+
+
+def _failures(report: Report) -> Iterator[str]:
+    if not report.failing:
+        return
+    yield "### Not as it should be"
+    yield ""
+    for result in report.failing[:MOST_FAILURES]:
+        yield f"- **{plain(str(result.verdict).upper())}** {plain(_statement(result))}"
+        yield f"  - {plain(result.claim)}"
+        checkpoint = result.checkpoint
+        if checkpoint is not None:
+            broken = [measurement for measurement in checkpoint.measurements if not measurement.holds]
+            yield from (f"  - {row}" for row in _measured(broken))
+            if checkpoint.reason:
+                yield f"  - {plain(checkpoint.reason)}"
+        for control in result.failing_controls:
+            yield f"  - control {plain(control.subject)} **{plain(str(control.verdict))}**: {plain(control.reason)}"
+    if len(report.failing) > MOST_FAILURES:
+        yield f"- and {len(report.failing) - MOST_FAILURES} more"
+    yield ""
+
+
+def _table(report: Report) -> Iterator[str]:
+    if not report.claims:
+        return
+    yield f"<details><summary>All {len(report.claims)} claims and errata</summary>"
+    yield ""
+    for section, group in groupby(report.claims, key=lambda result: result.records[0].section):
+        yield f"#### {plain(section)}"
+        yield ""
+        yield "| verdict | claim | measured, on the model under test | controls |"
+        yield "| --- | --- | --- | --- |"
+        for result in group:
+            measured = "<br>".join(_measured(result.checkpoint.measurements)) if result.checkpoint else ""
+            if result.verdict == Verdict.NOT_ABOUT and result.checkpoint:
+                measured = plain(result.checkpoint.reason)
+            yield f"| {plain(str(result.verdict))} | {plain(_statement(result))} | {measured} | {_controls(result)} |"
+        yield ""
+    for record in report.timings:
+        yield f"- {plain(record.statement)}; {plain(record.over)}: {_timed(record)}"
+    yield ""
+    yield "</details>"
+
+
+def _statement(result: ClaimResult) -> str:
+    first = result.records[0]
+    return f'As published: "{first.statement}"' if first.erratum else first.statement
+
+
+def _measured(measurements: Sequence[Measurement]) -> list[str]:
+    rows = []
+    for measurement in measurements:
+        published = "" if measurement.published is None else f" (published {format_number(measurement.published)})"
+        value = plain(f"{measurement.name}{published} {format_number(measurement.value)} {measurement.unit}".rstrip())
+        if not measurement.comparisons:
+            rows.append(value)
+        for comparison in measurement.comparisons:
+            kept = "slack" if comparison.holds else "**broken** by"
+            room = format_number(abs(comparison.slack))
+            rows.append(f"{value} {plain(f'{comparison.operator} {comparison.bound}')}, {kept} {plain(room)}")
+    return rows
+
+
+def _controls(result: ClaimResult) -> str:
+    if result.verdict == Verdict.NOT_ABOUT:
+        return ""
+    n_good = sum(record.verdict in GOOD_ON_CONTROL for record in result.controls)
+    return f"{n_good}/{result.n_controls}"
+
+
+def _timed(record: Record) -> str:
+    figures = ", ".join(f"{m.name} {format_number(m.value)} {m.unit}".rstrip() for m in record.measurements)
+    return plain(figures or f"{record.verdict}: {record.reason}")

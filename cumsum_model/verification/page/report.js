@@ -1,0 +1,65 @@
+"use strict";
+(() => {
+  const form = document.getElementById("filter");
+  const claims = [...document.querySelectorAll("article.claim")];
+  const sections = [...document.querySelectorAll("section.claims")];
+  const contents = document.getElementById("contents");
+  const narrow = window.matchMedia("(max-width: 60rem)");
+
+  // On a phone the contents would push the report below the fold.
+  const fold = () => { contents.open = !narrow.matches; };
+  fold();
+  narrow.addEventListener("change", fold);
+
+  function matches(claim, verdict, words) {
+    const chosen = verdict === "all" || (verdict === "failing" ? claim.dataset.good === "no" : claim.dataset.verdict === verdict);
+    const text = claim.textContent.toLowerCase();
+    return chosen && words.every((word) => text.includes(word));
+  }
+
+  function apply() {
+    const verdict = form.elements.verdict.value;
+    const words = form.elements.containing.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const filtering = verdict !== "all" || words.length > 0;
+    let shown = 0;
+    for (const claim of claims) {
+      claim.hidden = !matches(claim, verdict, words);
+      shown += !claim.hidden;
+    }
+    for (const section of sections) {
+      const inside = [...section.querySelectorAll("article.claim")];
+      section.hidden = filtering && inside.every((claim) => claim.hidden);
+    }
+    document.getElementById("shown").textContent = `${shown} of ${claims.length} shown`;
+  }
+
+  // A link to a claim shows that claim, whatever was filtered.
+  function reveal() {
+    const target = document.getElementById(location.hash.slice(1));  // ids hold nothing that a URL would encode
+    if (!target) return;
+    if (form && (target.hidden || target.closest("[hidden]"))) {
+      form.reset();
+      apply();
+    }
+    target.scrollIntoView();
+  }
+
+  if (form) {
+    form.hidden = false;
+    form.addEventListener("input", apply);
+    form.addEventListener("submit", (event) => event.preventDefault());
+    apply();
+  }
+  window.addEventListener("hashchange", reveal);
+  reveal();
+
+  // On paper nothing can be unfolded.
+  let folded = [];
+  window.addEventListener("beforeprint", () => {
+    folded = [...document.querySelectorAll("main details:not([open])")];
+    for (const details of folded) details.open = true;
+  });
+  window.addEventListener("afterprint", () => {
+    for (const details of folded) details.open = false;
+  });
+})();

@@ -1,0 +1,124 @@
+"""What a whole run says: how many claims hold, whether anything was left out, and whether that is good."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from enum import StrEnum
+
+from cumsum_model.verification.results import ClaimResult, Record
+from cumsum_model.verification.verdict import Verdict
+
+
+class Tone(StrEnum):
+    """GOOD only if the whole suite ran and pytest ends with exit code 0: what is green is all of it."""
+
+    GOOD = "good"
+    PARTIAL = "partial"
+    BAD = "bad"
+    UNFINISHED = "unfinished"
+
+
+_WORDS = {
+    Verdict.HOLDS: "hold",
+    Verdict.REFUTED: "refuted",
+    Verdict.ERROR: "in error",
+    Verdict.NOT_ABOUT: "not about this model",
+    Verdict.NOT_RUN: "not run",
+    Verdict.NOT_SELECTED: "not selected",
+}
+
+
+def split(results: Sequence[ClaimResult]) -> tuple[list[ClaimResult], list[ClaimResult]]:
+    """Claims, and errata."""
+    return [r for r in results if not r.records[0].erratum], [r for r in results if r.records[0].erratum]
+
+
+def good(results: Sequence[ClaimResult]) -> bool:
+    """Whether nothing that ran came out as it should not."""
+    return all(result.good for result in results)
+
+
+def without_all_controls(results: Sequence[ClaimResult]) -> list[ClaimResult]:
+    """Claims that hold, of which not every control was shown to refute them: nothing proves that they can fail."""
+    return [
+        result
+        for result in results
+        if result.verdict in (Verdict.HOLDS, Verdict.AS_PUBLISHED) and result.n_good_controls < result.n_controls
+    ]
+
+
+def summary_line(results: Sequence[ClaimResult], timings: Sequence[Record], *, controls_left_out: bool) -> str:
+    """Everything counted, in one line, such as "65 claims: 65 hold; controls refuted 179/179"."""
+    plain, errata = split(results)
+    verdicts = Counter(result.verdict for result in plain)
+    counts = [f"{verdicts[v]} {word}" for v, word in _WORDS.items() if verdicts[v] or v == Verdict.HOLDS]
+    line = f"{len(plain)} claim{'s' * (len(plain) != 1)}: {', '.join(counts)}"
+    if controls_left_out:
+        line += "; controls left out"
+    else:
+        n_refuted, n_controls = count_controls(plain)
+        selected = any(result.controls for result in plain) or not n_controls
+        line += f"; controls refuted {n_refuted}/{n_controls}" if selected else f"; {n_controls} controls not selected"
+    if errata:
+        n_refuted = sum(result.verdict == Verdict.AS_PUBLISHED for result in errata)
+        line += f"; errata refuted as published {n_refuted}/{len(errata)}"
+    if timings:
+        n_timed = sum(record.verdict == Verdict.TIMED for record in timings)
+        line += f"; timings {n_timed}/{len(timings)}"
+        reasons = sorted({record.reason for record in timings if record.verdict == Verdict.NOT_RUN})
+        if reasons:
+            line += f" (not run: {'; '.join(reasons)})"
+    return line
+
+
+def count_controls(plain: Sequence[ClaimResult]) -> tuple[int, int]:
+    """How many controls refuted their claim, and how many should have, of the claims that are about the model."""
+    applicable = [result for result in plain if result.verdict != Verdict.NOT_ABOUT]
+    return sum(result.n_good_controls for result in applicable), sum(result.n_controls for result in applicable)
+
+
+def tone(
+    results: Sequence[ClaimResult], *, exit_code: int | None, left_out: Sequence[str], problems: Sequence[str]
+) -> Tone:
+    """What colour the headline has."""
+    if exit_code is None:
+        return Tone.UNFINISHED
+    if exit_code or problems or not results or not good(results):
+        return Tone.BAD
+    anything_holds = any(result.verdict == Verdict.HOLDS for result in split(results)[0])
+    selected = all(result.checkpoint for result in results)
+    if left_out or without_all_controls(results) or not anything_holds or not selected:
+        return Tone.PARTIAL
+    return Tone.GOOD
+
+
+def headline(results: Sequence[ClaimResult], told: Tone, *, exit_code: int | None) -> str:
+    """The verdict in a few words. It says "all" only where the tone is good."""
+    if told == Tone.UNFINISHED:
+        return "This run has not finished"
+    plain, errata = split(results)
+    verdicts = Counter(result.verdict for result in plain)
+    if told == Tone.GOOD:
+        n = verdicts[Verdict.HOLDS]
+        every = f"All {n} claims hold" if n != 1 else "The one claim holds"
+        not_about = verdicts[Verdict.NOT_ABOUT]
+        return every + (f" that are about this model; {not_about} are not" if not_about else "")
+    if told == Tone.PARTIAL:
+        n = verdicts[Verdict.HOLDS]
+        return f"Not the whole suite: {n} claim{'s' * (n != 1)} hold{'s' * (n == 1)}, and something was left out"
+    failing_controls = [record for result in plain for record in result.failing_controls]
+    counts = {
+        "{} claim{s} refuted": verdicts[Verdict.REFUTED],
+        "{} in error": verdicts[Verdict.ERROR],
+        "{} not run": verdicts[Verdict.NOT_RUN],
+        "{} control{s} survived": sum(record.verdict == Verdict.SURVIVED for record in failing_controls),
+        "{} control{s} in error": sum(record.verdict != Verdict.SURVIVED for record in failing_controls),
+        "{} errat{um} not as published": sum(not result.good for result in errata),
+    }
+    told_counts = [words.format(n, s="s" * (n != 1), um="um" if n == 1 else "a") for words, n in counts.items() if n]
+    if told_counts:
+        return ", ".join(told_counts)
+    if not results:
+        return "No claim was run"
+    return f"The claims that ran are as they should be, but pytest ended with exit code {exit_code}"

@@ -1,0 +1,395 @@
+"""No way to leave something out, to crash or to interrupt ends in exit code 0 under a green headline."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+CONFTEST = """
+import pytest
+pytest_plugins = ["cumsum_model.verification.plugin"]
+
+@pytest.fixture(scope="session")
+def checkpoint():
+    return {"gap": 0.25}
+"""
+
+CLAIMS = '''"""Gaps: how large they are"""
+import os, pytest
+from cumsum_model.verification import claim
+
+def widen_gap(model):
+    return {"gap": 4.0}
+
+def widen_gap_further(model):
+    return {"gap": 8.0}
+
+@claim("The gap is small", source="us", over="everything", refuted_by=[widen_gap, widen_gap_further])
+def test_small(model, measure):
+    assert measure("gap", model["gap"]) < 1
+
+@claim("The gap is not large", source="us", over="everything", refuted_by=[widen_gap])
+def test_not_large(model, measure):
+    assert measure("gap", model["gap"]) < 2
+'''
+
+MORE = '''"""More"""
+from cumsum_model.verification import claim
+from claims_of_gaps import widen_gap
+
+@claim("The gap is tiny", source="us", over="everything", refuted_by=[widen_gap])
+def test_tiny(model, measure):
+    assert measure("gap", model["gap"]) < 3
+'''
+
+
+@pytest.fixture
+def gate(tmp_path, monkeypatch):
+    """A suite in a folder of its own, run in a process of its own as CI does. Returns exit code, document and page."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nclaim_paths = claims\npythonpath = .\n")
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / "test_gaps.py").write_text(CLAIMS)
+    (tmp_path / "claims_of_gaps.py").write_text("def widen_gap(model):\n    return {'gap': 4.0}\n")
+    (tmp_path / "claims" / "test_more.py").write_text(MORE)
+
+    def run(*arguments, interpreter=(), report="told"):
+        command = [sys.executable, *interpreter, "-m", "pytest", *arguments]
+        if not any(str(argument).startswith("claims") for argument in arguments):
+            command.append("claims/")
+        command += [f"--report={report}"] if report else []
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_XDIST", "GITHUB"))}
+        ran = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
+        )
+        left = {path.name: path.read_text() for path in tmp_path.glob("told/report.*")}
+        ran.document = json.loads(left["report.json"]) if left else None
+        ran.page, ran.markdown = left.get("report.html", ""), left.get("report.md", "")
+        return ran
+
+    run.path = tmp_path
+    run.edit = lambda old, new, file="claims/test_gaps.py": _edit(tmp_path / file, old, new)
+    return run
+
+
+def _edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def green(ran):
+    """Whether anything that the run left behind could be taken for all being well."""
+    said = ran.document and (ran.document["tone"] == "good" or "All " in ran.document["headline"])
+    return ran.returncode == 0 and bool(said or '<html lang="en" data-tone="good">' in ran.page or "🟢" in ran.markdown)
+
+
+def tell(ran):
+    return ran.stdout[-3000:] + ran.stderr[-1000:]
+
+
+def test_the_whole_suite_is_green(gate):
+    ran = gate()
+    assert green(ran), tell(ran)
+    assert ran.document["headline"] == "All 3 claims hold"
+    assert ran.document["run"]["left_out"] == []
+
+
+def test_the_whole_suite_is_green_in_two_processes(gate):
+    assert green(gate("-p", "xdist", "-n", "2"))
+
+
+LEAVING_OUT = {
+    "by keyword": ["-k", "small"],
+    "by negative keyword": ["-k", "not small"],
+    "by mark": ["-m", "no_such_mark"],
+    "deselected": ["--deselect=claims/test_gaps.py::test_small"],
+    "a single control deselected": ["--deselect=claims/test_gaps.py::test_small[widen_gap]"],
+    "one file": ["claims/test_gaps.py"],
+    "one claim": ["claims/test_gaps.py::test_small"],
+    "one run of one claim": ["claims/test_gaps.py::test_small[checkpoint]"],
+    "only a control": ["claims/test_gaps.py::test_small[widen_gap]"],
+    "a file ignored": ["--ignore=claims/test_more.py"],
+    "files ignored by pattern": ["--ignore-glob=*more.py"],
+    "controls left out": ["--no-controls"],
+    "nothing selected": ["-k", "nothing_of_that_name"],
+    "nothing run": ["--setup-only"],
+    "only planned": ["--setup-plan"],
+    "nothing left to run": ["--maxfail=1", "-k", "nothing"],
+    "one file, without the ini file": ["-c", os.devnull, "claims/test_gaps.py"],
+    "no conftest": ["--noconftest"],
+    "no plugin": ["-p", "no:cumsum_model.verification.plugin"],
+}
+
+
+@pytest.mark.parametrize("workers", [[], ["-p", "xdist", "-n", "1"]], ids=["one process", "a worker"])
+@pytest.mark.parametrize("way", LEAVING_OUT)
+def test_what_is_left_out_by_options_is_never_green(gate, way, workers):
+    ran = gate(*LEAVING_OUT[way], *workers)
+    assert not green(ran), tell(ran)
+    if ran.document and ran.document["tone"] == "partial":
+        assert ran.document["run"]["left_out"] or ran.document["run"]["controls_left_out"], "it does not say what"
+
+
+def edits():
+    head = '@claim("The gap is small"'
+    body = 'assert measure("gap", model["gap"]) < 1'
+    inside = "def test_small(model, measure):\n"
+    yield "skipped", head, f"@pytest.mark.skip\n{head}"
+    yield "skipped if true", head, f"@pytest.mark.skipif(True, reason='today')\n{head}"
+    yield "skipped inside", body, f"pytest.skip('today')\n    {body}"
+    yield "imports or skips", "import os, pytest", "import os, pytest\npytest.importorskip('no_such_module')"
+    yield "expected to fail", head, f"@pytest.mark.xfail\n{head}"
+    yield "expected to fail and does", "< 1", "< 0.1\n", f"@pytest.mark.xfail\n{head}"
+    yield "expected not to run", head, f"@pytest.mark.xfail(run=False)\n{head}"
+    yield "exits inside with 0", body, f"pytest.exit('enough', returncode=0)\n    {body}"
+    yield "the process ends with 0", body, f"os._exit(0)\n    {body}"
+    yield "SystemExit", body, f"raise SystemExit(0)\n    {body}"
+    yield "interrupted", body, f"raise KeyboardInterrupt\n    {body}"
+    yield "killed", body, f"os.kill(os.getpid(), 9)\n    {body}"
+    yield "error", body, f"1 / 0\n    {body}"
+    yield "a fixture fails", inside, "def test_small(model, measure, no_such_fixture):\n"
+    yield "a control fails", 'return {"gap": 8.0}', "1 / 0"
+    yield "a control survives", 'return {"gap": 8.0}', "return dict(model)"
+    yield "a control skips", 'return {"gap": 8.0}', "pytest.skip('today')"
+    yield "not judged", body, 'measure("gap", model["gap"])'
+    yield "not measured", body, "assert True"
+    yield "no control", "refuted_by=[widen_gap, widen_gap_further]", "refuted_by=[]"
+    yield "no claim", head, f"'''\n{head}"  # a file that cannot be parsed
+    yield "another name", "def test_small", "def check_small"
+    yield "tests nothing any more", inside, f"{inside}    return\n"
+    yield "not about any model", "over=", "unless=lambda model: 'not about it', over="
+
+
+@pytest.mark.parametrize("workers", [[], ["-p", "xdist", "-n", "1"]], ids=["one process", "a worker"])
+@pytest.mark.parametrize("way", [edit for edit in edits() if len(edit) == 3], ids=lambda edit: edit[0])
+def test_what_is_left_out_or_broken_in_a_claim_is_never_green(gate, way, workers):
+    name, old, new = way
+    gate.edit(old, new)
+    ran = gate(*workers)
+    if name == "not about any model":  # of this claim, which is fine: the others are, and hold
+        assert ran.document["headline"] == "All 2 claims hold that are about this model; 1 are not", tell(ran)
+        return
+    assert not green(ran), tell(ran)
+    assert ran.returncode != 0 or name == "the process ends with 0", tell(ran)
+
+
+def test_no_claim_about_the_model_is_not_green(gate):
+    for file in ("claims/test_gaps.py", "claims/test_more.py"):
+        text = (gate.path / file).read_text()
+        (gate.path / file).write_text(text.replace("over=", "unless=lambda model: 'not about it', over="))
+    ran = gate()
+    assert not green(ran), tell(ran)
+    assert ran.document["tone"] == "partial"
+
+
+def test_a_crash_of_every_worker_is_red(gate):
+    gate.edit('assert measure("gap", model["gap"]) < 1', "os._exit(0)")
+    ran = gate("-p", "xdist", "-n", "2", "--max-worker-restart=0")
+    assert ran.returncode != 0
+    assert ran.document["tone"] == "bad"
+
+
+def test_assertions_count_even_where_python_leaves_them_out(gate):
+    assert green(gate(interpreter=["-O"]))  # pytest compiles those of tests itself
+    ran = gate("--assert=plain", interpreter=["-O"])
+    assert not green(ran), tell(ran)
+    gate.edit("< 1", "< 0.1")
+    assert gate(interpreter=["-O"]).returncode == 1
+
+
+def test_claims_that_a_hook_drops_in_silence_are_missed(gate):
+    with (gate.path / "conftest.py").open("a") as conftest:
+        conftest.write("\ndef pytest_collection_modifyitems(items):\n    del items[0:3]\n")
+    ran = gate()
+    assert not green(ran), tell(ran)
+    assert "1 of 3 claims" in ran.document["run"]["left_out"][0]
+
+
+def test_files_that_a_conftest_does_not_collect_are_missed(gate):
+    (gate.path / "claims" / "conftest.py").write_text("collect_ignore = ['test_more.py']\n")
+    ran = gate()
+    assert not green(ran), tell(ran)
+    assert ran.document["run"]["left_out"] == ["1 of 3 claims and errata were not selected: test_tiny"]
+
+
+def test_only_what_failed_last_time_is_not_all(gate):
+    gate.edit("< 1", "< 0.1")
+    assert gate().returncode == 1
+    gate.edit("< 0.1", "< 1")
+    for option in ("--lf", "--sw"):
+        ran = gate(option)
+        assert not green(ran) or option == "--sw", tell(ran)
+    assert green(gate())
+
+
+def test_a_run_of_other_tests_leaves_no_green_report(gate):
+    (gate.path / "test_other.py").write_text("def test_other():\n    pass\n")
+    command = [sys.executable, "-m", "pytest", "test_other.py", "--report=told"]
+    ran = subprocess.run(command, cwd=gate.path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    document = json.loads((gate.path / "told" / "report.json").read_text())
+    assert (document["tone"], document["headline"]) == ("bad", "No claim was run")
+    assert "problem: no claim was run" in ran.stdout
+
+
+def test_a_failing_test_that_is_no_claim_turns_the_report_red(gate):
+    (gate.path / "test_other.py").write_text("def test_other():\n    assert 0\n")
+    ran = gate("claims/", "test_other.py")
+    assert ran.returncode == 1
+    assert ran.document["tone"] == "bad"
+    assert ran.document["run"]["problems"] == ["1 that are no claims failed: test_other.py::test_other"]
+
+
+def test_collecting_alone_makes_no_report(gate):
+    ran = gate("--collect-only")
+    assert ran.returncode == 4
+    assert "--collect-only runs nothing that --report" in ran.stderr
+    assert ran.document is None
+
+
+def test_a_report_of_an_earlier_run_does_not_outlive_a_run_that_fails_to_start(gate):
+    assert green(gate())
+    with (gate.path / "conftest.py").open("a") as conftest:
+        conftest.write("\ndef pytest_configure():\n    raise pytest.UsageError('the checkpoint cannot be read')\n")
+    ran = gate()
+    assert ran.returncode == 4
+    assert ran.document["tone"] == "unfinished"
+    assert "has not finished" in ran.page
+
+
+@pytest.mark.parametrize("name", ["file", "file/below", "/proc/none", "a" * 300, "fine/" + "b" * 300])
+def test_a_folder_that_cannot_be_written_stops_the_run_at_once(gate, name):
+    (gate.path / "file").write_text("in the way")
+    ran = gate(report=name)
+    assert ran.returncode == 4, tell(ran)
+    assert "--report" in ran.stderr
+    assert "passed" not in ran.stdout
+    assert len((ran.stdout + ran.stderr).strip().splitlines()) == 1
+
+
+def test_a_folder_that_vanishes_while_the_suite_runs_makes_it_fail(gate):
+    body = 'assert measure("gap", model["gap"]) < 1'
+    spoil = "import shutil; shutil.rmtree('told', ignore_errors=True); open('told', 'w').close()"
+    gate.edit(body, f"{spoil}\n    {body}")
+    ran = gate()
+    assert ran.returncode == 1, tell(ran)
+    assert "problem: the report could not be written to told" in ran.stdout
+
+
+def test_figures_that_cannot_be_drawn_cost_the_exit_code_but_not_the_report(gate):
+    with (gate.path / "conftest.py").open("a") as conftest:
+        conftest.write("\ndef pytest_verification_illustrate():\n    raise ZeroDivisionError('<no such line>')\n")
+    ran = gate()
+    assert ran.returncode == 1
+    assert ran.document["tone"] == "bad"
+    assert len(ran.document["claims"]) == 3
+    assert "the figures could not be drawn: ZeroDivisionError: &lt;no such line&gt;" in ran.page
+
+
+def baseline(gate, edit=lambda document: None):
+    assert green(gate())
+    (gate.path / "told").rename(gate.path / "before")
+    path = gate.path / "before" / "report.json"
+    document = json.loads(path.read_text())
+    edit(document)
+    path.write_text(json.dumps(document))
+    return "--baseline=before/report.json"
+
+
+def test_a_baseline_that_is_kept_is_green(gate):
+    ran = gate(baseline(gate))
+    assert green(ran), tell(ran)
+    assert "against before/report.json: 3 as before" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: path.unlink(), "No such file"),
+        (lambda path: path.write_text(""), "is not JSON"),
+        (lambda path: path.write_bytes(path.read_bytes()[:500]), "is not JSON"),
+        (lambda path: path.write_text("{}"), "is not a verification report"),
+        (lambda path: path.write_text(path.read_text().replace('"format": 1', '"format": 9')), "of format 9"),
+        (lambda path: _edit(path, '"exit_code": 0', '"exit_code": null'), "has not finished"),
+        (lambda path: path.write_text(json.dumps({**json.loads(path.read_text()), "claims": []})), "holds no claim"),
+        (lambda path: (path.unlink(), path.mkdir()), "is not a regular file"),
+    ],
+)
+def test_a_baseline_that_cannot_be_used_stops_the_run_at_once(gate, spoil, message):
+    option = baseline(gate)
+    spoil(gate.path / "before" / "report.json")
+    ran = gate(option)
+    assert ran.returncode == 4, tell(ran)
+    assert message in ran.stderr
+    assert len((ran.stdout + ran.stderr).strip().splitlines()) == 1
+
+
+def test_a_baseline_that_the_report_would_replace_is_refused_and_kept(gate):
+    assert green(gate())
+    before = (gate.path / "told" / "report.json").read_bytes()
+    ran = gate("--baseline=told/report.json")
+    assert ran.returncode == 4
+    assert "keep the baseline elsewhere" in ran.stderr
+    assert (gate.path / "told" / "report.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("value", ["0", "1", "-1", "nan", "half", "", "1e-400"])
+def test_a_fraction_that_is_none_is_refused(gate, value):
+    ran = gate(baseline(gate), f"--fail-on-shrink={value}")
+    assert ran.returncode == 4
+    assert "should be a number between 0 and 1" in ran.stderr
+
+
+def test_a_fraction_without_a_baseline_is_refused(gate):
+    ran = gate("--fail-on-shrink=0.5")
+    assert ran.returncode == 4
+    assert "needs --baseline" in ran.stderr
+
+
+def test_claims_of_the_baseline_that_are_gone_fail_the_run(gate):
+    option = baseline(gate)
+    (gate.path / "claims" / "test_more.py").unlink()
+    ran = gate(option)
+    assert ran.returncode == 1
+    assert ran.document["tone"] == "bad"
+    assert "FAILS missing: The gap is tiny" in ran.stdout
+
+
+def test_controls_of_the_baseline_that_did_not_run_fail_the_run(gate):
+    option = baseline(gate)
+    ran = gate(option, "--no-controls")
+    assert ran.returncode == 1
+    assert ran.stdout.count("controls that refuted it in the baseline did not run here") == 3
+
+
+def test_slack_that_shrinks_fails_only_if_asked(gate):
+    def widen(document):
+        document["claims"][0]["measurements"][0]["comparisons"][0]["slack"] = 4.0
+
+    option = baseline(gate, widen)
+    ran = gate(option)
+    assert green(ran), tell(ran)
+    assert "note  slack shrank: The gap is small" in ran.stdout
+    assert "slack 4 -> 0.75 (81% less)" in ran.stdout
+    assert gate(option, "--fail-on-shrink=0.9").returncode == 0
+    ran = gate(option, "--fail-on-shrink=0.5")
+    assert ran.returncode == 1
+    assert ran.document["tone"] == "bad"
+
+
+@pytest.mark.parametrize("workers", [[], ["-p", "xdist", "-n", "2"]], ids=["one process", "workers"])
+def test_the_comparison_stands_in_all_forms_of_the_report(gate, workers):
+    def forget(document):
+        document["claims"][2]["verdict"] = "refuted"
+        del document["claims"][1]
+
+    ran = gate(baseline(gate, forget), *workers)
+    assert ran.returncode == 0, tell(ran)
+    kinds = [difference["kind"] for difference in ran.document["comparison"]["differences"]]
+    assert kinds == ["fixed", "added"]
+    assert "1 fixed, 1 added, 1 as before" in ran.page
+    assert "1 fixed, 1 added, 1 as before" in ran.markdown.replace("\\", "")
