@@ -9,8 +9,8 @@ PYTHON ?= python3
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-claims: $(VENV)/installed  ## verify the shipped checkpoint; ARGS="--checkpoint PATH" for another
-	$(BIN)/pytest claims/ $(ARGS)
+claims: $(VENV)/installed  ## verify the shipped checkpoint into report/; ARGS="--checkpoint PATH" for another
+	$(BIN)/pytest claims/ --report report $(ARGS)
 
 test: $(VENV)/installed lint  ## check style and types, then run the software's own tests
 	$(BIN)/pytest tests/ -ra $(ARGS)
@@ -26,8 +26,8 @@ matrix: $(VENV)/installed  ## run every claim on every broken model, into docs/m
 fixture: $(VENV)/installed  ## train the shipped checkpoint again, into runs/seed42
 	$(BIN)/python -m cumsum_model train --seed 42 --out runs/seed42 --force
 
-clean:  ## remove the environment and all caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info
+clean:  ## remove the environment, the report and all caches
+	rm -rf $(VENV) report .pytest_cache .mypy_cache .ruff_cache *.egg-info
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -17,6 +17,7 @@ from cumsum_model.checkpoint import REFERENCE, Checkpoint, CheckpointError, read
 from cumsum_model.data import CumsumDataset, evaluation_set
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.verification.claim import Control
+from cumsum_model.verification.document import readable
 from cumsum_model.verification.page import Illustrations
 from cumsum_model.verification.report import Report
 from cumsum_model.verification.subject import Subject
@@ -75,7 +76,7 @@ def _describe(checkpoint: Checkpoint) -> str:
     recipe = checkpoint.card.get("recipe") if checkpoint.card else None
     if checkpoint.card and isinstance(recipe, dict):
         told += f", seed {recipe.get('seed')}, epoch {checkpoint.card.get('kept_epoch')}"
-    return told
+    return " ".join(readable(told).split())
 
 
 def pytest_report_header(config: pytest.Config) -> str:
