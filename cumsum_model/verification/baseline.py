@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 
 from cumsum_model.verification.measure import Comparison as Judgement
 from cumsum_model.verification.measure import Measurement, format_number
@@ -65,12 +66,25 @@ class Comparison:
         return ", ".join([*told, f"{self.n_same} as before"])
 
     def lines(self) -> list[str]:
-        """The comparison as plain text: a line that sums up, then two a difference. FAILS marks what fails."""
+        """The comparison as plain text: a line that sums up, then two a difference. FAILS marks what fails.
+
+        Claims that are not about the model for one and the same reason are told together.
+        """
         told = [f"against {self.baseline}: {self.summary}"]
-        for difference in self.differences:
-            told.append(f"{'FAILS' if difference.fails else 'note':<6}{difference.kind}: {difference.statement}")
-            told.append(f"      {difference.claim}: {difference.text}")
+        for (kind, fails, text), group in groupby(self.differences, key=_told_together):
+            alike = list(group)
+            head = f"{'FAILS' if fails else 'note':<6}{kind}: "
+            if text is not None and len(alike) > 1:
+                names = ", ".join(difference.claim.rpartition("::")[2] for difference in alike)
+                told += [f"{head}{len(alike)} claims: {text}", f"      {names}"]
+                continue
+            for difference in alike:
+                told += [f"{head}{difference.statement}", f"      {difference.claim}: {difference.text}"]
         return told
+
+
+def _told_together(difference: Difference) -> tuple[Kind, bool, str | None]:
+    return difference.kind, difference.fails, difference.text if difference.kind == Kind.NOT_ABOUT else None
 
 
 def fraction(text: str) -> float:
@@ -95,8 +109,8 @@ def compare(
     """Compare the claims of two reports.
 
     It fails over a claim that was good and is not, that is no longer there or no longer shown to be able to
-    fail, or that is suddenly said not to be about the model (but for those that name parts by number, which
-    mean nothing after retraining); and, if asked, over slack that shrank by more than `shrink`.
+    fail, or that is suddenly said not to be about the model (but for those about a single checkpoint, which
+    are about no other); and, if asked, over slack that shrank by more than `shrink`.
     """
     was = {result.claim: result for result in before}
     now = {result.claim: result for result in after}
@@ -135,9 +149,7 @@ def _differences(
         return
     if now.verdict == Verdict.NOT_ABOUT:
         if was.verdict != Verdict.NOT_ABOUT:
-            particular = now.records[0].particular
-            text = f"was: {_state(was)}; now: {now.records[0].reason}"
-            yield difference(Kind.NOT_ABOUT, text, fails=not particular)
+            yield difference(Kind.NOT_ABOUT, now.records[0].reason, fails=not now.records[0].one_model_only)
         return
     if was.verdict == Verdict.NOT_ABOUT:
         yield difference(Kind.ADDED, f"was not about the baseline's model; here: {_state(now)}", fails=False)

@@ -26,6 +26,11 @@ class Claim:
     particular: bool = False
     erratum: bool = False
 
+    @property
+    def one_model_only(self) -> bool:
+        """Whether it is about a single checkpoint, so that it is not lost where another one is verified."""
+        return bool(getattr(self.unless, "one_model_only", False))
+
     def problem(self, arguments: Sequence[str]) -> str | None:
         """Why a test with these arguments and this claim proves nothing; None if all is well."""
         if not self.controls and self.erratum:
@@ -83,7 +88,8 @@ def claim(
     source      who says so: a section of a paper, or your own analysis
     over        what it holds over: "every sequence", a named data set, N seeded samples
     refuted_by  controls: functions from the model under test to a broken one
-    unless      given the model under test, None if the claim is about it, or why it is not
+    unless      given the model under test, None if the claim is about it, or why it is not; with a true attribute
+                `one_model_only`, it says that the claim is about a single checkpoint, and no gate misses it on another
     particular  it names parts by number, so the same function with other numbers may refute it
     """
 

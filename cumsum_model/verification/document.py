@@ -172,6 +172,7 @@ def _claim(result: ClaimResult) -> dict[str, Any]:
         "source": first.source,
         "over": first.over,
         "particular": first.particular,
+        "one_model_only": first.one_model_only,
         "verdict": str(result.verdict),
         "good": result.good,
         "reason": result.checkpoint.reason if result.checkpoint else "",
@@ -217,9 +218,9 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
 
 
 def _to_result(plain: Mapping[str, Any]) -> ClaimResult:
-    shared = {name: plain[name] for name in ("section", "statement", "source", "over", "particular", "n_controls")}
+    same = ("section", "statement", "source", "over", "particular", "one_model_only", "n_controls", "line", "source_id")
+    shared = {name: plain[name] for name in same}
     shared |= {"claim": plain["id"], "erratum": plain["kind"] == "erratum"}
-    shared |= {"line": plain["line"], "source_id": plain["source_id"]}
     result = ClaimResult(plain["id"])
     if plain["verdict"] != Verdict.NOT_SELECTED:
         result.checkpoint = _to_record(plain, CHECKPOINT, shared)

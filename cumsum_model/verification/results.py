@@ -22,6 +22,7 @@ class Record:
     erratum     the statement is one that was published and is false
     particular  it names parts by number, which the same function may number otherwise
     own         the claim itself names the model that it ran on, rather than `--matrix`
+    one_model_only  the claim is about a single checkpoint, and says so on any other
     line        where the claim stands in its file, counted from 1; 0 if that is not known
     source_id   differs when the claim's source code does, see `source.source_id`
     breaks      what the control breaks, in its own words
@@ -41,6 +42,7 @@ class Record:
     erratum: bool = False
     particular: bool = False
     own: bool = True
+    one_model_only: bool = False
     line: int = 0
     source_id: str = ""
     breaks: str = ""

@@ -233,6 +233,7 @@ def blank_record(item: pytest.Item) -> Record | None:
         record.n_controls = len(declaration.controls)
         record.erratum = declaration.erratum
         record.particular = declaration.particular
+        record.one_model_only = declaration.one_model_only
         record.own = control is None or control in declaration.controls
         record.breaks = (inspect.getdoc(control) or "").partition("\n")[0] if control is not None else ""
     return record

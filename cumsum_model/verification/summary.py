@@ -61,8 +61,9 @@ def summary_line(results: Sequence[ClaimResult], timings: Sequence[Record], *, c
         selected = any(result.controls for result in plain) or not n_controls
         line += f"; controls refuted {n_refuted}/{n_controls}" if selected else f"; {n_controls} controls not selected"
     if errata:
-        n_refuted = sum(result.verdict == Verdict.AS_PUBLISHED for result in errata)
-        line += f"; errata refuted as published {n_refuted}/{len(errata)}"
+        about = [result for result in errata if result.verdict != Verdict.NOT_ABOUT]
+        n_refuted = sum(result.verdict == Verdict.AS_PUBLISHED for result in about)
+        line += f"; errata refuted as published {n_refuted}/{len(about)}" if about else "; errata not about this model"
     if timings:
         n_timed = sum(record.verdict == Verdict.TIMED for record in timings)
         line += f"; timings {n_timed}/{len(timings)}"

@@ -1,0 +1,238 @@
+"""Two reports side by side: what counts as lost, won, shrunk, or no longer comparable."""
+
+import json
+import re
+
+import pytest
+
+from cumsum_model.cli import main
+from cumsum_model.verification.baseline import Kind, compare
+from cumsum_model.verification.document import encode, to_document
+from cumsum_model.verification.measure import Comparison as Judgement
+from cumsum_model.verification.measure import Measurement
+from cumsum_model.verification.report import Report
+from cumsum_model.verification.results import ClaimResult, Record
+from cumsum_model.verification.source import source_id
+from cumsum_model.verification.verdict import Verdict
+
+
+def claim(name="gap", verdict=Verdict.HOLDS, slack=1.0, controls=("widen",), **fields):
+    """A claim as a report tells it: one measurement, each control refuted."""
+    fields = {"source_id": "same", "reason": "", **fields}
+    shared = {"claim": f"test_it.py::test_{name}", "section": "", "statement": f"The {name} is small"}
+    judgement = Judgement("<", "1", holds=slack >= 0, slack=slack)
+    measured = [Measurement(fields.pop("measured", name), 1 - slack, comparisons=[judgement])]
+    checkpoint = Record(
+        f"test_{name}[checkpoint]", subject="checkpoint", verdict=verdict, measurements=measured, **shared, **fields
+    )
+    others = [Record(f"test_{name}[{c}]", subject=c, verdict=Verdict.REFUTED, **shared) for c in controls]
+    return ClaimResult(shared["claim"], checkpoint, others)
+
+
+def kinds(before, after, **options):
+    return [(difference.kind, difference.fails) for difference in compare("b", before, after, **options).differences]
+
+
+def test_the_same_is_the_same():
+    comparison = compare("b", [claim(), claim("width")], [claim(), claim("width")])
+    assert (comparison.differences, comparison.n_same, comparison.fails) == ((), 2, False)
+    assert comparison.lines() == ["against b: 2 as before"]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.REFUTED, Verdict.ERROR, Verdict.NOT_RUN])
+def test_what_held_and_does_not_is_newly_refuted(verdict):
+    assert kinds([claim()], [claim(verdict=verdict, slack=-1, reason="too wide")]) == [(Kind.REFUTED, True)]
+
+
+def test_a_control_that_survives_is_newly_refuted():
+    broken = claim()
+    broken.controls[0].verdict = Verdict.SURVIVED
+    assert kinds([claim()], [broken]) == [(Kind.REFUTED, True)]
+
+
+def test_a_changed_claim_that_is_refuted_is_no_less_refuted():
+    assert kinds([claim()], [claim(verdict=Verdict.REFUTED, source_id="other")]) == [(Kind.REFUTED, True)]
+
+
+def test_what_is_gone_is_missing():
+    assert kinds([claim(), claim("width")], [claim()]) == [(Kind.MISSING, True)]
+    renamed = compare("b", [claim()], [claim("renamed")])
+    assert [d.kind for d in renamed.differences] == [Kind.MISSING, Kind.ADDED]
+
+
+def test_what_was_not_selected_is_missing():
+    unselected = claim()
+    unselected.checkpoint = None
+    assert kinds([claim()], [unselected]) == [(Kind.MISSING, True)]
+    assert kinds([unselected], [claim()]) == [(Kind.ADDED, False)]
+
+
+def test_a_control_that_is_gone_is_missing():
+    two = claim(controls=("widen", "widen_further"))
+    assert kinds([two], [claim()]) == [(Kind.MISSING, True)]
+    assert kinds([claim()], [two]) == []
+    assert kinds([two], [claim(source_id="other")]) == [(Kind.NOT_COMPARABLE, False)]
+    assert kinds([two], [claim(source_id="other", controls=())]) == [(Kind.MISSING, True), (Kind.NOT_COMPARABLE, False)]
+
+
+def test_what_is_suddenly_not_about_the_model_fails_unless_it_is_about_one_model_only():
+    away = claim(verdict=Verdict.NOT_ABOUT, reason="two layers")
+    assert kinds([claim()], [away]) == [(Kind.NOT_ABOUT, True)]
+    of_one = claim(verdict=Verdict.NOT_ABOUT, reason="another checkpoint", one_model_only=True)
+    assert kinds([claim()], [of_one]) == [(Kind.NOT_ABOUT, False)]
+    assert kinds([away], [away]) == []
+    assert kinds([away], [claim()]) == [(Kind.ADDED, False)]
+
+
+def test_reasons_that_are_the_same_are_told_once():
+    def away(name):
+        return claim(name, verdict=Verdict.NOT_ABOUT, reason="another checkpoint", one_model_only=True)
+
+    told = compare("b", [claim("a"), claim("b")], [away("a"), away("b")]).lines()
+    assert told[1:] == ["note  not about this model: 2 claims: another checkpoint", "      test_a, test_b"]
+
+
+def test_what_was_bad_is_fixed_or_as_bad_as_before():
+    bad = claim(verdict=Verdict.REFUTED, slack=-1)
+    assert kinds([bad], [claim()]) == [(Kind.FIXED, False)]
+    assert kinds([bad], [bad]) == [(Kind.STILL, False)]
+
+
+def test_what_is_new_fails_only_if_it_is_bad():
+    assert kinds([], [claim()]) == [(Kind.ADDED, False)]
+    assert kinds([], [claim(verdict=Verdict.REFUTED, slack=-1)]) == [(Kind.ADDED, True)]
+
+
+@pytest.mark.parametrize(("slack", "shrink", "told"), [(0.51, 0.5, False), (0.49, 0.5, True), (0.49, 0.6, False)])
+def test_slack_that_shrank_is_told_beyond_the_share(slack, shrink, told):
+    assert kinds([claim()], [claim(slack=slack)], shrink=shrink) == [(Kind.SHRUNK, False)] * told
+    assert kinds([claim()], [claim(slack=slack)], shrink=shrink, fail_on_shrink=True) == [(Kind.SHRUNK, True)] * told
+
+
+def test_slack_of_another_claim_of_the_same_name_is_not_compared():
+    changed = claim(slack=0.01, source_id="other")
+    assert kinds([claim()], [changed], fail_on_shrink=True) == [(Kind.NOT_COMPARABLE, False)]
+    unknown = claim(slack=0.01, source_id="")
+    assert kinds([unknown], [unknown]) == [(Kind.NOT_COMPARABLE, False)]
+
+
+def test_what_is_no_longer_measured_is_told():
+    assert kinds([claim()], [claim(measured="another")]) == [(Kind.NOT_COMPARABLE, False)]
+
+
+def test_endless_and_empty_slack_are_compared_without_a_stumble():
+    endless, none = claim(slack=float("inf")), claim(slack=0.0)
+    assert kinds([endless], [endless]) == kinds([none], [none]) == kinds([none], [endless]) == []
+    assert kinds([endless], [claim()]) == [(Kind.SHRUNK, False)]
+    assert kinds([claim()], [none]) == [(Kind.SHRUNK, False)]
+
+
+def test_failures_are_told_first():
+    after = [claim("a", slack=0.1), claim("b", verdict=Verdict.REFUTED, slack=-1), claim("d")]
+    before = [claim("a"), claim("b"), claim("c")]
+    told = compare("b", before, after)
+    assert [d.kind for d in told.differences] == [Kind.REFUTED, Kind.MISSING, Kind.SHRUNK, Kind.ADDED]
+    assert told.summary == "1 newly refuted, 1 missing, 1 slack shrank, 1 added, 0 as before"
+    assert [line.split()[0] for line in told.lines()[1::2]] == ["FAILS", "FAILS", "note", "note"]
+
+
+@pytest.fixture
+def saved(tmp_path):
+    def save(name, *claims, exit_code=0):
+        path = tmp_path / name
+        path.write_bytes(encode(to_document(Report(claims=list(claims), exit_code=exit_code))))
+        return str(path)
+
+    return save
+
+
+def test_diff_prints_the_comparison_and_exits_by_it(saved, capsys):
+    a, b = saved("a.json", claim(), claim("width")), saved("b.json", claim(slack=0.1), claim("width"))
+    assert main(["diff", a, a]) == 0
+    assert capsys.readouterr().out == f"against {a}: 2 as before\n"
+    assert main(["diff", a, b]) == 0
+    assert "note  slack shrank: The gap is small" in capsys.readouterr().out
+    assert main(["diff", a, b, "--fail-on-shrink", "0.5"]) == 1
+    assert "FAILS slack shrank: The gap is small" in capsys.readouterr().out
+    assert main(["diff", a, saved("c.json", claim())]) == 1
+    assert "FAILS missing: The width is small" in capsys.readouterr().out
+
+
+def test_diff_reads_no_other_file_than_a_finished_report(saved, tmp_path, capsys):
+    a = saved("a.json", claim())
+    (tmp_path / "text").write_text("text")
+    for other in (tmp_path / "none", tmp_path / "text", tmp_path, saved("unfinished.json", exit_code=None)):
+        for pair in ((a, str(other)), (str(other), a)):
+            assert main(["diff", *pair]) == 4
+            told = capsys.readouterr()
+            assert told.out == ""
+            assert told.err.startswith(f"error: {other}: ")
+            assert told.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("fraction", ["0", "1", "nan", "half"])
+def test_diff_refuses_a_fraction_that_is_none(saved, capsys, fraction):
+    a = saved("a.json", claim())
+    with pytest.raises(SystemExit) as stop:
+        main(["diff", a, a, "--fail-on-shrink", fraction])
+    assert stop.value.code == 2
+    assert "should be a number between 0 and 1" in capsys.readouterr().err
+
+
+def test_render_writes_where_it_is_told_and_says_what_is_wrong(saved, tmp_path, capsys):
+    a = saved("report.json", claim())
+    assert main(["render", a]) == 0
+    assert (tmp_path / "report.html").is_file()
+    assert main(["render", a, "--out", str(tmp_path / "new" / "folder")]) == 0
+    assert (tmp_path / "new" / "folder" / "report.md").is_file()
+    (tmp_path / "file").write_text("")
+    assert main(["render", a, "--out", str(tmp_path / "file")]) == 1
+    assert main(["render", str(tmp_path / "none.json")]) == 4
+    document = json.loads((tmp_path / "report.json").read_text())
+    for weights in ("!", "AAAA", 7, None, "gASVIQAAAAAAAACMBXBvc2l4lIwGc3lzdGVtlJOUjAR0cnVllIWUUpQu"):
+        document["suite"] = {"weights": weights}
+        (tmp_path / "bad.json").write_text(json.dumps(document))
+        assert main(["render", str(tmp_path / "bad.json")]) == (0 if weights is None else 4)
+    told = capsys.readouterr().err
+    assert told.count("\n") == told.count("error: ") == 6
+    assert "the stored weights" in told
+
+
+SOURCE = '''
+LIMIT = 3
+def helper(): return LIMIT
+def unrelated(): return 1
+def decorate(text): return lambda test: test
+
+@decorate("The gap is small")
+def test_gap(model):
+    """What it does."""
+    return helper()
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "differs"),
+    [
+        ("", "", False),
+        ("return 1", "return 2", False),
+        ("LIMIT = 3", "LIMIT = 4", True),
+        ("helper(): return LIMIT", "helper(): return LIMIT + 1", True),
+        ("The gap is small", "The gap is smaller", True),
+        ("return helper()", "return helper() + 1", True),
+        ("def decorate(text): return", "def decorate(text, *_): return", True),
+        ("\nLIMIT", "\n\n\nLIMIT", False),
+        ("return helper()\n", "return helper()   \n", False),
+    ],
+)
+def test_the_source_of_a_claim_is_all_that_it_names_in_its_file(tmp_path, old, new, differs):
+    def identify(text, name):
+        path = tmp_path / f"{name}.py"
+        path.write_text(text)
+        names = {}
+        exec(compile(text, str(path), "exec"), names)
+        return source_id(names["test_gap"])
+
+    original, edited = identify(SOURCE, "one"), identify(SOURCE.replace(old, new, 1), "two")
+    assert re.fullmatch(r"[0-9a-f]{16}", original)
+    assert (original != edited) == differs
