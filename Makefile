@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help claims test lint matrix fixture clean
+.PHONY: help claims test lint matrix fixture screenshots clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ matrix: $(VENV)/installed  ## run every claim on every broken model, into docs/m
 
 fixture: $(VENV)/installed  ## train the shipped checkpoint again, into runs/seed42
 	$(BIN)/python -m cumsum_model train --seed 42 --out runs/seed42 --force
+
+screenshots: $(VENV)/installed  ## take the README's pictures of report/, which `make claims` leaves
+	$(BIN)/python docs/screenshots.py report/report.html
 
 clean:  ## remove the environment, the report and all caches
 	rm -rf $(VENV) report .pytest_cache .mypy_cache .ruff_cache *.egg-info

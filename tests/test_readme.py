@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from cumsum_model import mutants
 from cumsum_model.checkpoint import reference_model, write_checkpoint
@@ -114,7 +115,28 @@ def test_every_option_named_in_the_readme_exists():
         subprocess.run(
             [sys.executable, "-m", "cumsum_model", command, "--help"], capture_output=True, text=True, check=True
         ).stdout
-        for command in ("train", "mutants", "certify", "check")
+        for command in ("train", "mutants", "certify", "check", "diff", "render")
     ]
+    told += "--junitxml"  # pytest's help spells it --junit-xml and takes both
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)):
         assert option in told + "".join(commands), option
+
+
+def test_the_gate_that_is_shown_uses_inputs_that_the_action_has():
+    action = YAML(typ="safe").load(ROOT / "action.yml")
+    (step,) = YAML(typ="safe").load(block("example: gate"))
+    assert step["uses"] == "OWNER/REPOSITORY@REF"
+    assert set(step["with"]) <= set(action["inputs"])
+    required = {name for name, described in action["inputs"].items() if described["required"]}
+    assert required <= set(step["with"])
+    for name in ("comment", "baseline"):
+        assert name in action["inputs"]
+        assert f"`{name}:" in README
+
+
+def test_the_pictures_of_the_report_are_there():
+    pictures = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", README)
+    assert len(pictures) == 2
+    for words, path in pictures:
+        assert len(words) > 20
+        assert (ROOT / path).read_bytes().startswith(b"\x89PNG")

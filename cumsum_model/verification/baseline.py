@@ -172,10 +172,15 @@ def _differences(
 
 
 def _state(result: ClaimResult) -> str:
-    """A claim in a few words: its verdict, why if there is a reason, and what is wrong with its controls."""
+    """A claim in a few words: its verdict, by which measurement or why, and what is wrong with its controls."""
     checkpoint = result.records[0]
     told = str(result.verdict)
-    if not result.good and checkpoint.reason:
+    broken = [(measurement, judgement) for measurement, _, judgement in _judgements(result) if not judgement.holds]
+    if not result.good and broken:
+        measurement, judgement = broken[0]
+        value = f"{format_number(measurement.value)} {measurement.unit}".rstrip()
+        told += f" ({measurement.name} {value}, not {judgement.operator} {judgement.bound})"
+    elif not result.good and checkpoint.reason:
         told += f" ({checkpoint.reason})"
     for control in result.failing_controls:
         told += f", control {control.subject} {control.verdict}"
