@@ -171,7 +171,7 @@ def test_what_is_left_out_or_broken_in_a_claim_is_never_green(gate, way, workers
     gate.edit(old, new)
     ran = gate(*workers)
     if name == "not about any model":  # of this claim, which is fine: the others are, and hold
-        assert ran.document["headline"] == "All 2 claims hold that are about this model; 1 are not", tell(ran)
+        assert ran.document["headline"] == "All 2 claims about this model hold; 1 is not about it", tell(ran)
         return
     assert not green(ran), tell(ran)
     assert ran.returncode != 0 or name == "the process ends with 0", tell(ran)
@@ -184,6 +184,18 @@ def test_no_claim_about_the_model_is_not_green(gate):
     ran = gate()
     assert not green(ran), tell(ran)
     assert ran.document["tone"] == "partial"
+
+
+@pytest.mark.parametrize("one_model_only", [False, True])
+def test_most_claims_not_about_the_model_is_not_green_unless_they_are_about_one_model_only(gate, one_model_only):
+    path = gate.path / "claims" / "test_gaps.py"
+    away = f"def away(model):\n    return 'not about it'\naway.one_model_only = {one_model_only}\n\n@claim("
+    path.write_text(path.read_text().replace("over=", "unless=away, over=").replace("@claim(", away, 1))
+    ran = gate()
+    assert ran.returncode == 0, tell(ran)
+    assert green(ran) == one_model_only, tell(ran)
+    told = "The one claim about this model holds; 2 are not about it" if one_model_only else "1 of 3 claims hold, most"
+    assert ran.document["headline"].startswith(told)
 
 
 def test_a_crash_of_every_worker_is_red(gate):

@@ -87,11 +87,22 @@ def tone(
         return Tone.UNFINISHED
     if exit_code or problems or not results or not good(results):
         return Tone.BAD
-    anything_holds = any(result.verdict == Verdict.HOLDS for result in split(results)[0])
     selected = all(result.checkpoint for result in results)
-    if left_out or without_all_controls(results) or not anything_holds or not selected:
+    if left_out or without_all_controls(results) or mostly_not_about(results) or not selected:
         return Tone.PARTIAL
     return Tone.GOOD
+
+
+def mostly_not_about(results: Sequence[ClaimResult]) -> bool:
+    """Whether more claims are not about the model than hold: of such a model next to nothing was verified.
+
+    Claims about a single checkpoint do not count, unless nothing else is there.
+    """
+    plain, _ = split(results)
+    n_holding = sum(result.verdict == Verdict.HOLDS for result in plain)
+    not_about = [result for result in plain if result.verdict == Verdict.NOT_ABOUT]
+    n_not_about = sum(not result.records[0].one_model_only for result in not_about)
+    return n_holding < n_not_about or (n_holding == 0 and bool(not_about))
 
 
 def headline(results: Sequence[ClaimResult], told: Tone, *, exit_code: int | None) -> str:
@@ -101,12 +112,14 @@ def headline(results: Sequence[ClaimResult], told: Tone, *, exit_code: int | Non
     plain, errata = split(results)
     verdicts = Counter(result.verdict for result in plain)
     if told == Tone.GOOD:
-        n = verdicts[Verdict.HOLDS]
-        every = f"All {n} claims hold" if n != 1 else "The one claim holds"
-        not_about = verdicts[Verdict.NOT_ABOUT]
-        return every + (f" that are about this model; {not_about} are not" if not_about else "")
+        n, not_about = verdicts[Verdict.HOLDS], verdicts[Verdict.NOT_ABOUT]
+        every = "All {} claims{} hold" if n != 1 else "The one claim{1} holds"
+        of = f"; {not_about} {'are' if not_about != 1 else 'is'} not about it" if not_about else ""
+        return every.format(n, " about this model" if not_about else "") + of
     if told == Tone.PARTIAL:
         n = verdicts[Verdict.HOLDS]
+        if mostly_not_about(results):
+            return f"{n} of {len(plain)} claims hold, most are not about this model"
         return f"Not the whole suite: {n} claim{'s' * (n != 1)} hold{'s' * (n == 1)}, and something was left out"
     failing_controls = [record for result in plain for record in result.failing_controls]
     counts = {
