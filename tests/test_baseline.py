@@ -198,6 +198,30 @@ def test_render_writes_where_it_is_told_and_says_what_is_wrong(saved, tmp_path, 
     assert "the stored weights" in told
 
 
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        7,
+        [],
+        {},
+        {"claims": ["a"], "mutants": ["b"]},
+        {"claims": ["a"], "mutants": ["b"], "letters": [1]},
+        {"claims": ["a"], "mutants": ["b"], "letters": ["XX"]},
+        {"claims": ["a"], "mutants": ["b"], "letters": ["?"]},
+        {"claims": ["a", "c"], "mutants": ["b"], "letters": ["X"]},
+    ],
+)
+def test_render_refuses_a_table_that_is_none(saved, tmp_path, capsys, matrix):
+    path = saved("report.json", claim())
+    document = json.loads((tmp_path / "report.json").read_text())
+    document["suite"] = {"matrix": matrix}
+    (tmp_path / "report.json").write_text(json.dumps(document))
+    assert main(["render", path]) == 4
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {path}: the stored table of claims and mutants")
+    assert told.count("\n") == 1
+
+
 SOURCE = '''
 LIMIT = 3
 def helper(): return LIMIT

@@ -101,13 +101,14 @@ def _render(options: argparse.Namespace) -> int:
 
     from cumsum_model.checkpoint import CheckpointError
     from cumsum_model.report.illustrate import illustrate
+    from cumsum_model.verification.document import ReportError
     from cumsum_model.verification.publishing import MARKDOWN, PAGE, rebuild
 
     torch.set_num_threads(1)
     folder: Path = options.out or options.report.parent
     try:
         rebuild(report, folder, illustrate(report))
-    except CheckpointError as error:
+    except (CheckpointError, ReportError) as error:
         return _fail(f"{options.report}: {error}", code=UNREADABLE)
     except OSError as error:
         return _fail(f"--out {str(folder)[:200]}: {error.strerror or error}", code=1)

@@ -19,6 +19,7 @@ from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof.certificate import Certificate, certify
 from cumsum_model.proof.rounding import margin_error
 from cumsum_model.proof.tables import Unprovable
+from cumsum_model.verification.document import ReportError
 from cumsum_model.verification.subject import Note, Subject
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ MATRIX = Path(__file__).resolve().parent.parent.parent / "docs" / "matrix.json"
 
 LARGEST = 200_000
 """Bytes of weights that are stored in a report; the published model takes 10,000."""
+
+MOST_STATES = 500
+"""(position, value) pairs of a model of which a report still proves things, within seconds; the published one has 220."""
 
 PACKAGES = ("cumsum-model", "torch", "transformer-lens", "numpy", "hypothesis", "pytest")
 
@@ -57,6 +61,9 @@ def details(checkpoint: Checkpoint, device: str) -> Subject:
 @cache
 def proof(model: CumsumTransformer) -> tuple[Certificate | None, str | None]:
     """What is proved of a model, or why nothing is."""
+    cfg = model.cfg
+    if cfg.n_ctx * cfg.d_vocab > MOST_STATES:
+        return None, f"{cfg.n_ctx} positions of {cfg.d_vocab} values each are left to `python -m cumsum_model certify`"
     try:
         return certify(model), None
     except Unprovable as error:
@@ -68,11 +75,29 @@ def stored_model(suite: Mapping[str, Any]) -> CumsumTransformer | None:
     weights = suite.get("weights")
     if weights is None:
         return None
+    if isinstance(weights, str) and len(weights) > 2 * LARGEST:
+        raise CheckpointError("the stored weights are too large")
     try:
         content = base64.b64decode(weights, validate=True)
     except (TypeError, ValueError):
         raise CheckpointError("the stored weights are not base64") from None
     return parse_model(content, "the stored weights")
+
+
+def stored_matrix(suite: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]] | None:
+    """Claims, mutants and a row of letters for each claim, None if a report stores none. Raises ReportError."""
+    matrix = suite.get("matrix")
+    if matrix is None:
+        return None
+    table = matrix if isinstance(matrix, Mapping) else {}
+    parts: list[Any] = [table.get(name) for name in ("claims", "mutants", "letters")]
+    if not all(isinstance(part, list) and all(isinstance(text, str) for text in part) for part in parts):
+        raise ReportError("the stored table of claims and mutants is none")
+    claims, mutants, letters = parts
+    fits = len(letters) == len(claims) and all(len(row) == len(mutants) for row in letters)
+    if not fits or set("".join(letters)) - set("X.! ") or len(claims) * len(mutants) > LARGEST:
+        raise ReportError("the stored table of claims and mutants does not fit its names")
+    return claims, mutants, letters
 
 
 def _stored(checkpoint: Checkpoint) -> dict[str, Any]:

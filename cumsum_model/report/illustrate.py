@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cumsum_model.report.details import proof, stored_model
+from cumsum_model.report.details import proof, stored_matrix, stored_model
 from cumsum_model.report.sequence_box import sequence_box
 from cumsum_model.verification.page import Illustrations
 from cumsum_model.verification.report import Report
@@ -34,7 +33,10 @@ _LETTERS = {Verdict.REFUTED: "X", Verdict.SURVIVED: ".", Verdict.NOT_ABOUT: " "}
 
 
 def illustrate(report: Report) -> Illustrations:
-    """Figures and sequence box for the page of `report`. Raises CheckpointError if the stored weights are none."""
+    """Figures and sequence box for the page of `report`.
+
+    Raises CheckpointError or ReportError if what it stores for them is not what it should be.
+    """
     from cumsum_model.figures import draw
 
     model = stored_model(report.subject.suite)
@@ -55,9 +57,10 @@ def _matrix(report: Report) -> Figure | None:
     """Every claim on every mutant where that is known of the checkpoint; else on the controls of this run."""
     from cumsum_model.figures import draw_matrix
 
-    stored: Mapping[str, Any] | None = report.subject.suite.get("matrix")
+    stored = stored_matrix(report.subject.suite)
     if stored is not None:
-        return draw_matrix([_short(claim) for claim in stored["claims"]], stored["mutants"], stored["letters"])
+        claims, mutants, letters = stored
+        return draw_matrix([_short(claim) for claim in claims], mutants, letters)
     ran = {
         _short(result.claim): {
             record.subject: _LETTERS.get(record.verdict, "!") for record in result.controls if not record.erratum

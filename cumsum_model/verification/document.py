@@ -27,7 +27,7 @@ from cumsum_model.verification.verdict import Verdict
 FORMAT = 1
 """Raised when a reader of the old form would misread the new one."""
 
-MAX_BYTES = 2**26
+MAX_BYTES = 2**24
 LONGEST_TEXT = 20_000
 
 _SPELLED = {math.inf: "Infinity", -math.inf: "-Infinity"}

@@ -86,8 +86,9 @@ class Publisher:
         if self.baseline is None:
             return None
         shrink = SHRINK if self.shrink is None else self.shrink
-        before, after = (from_document(to_document(one)).claims for one in (self.baseline, report))
-        return compare(self.baseline_name, before, after, shrink=shrink, fail_on_shrink=self.shrink is not None)
+        after = from_document(to_document(report)).claims  # their texts as the baseline has them: readable
+        fail_on_shrink = self.shrink is not None
+        return compare(self.baseline_name, self.baseline.claims, after, shrink=shrink, fail_on_shrink=fail_on_shrink)
 
     def publish(self, report: Report, illustrate: Illustrate) -> tuple[list[str], list[str]]:
         """Write the report. Returns problems, over which the run must not end well, and mere warnings."""
