@@ -32,7 +32,7 @@ LARGEST = 200_000
 """Bytes of weights that are stored in a report; the published model takes 10,000."""
 
 MOST_STATES = 500
-"""(position, value) pairs of a model of which a report still proves things, within seconds; the published one has 220."""
+"""(position, value) pairs of a model of which a report still proves things, in seconds; the published one has 220."""
 
 PACKAGES = ("cumsum-model", "torch", "transformer-lens", "numpy", "hypothesis", "pytest")
 
