@@ -228,6 +228,42 @@ def test_files_that_a_conftest_does_not_collect_are_missed(gate):
     assert ran.document["run"]["left_out"] == ["1 of 3 claims and errata were not selected: test_tiny"]
 
 
+DEEP = """
+from cumsum_model.verification import claim, erratum
+from claims_of_gaps import widen_gap
+
+class TestDeep:
+    @claim("The gap is moderate", source="us", over="everything", refuted_by=[widen_gap])
+    def test_moderate(self, model, measure):
+        assert measure("gap", model["gap"]) < 3
+
+@erratum("The gap is huge", source="us", over="everything", true_of=[widen_gap])
+def test_huge(model, measure):
+    assert measure("gap", model["gap"]) > 3
+"""
+
+
+def test_claims_in_classes_and_sub_folders_and_errata_are_missed_too(gate):
+    (gate.path / "claims" / "deep").mkdir()
+    (gate.path / "claims" / "deep" / "test_deep.py").write_text(DEEP)
+    assert green(gate())
+    ran = gate("claims/test_gaps.py", "claims/test_more.py")
+    assert not green(ran), tell(ran)
+    told = "2 of 5 claims and errata were not selected: test_moderate, test_huge"
+    assert ran.document["run"]["left_out"] == [told]
+    ran = gate("--deselect=claims/deep/test_deep.py::TestDeep::test_moderate")
+    assert ran.document["run"]["left_out"] == ["1 of 5 claims and errata were not selected: test_moderate"]
+
+
+def test_a_file_of_claims_by_another_name_is_missed_too(gate):
+    renamed = (gate.path / "claims" / "test_more.py").read_text().replace("import claim\n", "import claim as stated\n")
+    (gate.path / "claims" / "test_more.py").write_text(renamed.replace("@claim", "@stated"))
+    assert green(gate())
+    ran = gate("claims/test_gaps.py")
+    assert not green(ran), tell(ran)
+    assert ran.document["run"]["left_out"] == ["nothing was collected from test_more.py"]
+
+
 def test_only_what_failed_last_time_is_not_all(gate):
     gate.edit("< 1", "< 0.1")
     assert gate().returncode == 1
