@@ -210,7 +210,7 @@ def not_the_reference(model: CumsumTransformer) -> str | None:
     ]
     if sum(shared) >= 2:
         return None
-    return "neuron numbers mean nothing after retraining; this claim is about the reference checkpoint"
+    return "this claim is about the shipped checkpoint alone: its neuron numbers, or figures published of it"
 
 
 not_the_reference.one_model_only = True  # type: ignore[attr-defined]  # see `unless` in verification.claim

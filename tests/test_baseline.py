@@ -44,10 +44,10 @@ def test_what_held_and_does_not_is_newly_refuted(verdict):
     assert kinds([claim()], [claim(verdict=verdict, slack=-1, reason="too wide")]) == [(Kind.REFUTED, True)]
 
 
-def test_a_control_that_survives_is_newly_refuted():
+def test_a_claim_whose_control_survives_is_no_longer_shown_to_be_able_to_fail():
     broken = claim()
     broken.controls[0].verdict = Verdict.SURVIVED
-    assert kinds([claim()], [broken]) == [(Kind.REFUTED, True)]
+    assert kinds([claim()], [broken]) == [(Kind.CONTROLS, True)]
 
 
 def test_a_changed_claim_that_is_refuted_is_no_less_refuted():
@@ -71,7 +71,9 @@ def test_a_control_that_is_gone_is_missing():
     two = claim(controls=("widen", "widen_further"))
     assert kinds([two], [claim()]) == [(Kind.MISSING, True)]
     assert kinds([claim()], [two]) == []
-    assert kinds([two], [claim(source_id="other")]) == [(Kind.NOT_COMPARABLE, False)]
+    (difference,) = compare("b", [two], [claim(source_id="other")]).differences
+    assert (difference.kind, difference.fails) == (Kind.NOT_COMPARABLE, False)
+    assert "controls that it no longer names: widen_further" in difference.text
     assert kinds([two], [claim(source_id="other", controls=())]) == [(Kind.MISSING, True), (Kind.NOT_COMPARABLE, False)]
 
 
@@ -79,7 +81,11 @@ def test_what_is_suddenly_not_about_the_model_fails_unless_it_is_about_one_model
     away = claim(verdict=Verdict.NOT_ABOUT, reason="two layers")
     assert kinds([claim()], [away]) == [(Kind.NOT_ABOUT, True)]
     of_one = claim(verdict=Verdict.NOT_ABOUT, reason="another checkpoint", one_model_only=True)
-    assert kinds([claim()], [of_one]) == [(Kind.NOT_ABOUT, False)]
+    assert kinds([claim(one_model_only=True)], [of_one]) == [(Kind.NOT_ABOUT, False)]
+    assert kinds([claim(one_model_only=True)], [of_one], same_model=True) == [(Kind.NOT_ABOUT, True)]
+    assert kinds([claim()], [of_one]) == [(Kind.NOT_ABOUT, True)]  # it was made one only afterwards
+    bad = claim(verdict=Verdict.REFUTED, slack=-1)
+    assert kinds([bad], [away]) == [(Kind.NOT_ABOUT, False)]  # that is not to be fixed
     assert kinds([away], [away]) == []
     assert kinds([away], [claim()]) == [(Kind.ADDED, False)]
 
@@ -88,7 +94,8 @@ def test_reasons_that_are_the_same_are_told_once():
     def away(name):
         return claim(name, verdict=Verdict.NOT_ABOUT, reason="another checkpoint", one_model_only=True)
 
-    told = compare("b", [claim("a"), claim("b")], [away("a"), away("b")]).lines()
+    before = [claim("a", one_model_only=True), claim("b", one_model_only=True)]
+    told = compare("b", before, [away("a"), away("b")]).lines()
     assert told[1:] == ["note  not about this model: 2 claims: another checkpoint", "      test_a, test_b"]
 
 
@@ -109,11 +116,48 @@ def test_slack_that_shrank_is_told_beyond_the_share(slack, shrink, told):
     assert kinds([claim()], [claim(slack=slack)], shrink=shrink, fail_on_shrink=True) == [(Kind.SHRUNK, True)] * told
 
 
-def test_slack_of_another_claim_of_the_same_name_is_not_compared():
-    changed = claim(slack=0.01, source_id="other")
+def bound(result, bound, operator="<"):
+    result.checkpoint.measurements[0].comparisons[0].bound = bound
+    result.checkpoint.measurements[0].comparisons[0].operator = operator
+    return result
+
+
+def test_slack_against_another_bound_of_changed_source_is_not_compared():
+    changed = bound(claim(slack=0.01, source_id="other"), "0.5")
     assert kinds([claim()], [changed], fail_on_shrink=True) == [(Kind.NOT_COMPARABLE, False)]
-    unknown = claim(slack=0.01, source_id="")
+    same_bound = claim(slack=0.01, source_id="other")
+    assert kinds([claim()], [same_bound], fail_on_shrink=True) == [(Kind.SHRUNK, True), (Kind.NOT_COMPARABLE, False)]
+    unknown = claim(source_id="")
     assert kinds([unknown], [unknown]) == [(Kind.NOT_COMPARABLE, False)]
+
+
+@pytest.mark.parametrize(
+    ("operator", "limit", "told"),
+    [
+        ("<", "3.9", True),
+        ("<", "0.5", False),
+        ("<=", "1", True),
+        (">", "1", True),
+        ("<", "1,000", True),
+        ("<", "?", True),
+    ],
+)
+def test_a_bound_that_leaves_more_room_is_told_though_the_source_is_the_same(operator, limit, told):
+    differences = compare("b", [claim()], [bound(claim(), limit, operator)]).differences
+    assert [d.kind for d in differences] == [Kind.NOT_COMPARABLE] * told
+    if told:
+        assert f"gap: the bound was < 1, is {operator} {limit}" in differences[0].text
+
+
+@pytest.mark.parametrize("field", ["statement", "over", "source"])
+def test_a_claim_that_says_something_else_is_told(field):
+    other = claim()
+    setattr(other.checkpoint, field, "something else")
+    assert kinds([claim()], [other]) == [(Kind.NOT_COMPARABLE, False)]
+
+
+def test_an_erratum_is_another_thing_than_a_claim():
+    assert kinds([claim(erratum=True, verdict=Verdict.AS_PUBLISHED)], [claim()]) == [(Kind.MISSING, True)]
 
 
 def test_what_is_no_longer_measured_is_told():
@@ -132,7 +176,8 @@ def test_failures_are_told_first():
     before = [claim("a"), claim("b"), claim("c")]
     told = compare("b", before, after)
     assert [d.kind for d in told.differences] == [Kind.REFUTED, Kind.MISSING, Kind.SHRUNK, Kind.ADDED]
-    assert told.summary == "1 newly refuted, 1 missing, 1 slack shrank, 1 added, 0 as before"
+    assert told.summary == "1 newly refuted (1 failing), 1 missing (1 failing), 1 slack shrank, 1 added, 0 as before"
+    assert told.n_lost == 2
     assert [line.split()[0] for line in told.lines()[1::2]] == ["FAILS", "FAILS", "note", "note"]
 
 
@@ -149,7 +194,7 @@ def saved(tmp_path):
 def test_diff_prints_the_comparison_and_exits_by_it(saved, capsys):
     a, b = saved("a.json", claim(), claim("width")), saved("b.json", claim(slack=0.1), claim("width"))
     assert main(["diff", a, a]) == 0
-    assert capsys.readouterr().out == f"against {a}: 2 as before\n"
+    assert capsys.readouterr().out == f"against {a} (All 2 claims hold): 2 as before\n"
     assert main(["diff", a, b]) == 0
     assert "note  slack shrank: The gap is small" in capsys.readouterr().out
     assert main(["diff", a, b, "--fail-on-shrink", "0.5"]) == 1
@@ -224,14 +269,18 @@ def test_render_refuses_a_table_that_is_none(saved, tmp_path, capsys, matrix):
 
 SOURCE = '''
 LIMIT = 3
+BOUNDS = {"gap": LIMIT}
 def helper(): return LIMIT
-def unrelated(): return 1
 def decorate(text): return lambda test: test
 
 @decorate("The gap is small")
 def test_gap(model):
     """What it does."""
-    return helper()
+    return helper()  # why
+
+@decorate("Another")
+def test_other(model):
+    return 1
 '''
 
 
@@ -240,16 +289,20 @@ def test_gap(model):
     [
         ("", "", False),
         ("return 1", "return 2", False),
+        ("Another", "Yet another", False),
+        ("  # why", "", False),
+        ("\nLIMIT", "\n\n\nLIMIT", False),
+        ("return helper()  #", "return helper() #", False),
         ("LIMIT = 3", "LIMIT = 4", True),
         ("helper(): return LIMIT", "helper(): return LIMIT + 1", True),
         ("The gap is small", "The gap is smaller", True),
         ("return helper()", "return helper() + 1", True),
         ("def decorate(text): return", "def decorate(text, *_): return", True),
-        ("\nLIMIT", "\n\n\nLIMIT", False),
-        ("return helper()\n", "return helper()   \n", False),
+        ("\n@decorate", "\nBOUNDS['gap'] = 9\n@decorate", True),
+        ("\n@decorate", "\npytestmark = []\n@decorate", True),
     ],
 )
-def test_the_source_of_a_claim_is_all_that_it_names_in_its_file(tmp_path, old, new, differs):
+def test_the_source_of_a_claim_is_its_file_without_the_other_tests(tmp_path, old, new, differs):
     def identify(text, name):
         path = tmp_path / f"{name}.py"
         path.write_text(text)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -13,9 +14,11 @@ import jsonschema
 import pytest
 from junitparser import xunit2
 
+from cumsum_model.verification.baseline import Comparison, Difference, Kind
 from cumsum_model.verification.document import ReportError, from_document, read_report, readable, schema
-from cumsum_model.verification.markdown import markdown
-from cumsum_model.verification.page import Illustrations
+from cumsum_model.verification.github import workflow_commands
+from cumsum_model.verification.markdown import markdown, plain
+from cumsum_model.verification.page import Illustrations, render_page
 from cumsum_model.verification.publishing import rebuild
 from cumsum_model.verification.report import Report
 from cumsum_model.verification.results import ClaimResult, Record
@@ -315,6 +318,79 @@ def test_a_step_summary_too_long_for_github_is_shortened_and_says_so():
     assert len(long.encode()) < 1_000_000
     assert "3000 claims" in long
     assert "too long to show here" in long
+
+
+@pytest.mark.parametrize("special", list("\\`*_{}[]()#+-.!|~$:=^<>&@"))
+def test_what_is_special_in_markdown_is_escaped(special):
+    told = plain(f"a{special}b")
+    assert re.fullmatch(r"a(\\.|&\w+;|@<!-- -->)b", told), told
+
+
+def test_nothing_becomes_a_link_or_mentions_anybody():
+    told = plain("https://x.org www.x.org @someone #1")
+    assert not re.search(r"://|www|@\w|(?<!\\)#", told)
+    assert plain("x" * 1000) == "x" * 397 + r"\.\.\."
+
+
+def test_what_annotations_say_cannot_end_them(suite, monkeypatch):
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    result = suite(REFUTED.replace("the gap is wide", "100% wide, a: b,c" + "x" * 5000))
+    (command,) = [line for line in result.outlines if line.startswith("::")]
+    assert "100%25 wide, a: b,c" in command
+    assert len(command) < 1500
+
+
+def test_losses_problems_and_what_is_left_out_are_annotated():
+    lost = Difference(Kind.MISSING, "claims/test_it.py::test_a", "A, b: c", "gone", fails=True)
+    noted = Difference(Kind.FIXED, "claims/test_it.py::test_b", "B", "fixed", fails=False)
+    comparison = Comparison("b", 0.5, (lost, noted), 0)
+    report = Report(exit_code=1, comparison=comparison, left_out=("2 of 3",), problems=("no\nsuch",))
+    assert list(workflow_commands(report)) == [
+        "::error title=verification::no%0Asuch",
+        "::error file=claims/test_it.py,title=missing%3A A%2C b%3A c::gone",
+        "::warning title=not the whole suite::2 of 3",
+    ]
+    assert "**not the whole suite:** 2 of 3" in markdown(report)
+    assert "**problem:** no such" in markdown(report)
+
+
+def test_nothing_is_annotated_outside_of_github(suite, monkeypatch):
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    assert not [line for line in suite(REFUTED).outlines if line.startswith("::")]
+
+
+def test_texts_of_a_report_that_is_read_are_made_readable(reported, pytester):
+    document = reported(HOLDS)[1]
+    for text in HOSTILE:
+        document["claims"][0]["statement"] = document["subject"]["line"] = text
+        (pytester.path / "evil.json").write_text(json.dumps(document))
+        report = read_report(pytester.path / "evil.json")
+        assert report.claims[0].records[0].statement == report.line == readable(text)
+        rebuild(report, pytester.path / "again", Illustrations())
+
+
+def test_numbers_beyond_floating_point_are_read_and_told(reported):
+    document = reported(HOLDS)[1]
+    measured = document["claims"][0]["measurements"][0]
+    measured["value"] = measured["comparisons"][0]["slack"] = 10**400
+    assert from_document(document).claims[0].records[0].measurements[0].slack == float("inf")
+    measured["comparisons"][0].update(slack=-(10**400), holds=False)
+    document["claims"][0]["verdict"] = "refuted"
+    assert "= 10,000,000" in next(workflow_commands(from_document(document)))
+
+
+def test_what_is_left_out_is_told_on_the_page(reported):
+    _, document, _, _ = reported(HOLDS, "--no-controls")
+    assert document["tone"] == "partial"
+    report = replace(from_document(document), left_out=("2 of 3",))
+    assert "Not the whole suite: 2 of 3" in Page(render_page(report, Illustrations())).text
+
+
+def test_claims_of_one_name_have_links_of_their_own():
+    ids = [f"{file}.py::test_a" for file in "ab"]
+    records = [Record(f"{i}[checkpoint]", i, "S", "s", "checkpoint", Verdict.HOLDS) for i in ids]
+    page = render_page(Report([ClaimResult(r.claim, r) for r in records], exit_code=0), Illustrations())
+    assert re.findall(r'<article class="claim" id="([^"]+)"', page) == ["claim-a", "claim-a-2"]
 
 
 def valid(reported):

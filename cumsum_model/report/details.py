@@ -32,7 +32,7 @@ LARGEST = 200_000
 """Bytes of weights that are stored in a report; the published model takes 10,000."""
 
 MOST_STATES = 500
-"""(position, value) pairs of a model of which a report still proves things, in seconds; the published one has 220."""
+"""(position, value) pairs of a model that a report still draws and proves things of; the published one has 220."""
 
 PACKAGES = ("cumsum-model", "torch", "transformer-lens", "numpy", "hypothesis", "pytest")
 
@@ -40,6 +40,7 @@ PACKAGES = ("cumsum-model", "torch", "transformer-lens", "numpy", "hypothesis", 
 def details(checkpoint: Checkpoint, device: str) -> Subject:
     """Everything that the report says of `checkpoint`, read and proved from it, whatever claims were run."""
     cfg = checkpoint.model.cfg
+    stored = _stored(checkpoint)
     sizes = ("n_layers", "n_heads", "d_model", "d_head", "d_mlp", "n_ctx", "max_value")
     n_parameters = sum(tensor.numel() for tensor in checkpoint.model.state_dict().values())
     facts = [
@@ -47,6 +48,8 @@ def details(checkpoint: Checkpoint, device: str) -> Subject:
         ("parameters", f"{n_parameters:,}"),
         ("trained by", _recipe(checkpoint.card)),
     ]
+    if "weights" not in stored:
+        facts.append(("figures", "left out: the model is too large for a page"))
     versions = [(package, _version(package)) for package in PACKAGES]
     return Subject(
         path=os.path.relpath(checkpoint.path),
@@ -54,7 +57,7 @@ def details(checkpoint: Checkpoint, device: str) -> Subject:
         facts=tuple(facts),
         notes=(_proof(checkpoint.model),),
         environment=(("python", platform.python_version()), *versions, ("device", device)),
-        suite=_stored(checkpoint),
+        suite=stored,
     )
 
 
@@ -75,13 +78,21 @@ def stored_model(suite: Mapping[str, Any]) -> CumsumTransformer | None:
     weights = suite.get("weights")
     if weights is None:
         return None
-    if isinstance(weights, str) and len(weights) > 2 * LARGEST:
-        raise CheckpointError("the stored weights are too large")
     try:
         content = base64.b64decode(weights, validate=True)
     except (TypeError, ValueError):
         raise CheckpointError("the stored weights are not base64") from None
-    return parse_model(content, "the stored weights")
+    if len(content) > LARGEST:
+        raise CheckpointError("the stored weights are larger than those of any model that is drawn")
+    model = parse_model(content, "the stored weights")
+    if not _is_drawn(model, content):
+        raise CheckpointError("the stored weights are of a larger model than is drawn")
+    return model
+
+
+def _is_drawn(model: CumsumTransformer, content: bytes) -> bool:
+    """Whether a report shows figures of a model, and lets one try sequences on it: it takes seconds, and some kB."""
+    return len(content) <= LARGEST and model.cfg.n_ctx * model.cfg.d_vocab <= MOST_STATES
 
 
 def stored_matrix(suite: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]] | None:
@@ -104,7 +115,7 @@ def _stored(checkpoint: Checkpoint) -> dict[str, Any]:
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.model.state_dict().items()}
     content = safetensors.torch.save(state)
     stored: dict[str, Any] = {}
-    if len(content) <= LARGEST:
+    if _is_drawn(checkpoint.model, content):
         stored["weights"] = base64.b64encode(content).decode()
     matrix = _matrix(checkpoint.sha256)
     if matrix is not None:

@@ -94,7 +94,7 @@
 
   /** The values in a text, or what is wrong with it. */
   function parse(text) {
-    const words = text.replace(/[\u2212\u2013]/g, "-").split(/[\s,;]+/).filter(Boolean);
+    const words = text.replace(/[\u2212\u2013\u2014]/g, "-").split(/[\s,;]+/).filter(Boolean);
     if (words.length === 0) return { wrong: "Type at least one value." };
     const values = [];
     for (const [i, word] of words.entries()) {

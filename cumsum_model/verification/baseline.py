@@ -20,6 +20,7 @@ class Kind(StrEnum):
     """What became of a claim. The order is that in which differences are told."""
 
     REFUTED = "newly refuted"
+    CONTROLS = "no longer shown to be able to fail"
     MISSING = "missing"
     SHRUNK = "slack shrank"
     NOT_COMPARABLE = "not comparable"
@@ -61,9 +62,18 @@ class Comparison:
     @property
     def summary(self) -> str:
         """In one line, such as "1 newly refuted, 2 added, 62 as before"."""
-        counts = [(kind, sum(d.kind == kind for d in self.differences)) for kind in Kind]
-        told = [f"{n} {kind}" for kind, n in counts if n]
+        told = []
+        for kind in Kind:
+            claims = {difference.claim for difference in self.differences if difference.kind == kind}
+            failing = {d.claim for d in self.differences if d.kind == kind and d.fails}
+            if claims:
+                told.append(f"{len(claims)} {kind}" + (f" ({len(failing)} failing)" if failing else ""))
         return ", ".join([*told, f"{self.n_same} as before"])
+
+    @property
+    def n_lost(self) -> int:
+        """How many claims it fails over."""
+        return len({difference.claim for difference in self.differences if difference.fails})
 
     def lines(self) -> list[str]:
         """The comparison as plain text: a line that sums up, then two a difference. FAILS marks what fails.
@@ -103,10 +113,11 @@ def compare(
     before: Sequence[ClaimResult],
     after: Sequence[ClaimResult],
     *,
+    same_model: bool = False,
     shrink: float = SHRINK,
     fail_on_shrink: bool = False,
 ) -> Comparison:
-    """Compare the claims of two reports.
+    """Compare the claims of two reports, on the very same model or not.
 
     It fails over a claim that was good and is not, that is no longer there or no longer shown to be able to
     fail, or that is suddenly said not to be about the model (but for those about a single checkpoint, which
@@ -116,7 +127,10 @@ def compare(
     now = {result.claim: result for result in after}
     differences: list[Difference] = []
     for claim in [*was, *(claim for claim in now if claim not in was)]:
-        differences += _differences(was.get(claim), now.get(claim), shrink, fail_on_shrink)
+        one, other = was.get(claim), now.get(claim)
+        statement = (other or was[claim]).records[0].statement
+        for kind, text, fails in _differences(one, other, same_model, shrink, fail_on_shrink):
+            differences.append(Difference(kind, claim, statement, text, fails))
     order = list(Kind)
     differences.sort(key=lambda d: (not d.fails, order.index(d.kind)))
     told = {difference.claim for difference in differences}
@@ -124,51 +138,82 @@ def compare(
 
 
 def _differences(
-    was: ClaimResult | None, now: ClaimResult | None, shrink: float, fail_on_shrink: bool
-) -> Iterator[Difference]:
-    one = now or was
-    assert one is not None
-    statement = one.records[0].statement
-
-    def difference(kind: Kind, text: str, *, fails: bool) -> Difference:
-        return Difference(kind, one.claim, statement, text, fails)
-
+    was: ClaimResult | None, now: ClaimResult | None, same_model: bool, shrink: float, fail_on_shrink: bool
+) -> Iterator[tuple[Kind, str, bool]]:
+    """What became of one claim: kinds, texts, and whether the comparison fails over it."""
     if now is None or (now.checkpoint is None and was is not None and was.checkpoint is not None):
-        yield difference(Kind.MISSING, "the baseline has it, this report does not", fails=True)
-        return
-    if was is None or was.checkpoint is None:
-        text = f"the baseline does not have it; here: {_state(now)}"
-        yield difference(Kind.ADDED, text, fails=not now.good)
-        return
-    if was.good and not now.good:
-        yield difference(Kind.REFUTED, f"was: {_state(was)}; now: {_state(now)}", fails=True)
-        return
-    if not was.good:
-        kind = Kind.FIXED if now.good else Kind.STILL
-        yield difference(kind, f"was: {_state(was)}; now: {_state(now)}", fails=False)
-        return
-    if now.verdict == Verdict.NOT_ABOUT:
+        yield Kind.MISSING, "the baseline has it, this report does not", True
+    elif was is None or was.checkpoint is None:
+        yield Kind.ADDED, f"the baseline does not have it; here: {_state(now)}", not now.good
+    elif was.records[0].erratum != now.records[0].erratum:
+        what = "an erratum" if was.records[0].erratum else "a claim"
+        yield Kind.MISSING, f"the baseline has it as {what}, this report does not", True
+    elif was.good and not now.good:
+        kind = Kind.CONTROLS if now.verdict == was.verdict else Kind.REFUTED
+        yield kind, f"was: {_state(was)}; now: {_state(now)}", True
+    elif now.verdict == Verdict.NOT_ABOUT:
         if was.verdict != Verdict.NOT_ABOUT:
-            yield difference(Kind.NOT_ABOUT, now.records[0].reason, fails=not now.records[0].one_model_only)
-        return
-    if was.verdict == Verdict.NOT_ABOUT:
-        yield difference(Kind.ADDED, f"was not about the baseline's model; here: {_state(now)}", fails=False)
-        return
-    ran = {control.subject for control in now.controls}
-    if was.records[0].source_id != now.records[0].source_id or not now.records[0].source_id:
-        text = "the claim's source changed, so its slack may mean another thing"
-        yield difference(Kind.NOT_COMPARABLE, text, fails=False)
-        lost = bool(was.n_good_controls) and not ran
+            of_one = was.records[0].one_model_only and now.records[0].one_model_only
+            yield Kind.NOT_ABOUT, now.records[0].reason, was.good and (same_model or not of_one)
+    elif not was.good:
+        kind = Kind.FIXED if now.good else Kind.STILL
+        yield kind, f"was: {_state(was)}; now: {_state(now)}", False
+    elif was.verdict == Verdict.NOT_ABOUT:
+        yield Kind.ADDED, f"was not about the baseline's model; here: {_state(now)}", False
     else:
-        lost = not {c.subject for c in was.controls if c.verdict in GOOD_ON_CONTROL} <= ran
-        for text in _shrunk(was, now, shrink):
-            yield difference(Kind.SHRUNK, text, fails=fail_on_shrink)
-        gone = {m.name for m, _, _ in _judgements(was)} - {m.name for m, _, _ in _judgements(now)}
-        if gone:
-            text = f"measured in the baseline, not here: {', '.join(sorted(gone))}"
-            yield difference(Kind.NOT_COMPARABLE, text, fails=False)
-    if lost:
-        yield difference(Kind.MISSING, "controls that refuted it in the baseline did not run here", fails=True)
+        yield from _weakened(was, now, shrink, fail_on_shrink)
+
+
+def _weakened(
+    was: ClaimResult, now: ClaimResult, shrink: float, fail_on_shrink: bool
+) -> Iterator[tuple[Kind, str, bool]]:
+    """What a claim that is good in both reports says with less behind it."""
+    ran = {control.subject for control in now.controls}
+    lost = {control.subject for control in was.controls if control.verdict in GOOD_ON_CONTROL} - ran
+    edited = _edited(was, now)
+    if lost and not (ran and edited):
+        yield Kind.MISSING, "controls that refuted it in the baseline did not run here", True
+    elif lost:
+        edited.append(f"controls that it no longer names: {', '.join(sorted(lost))}")
+    gone = {m.name for m, _, _ in _judgements(was)} - {m.name for m, _, _ in _judgements(now)}
+    if gone:
+        edited.append(f"measured in the baseline, not here: {', '.join(sorted(gone))}")
+    edited += _loosened(was, now)
+    if edited:
+        yield Kind.NOT_COMPARABLE, "; ".join(edited), False
+    for text in _shrunk(was, now, shrink):
+        yield Kind.SHRUNK, text, fail_on_shrink
+
+
+def _edited(was: ClaimResult, now: ClaimResult) -> list[str]:
+    """In which way it is not the same claim any more, as far as that can be seen."""
+    one, other = was.records[0], now.records[0]
+    edited = []
+    if not other.source_id or one.source_id != other.source_id:
+        edited.append("the claim's source changed, so its slack may mean another thing")
+    edited += [
+        f"{name} was: {getattr(one, name)}"
+        for name in ("statement", "over", "source")
+        if getattr(one, name) != getattr(other, name)
+    ]
+    return edited
+
+
+def _loosened(was: ClaimResult, now: ClaimResult) -> Iterator[str]:
+    """Bounds that leave more room than they did: they depend on the model, or somebody moved them."""
+    earlier = {(m.name, i): judgement for m, i, judgement in _judgements(was)}
+    for measurement, i, judgement in _judgements(now):
+        before = earlier.get((measurement.name, i))
+        if before is None or (before.operator, before.bound) == (judgement.operator, judgement.bound):
+            continue
+        try:
+            room = float(judgement.bound.replace(",", "")) - float(before.bound.replace(",", ""))
+        except ValueError:
+            room = 0.0
+        tighter = {"<": room < 0, "<=": room < 0, ">": room > 0, ">=": room > 0}
+        if before.operator != judgement.operator or not tighter.get(judgement.operator, False):
+            bounds = f"was {before.operator} {before.bound}, is {judgement.operator} {judgement.bound}"
+            yield f"{measurement.name}: the bound {bounds}"
 
 
 def _state(result: ClaimResult) -> str:
@@ -188,11 +233,17 @@ def _state(result: ClaimResult) -> str:
 
 
 def _shrunk(was: ClaimResult, now: ClaimResult, shrink: float) -> Iterator[str]:
-    """A sentence for each comparison that holds with less than 1 - shrink of the slack that it had."""
+    """A sentence for each comparison that holds with less than 1 - shrink of the slack that it had.
+
+    Where the source changed, only what was compared with the same bound still means the same.
+    """
+    changed = not now.records[0].source_id or was.records[0].source_id != now.records[0].source_id
     earlier = {(m.name, i): judgement for m, i, judgement in _judgements(was)}
     for measurement, i, judgement in _judgements(now):
         before = earlier.get((measurement.name, i))
         if before is None or before.operator != judgement.operator or not (before.holds and judgement.holds):
+            continue
+        if changed and before.bound != judgement.bound:
             continue
         if judgement.slack < (1 - shrink) * before.slack:
             yield (

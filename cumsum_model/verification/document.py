@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
@@ -76,8 +77,9 @@ def to_document(report: Report) -> dict[str, Any]:
     return cleaned
 
 
-def from_document(document: Mapping[str, Any]) -> Report:
-    """The report of a document. Raises ReportError, without a file's name, if it is none."""
+def from_document(document: Any) -> Report:
+    """The report of a document, its texts made readable. Raises ReportError, without a file's name, if it is none."""
+    document = _clean(document)
     _require_schema(document)
     subject, run = document["subject"], document["run"]
     return Report(
@@ -256,7 +258,7 @@ def _to_timing(plain: Mapping[str, Any]) -> Record:
 
 
 def _to_measurement(plain: Mapping[str, Any]) -> Measurement:
-    judgements = [Judgement(**{**one, "slack": _number(one["slack"])}) for one in plain["comparisons"]]
+    judgements = [Judgement(**{**one, "slack": _slack(one["slack"])}) for one in plain["comparisons"]]
     numbers = {name: _number(plain[name]) for name in ("value", "published")}
     return Measurement(**{**plain, **numbers, "comparisons": judgements})
 
@@ -270,6 +272,13 @@ def _number(value: Any) -> Any:
     return float(value) if isinstance(value, str) else value
 
 
+def _slack(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer beyond all floating point numbers
+        return math.inf if value > 0 else -math.inf
+
+
 def _require_schema(document: object) -> None:
     import jsonschema
 
@@ -281,9 +290,9 @@ def _require_schema(document: object) -> None:
     error = jsonschema.exceptions.best_match(errors)
     if error is not None:
         raise ReportError(f"is not a valid report: {_one_line(error.json_path)}: {_one_line(error.message)}")
-    ids = [claim["id"] for claim in document["claims"]]
-    if len(set(ids)) < len(ids):
-        twice = next(claim for claim in ids if ids.count(claim) > 1)
+    times = Counter(claim["id"] for claim in document["claims"])
+    twice = next((claim for claim, n in times.items() if n > 1), None)
+    if twice is not None:
         raise ReportError(f"is not a valid report: it has {_one_line(twice)} twice")
 
 

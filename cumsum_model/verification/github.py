@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cumsum_model.verification.document import readable
+from cumsum_model.verification.measure import format_number
 from cumsum_model.verification.report import Report
 from cumsum_model.verification.results import ClaimResult
 
@@ -50,7 +51,7 @@ def _told(result: ClaimResult) -> Iterator[str]:
             for comparison in measurement.comparisons:
                 if not comparison.holds:
                     should_be = f"{comparison.operator} {comparison.bound}"
-                    yield f"{measurement.name} = {measurement.value:.6g}, should be {should_be}"
+                    yield f"{measurement.name} = {format_number(measurement.value)}, should be {should_be}"
         if checkpoint.reason:
             yield checkpoint.reason
     for control in result.failing_controls:

@@ -203,7 +203,9 @@ def _slack(symbol: str, value: float, bound: Any, holds: bool) -> float | None:
         bound, tolerance = bound.expected, bound.tolerance
     try:
         distance = float(abs(value - bound))
-    except (TypeError, ValueError, OverflowError):
+    except OverflowError:  # two integers, further apart than any floating point number is large
+        distance = math.inf
+    except (TypeError, ValueError):
         return None
     if symbol == "==":
         return float(tolerance - distance)

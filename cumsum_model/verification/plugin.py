@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import tokenize
 import unittest
 from collections.abc import Generator
 from functools import cache
@@ -23,7 +24,7 @@ from cumsum_model.verification.page import Illustrations
 from cumsum_model.verification.publishing import Publisher, add_options
 from cumsum_model.verification.report import Report
 from cumsum_model.verification.results import CHECKPOINT, Record, require_plain
-from cumsum_model.verification.selection import Deselected
+from cumsum_model.verification.selection import Collected
 from cumsum_model.verification.session import Session, all_mutants, blank_record
 from cumsum_model.verification.subject import Subject
 from cumsum_model.verification.verdict import (
@@ -108,12 +109,17 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[MUTANTS] = {}
-    deselected = Deselected(config)
-    config.pluginmanager.register(deselected, "verification-deselected")
+    collected = Collected(config)
+    _register(config, collected, "verification-collected")
     if not hasattr(config, "workerinput"):  # the one process that sees all results
         _make_room_for(config.getoption("matrix"))
         publisher = config.stash.get(PUBLISHER, None)
-        config.pluginmanager.register(Session(config, deselected, publisher), "verification-session")
+        _register(config, Session(config, collected, publisher), "verification-session")
+
+
+def _register(config: pytest.Config, plugin: object, name: str) -> None:
+    if config.pluginmanager.register(plugin, name) is None:
+        raise pytest.UsageError(f"-p no:{name}: without it nobody sees what was left out")
 
 
 def _make_room_for(matrix: Path | None) -> None:
@@ -334,7 +340,8 @@ def _assertion_lines(item: pytest.Item, call: pytest.CallInfo[None]) -> range | 
 
 @cache
 def _syntax_tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    with tokenize.open(path) as file:  # as Python reads it: with a byte order mark, or in another encoding
+        return ast.parse(file.read())
 
 
 def _apply(record: Record, report: pytest.TestReport, *, judged: bool) -> None:

@@ -82,13 +82,21 @@ class Publisher:
         except OSError as error:
             raise pytest.UsageError(f"--report {_name(folder)}: {error.strerror or error}") from None
 
-    def compare(self, report: Report) -> Comparison | None:
+    def compare(self, report: Report, sha256: str) -> Comparison | None:
+        """The report, of the model with this sha256, against the baseline; None without one."""
         if self.baseline is None:
             return None
         shrink = SHRINK if self.shrink is None else self.shrink
         after = from_document(to_document(report)).claims  # their texts as the baseline has them: readable
         fail_on_shrink = self.shrink is not None
-        return compare(self.baseline_name, self.baseline.claims, after, shrink=shrink, fail_on_shrink=fail_on_shrink)
+        return compare(
+            f"{self.baseline_name} ({self.baseline.what_it_is})",
+            self.baseline.claims,
+            after,
+            same_model=bool(sha256) and sha256 == self.baseline.subject.sha256,
+            shrink=shrink,
+            fail_on_shrink=fail_on_shrink,
+        )
 
     def publish(self, report: Report, illustrate: Illustrate) -> tuple[list[str], list[str]]:
         """Write the report. Returns problems, over which the run must not end well, and mere warnings."""

@@ -43,7 +43,13 @@ class Report:
 
     @property
     def headline(self) -> str:
-        return headline(self.claims, self.tone, exit_code=self.exit_code)
+        n_lost = self.comparison.n_lost if self.comparison else 0
+        return headline(self.claims, self.tone, exit_code=self.exit_code, n_lost=n_lost)
+
+    @property
+    def what_it_is(self) -> str:
+        """Verdict and model, to name a report by."""
+        return "; ".join(filter(None, [self.headline, self.line]))
 
     @property
     def summary(self) -> str:

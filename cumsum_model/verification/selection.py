@@ -1,87 +1,130 @@
-"""Whether a run is the whole suite: what stands in the files of claims, against what was collected."""
+"""Whether a run is the whole suite: what stands in the files of claims and was collected, against what was run."""
 
 from __future__ import annotations
 
 import ast
 import os
+import tokenize
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from cumsum_model.verification.claim import declared
+
 MOST_NAMES = 3
 NOT_CLAIMS = ("__init__.py", "conftest.py")
 
 
-class Deselected:
-    """Remembers which claims were deselected, in whatever process collects, and tells the process that reports."""
+class Collected:
+    """Remembers every claim that was collected, whatever dropped it later, and tells the process that reports."""
 
-    KEY = "verification_deselected"
+    KEY = "verification_collected"
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.claims: set[str] = set()
+        self.tests: set[str] = set()
 
-    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        from cumsum_model.verification.session import blank_record
-
-        self.claims |= {record.test for item in items if (record := blank_record(item)) and record.kind == "claim"}
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        if declared(getattr(item, "function", None)) is not None:
+            self.tests.add(item.nodeid)
 
     def pytest_sessionfinish(self) -> None:
         output = getattr(self.config, "workeroutput", None)
         if output is not None:
-            output[self.KEY] = sorted(self.claims)
+            output[self.KEY] = sorted(self.tests)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object) -> None:
-        self.claims |= set(getattr(node, "workeroutput", {}).get(self.KEY, ()))
+        self.tests |= set(getattr(node, "workeroutput", {}).get(self.KEY, ()))
 
 
-def left_out(config: pytest.Config, collected: Collection[str], deselected: Collection[str]) -> Iterator[str]:
-    """Why these tests are not the whole suite, a sentence each; nothing if they are.
+def left_out(config: pytest.Config, selected: Collection[str], collected: Collection[str]) -> Iterator[str]:
+    """Why the tests selected are not the whole suite, a sentence each; nothing if they are.
 
-    What should be there is read off the source files, so that no way of leaving a test out goes unnoticed.
+    Two accounts of what should be there have to agree with them: what was collected before anything was dropped,
+    and what stands in the source files. Each sees what the other cannot.
     """
-    functions = {test.partition("[")[0] for test in collected}
-    files = {test.partition("::")[0] for test in collected}
-    standing, missing, untouched = 0, [], []
-    for path in _files_of_claims(config, files):
-        name = Path(os.path.relpath(path, config.rootpath)).as_posix()
+    functions = {test.partition("[")[0] for test in selected}
+    dropped = [test for test in collected if test not in selected]
+    standing, missing, untouched, twice = 0, [], [], []
+    for name, path in _files_of_claims(config, {test.partition("::")[0] for test in selected}):
         claims = [f"{name}::{test}" for test in _claims_in(path)]
-        standing += len(claims)
-        missing += [claim for claim in claims if claim not in functions]
-        if name not in files and not claims:
+        twice += [claim for claim, n in Counter(claims).items() if n > 1]
+        standing += len(set(claims))
+        missing += [claim for claim in dict.fromkeys(claims) if claim not in functions]
+        if not claims and not any(test.startswith(f"{name}::") for test in selected):
             untouched.append(name)
     if missing:
         yield f"{len(missing)} of {standing} claims and errata were not selected: {_few(missing)}"
     if untouched:
         yield f"nothing was collected from {_few(untouched)}"
-    variants = sorted(test for test in deselected if test.partition("[")[0] in functions)
-    if variants:
-        yield f"{len(variants)} controls or variants of selected claims were deselected: {_few(variants)}"
+    others = sorted(test for test in dropped if test.partition("[")[0] not in missing)
+    if others:
+        yield f"{len(others)} runs of claims on the checkpoint or a control were deselected: {_few(others)}"
+    if twice:
+        yield f"only the last of several tests of one name is run: {_few(twice)}"
+    yield from _asked_for(config)
 
 
-def _files_of_claims(config: pytest.Config, collected: Collection[str]) -> Iterator[Path]:
-    """Every file in the folders of claims; where none are named, every file with claims beside those collected."""
-    folders = config.getini("claim_paths")
-    for folder in sorted(folders):
-        yield from (path for path in sorted(folder.rglob("*.py")) if path.name not in NOT_CLAIMS)
-    if not folders:
-        beside = {(config.rootpath / file).resolve().parent for file in collected}
-        yield from (path for folder in sorted(beside) for path in sorted(folder.glob("*.py")) if any(_claims_in(path)))
+def _asked_for(config: pytest.Config) -> Iterator[str]:
+    """Options after which nobody can say what the whole suite is."""
+    single = [argument for argument in config.args if "::" in argument]
+    if single:
+        yield f"only some tests of a file were asked for: {_few(single)}"
+    if any(option.partition("=")[0].strip() == "claim_paths" for option in config.getoption("override_ini") or ()):
+        yield "the folders of claims were named on the command line, with -o claim_paths"
+
+
+def _files_of_claims(config: pytest.Config, selected: Collection[str]) -> Iterator[tuple[str, Path]]:
+    """Every file in the folders of claims, and every file with claims beside those selected, by pytest's names."""
+    seen = set()
+    for folder in sorted(config.getini("claim_paths")):
+        for path in _python_files(folder):
+            if path.name not in NOT_CLAIMS:
+                seen.add(path)
+                yield _name(config, path), path
+    for folder in sorted({Path(os.path.normpath(config.rootpath / file)).parent for file in selected}):
+        for path in sorted(folder.glob("*.py")):
+            if path not in seen and any(_claims_in(path)):
+                yield _name(config, path), path
+
+
+def _python_files(folder: Path) -> Iterator[Path]:
+    """As pytest finds them: through links to folders, each folder once."""
+    visited = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        folders.sort()
+        yield from (Path(place) / file for file in sorted(files) if file.endswith(".py"))
+
+
+def _name(config: pytest.Config, path: Path) -> str:
+    return Path(os.path.relpath(path, config.rootpath)).as_posix()
 
 
 def _claims_in(path: Path) -> Iterator[str]:
     """Tests of a file that are decorated as claims or errata, as pytest names them below the file."""
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        with tokenize.open(path) as file:
+            tree = ast.parse(file.read())
     except (OSError, ValueError, SyntaxError):
         return  # pytest could not collect it either, and says so
-    for statement in tree.body:
-        inside = statement.body if isinstance(statement, ast.ClassDef) else [statement]
-        for node in inside:
-            if isinstance(node, ast.FunctionDef) and any(_declares(one) for one in node.decorator_list):
-                yield f"{statement.name}::{node.name}" if isinstance(statement, ast.ClassDef) else node.name
+    yield from _declared_below(tree, "")
+
+
+def _declared_below(node: ast.AST, prefix: str) -> Iterator[str]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            if any(_declares(decorator) for decorator in child.decorator_list):
+                yield prefix + child.name
+        else:  # classes have names of their own; whatever else has statements in it, such as `if`, has none
+            yield from _declared_below(child, f"{prefix}{child.name}::" if isinstance(child, ast.ClassDef) else prefix)
 
 
 def _declares(decorator: ast.expr) -> bool:

@@ -16,7 +16,7 @@ from cumsum_model.verification.matrix import Matrix
 from cumsum_model.verification.publishing import Publisher, illustrated
 from cumsum_model.verification.report import Report
 from cumsum_model.verification.results import CHECKPOINT, ClaimResult, Record, gather
-from cumsum_model.verification.selection import Deselected, left_out
+from cumsum_model.verification.selection import Collected, left_out
 from cumsum_model.verification.source import source_id
 from cumsum_model.verification.subject import Subject
 from cumsum_model.verification.terminal import print_report
@@ -26,9 +26,9 @@ from cumsum_model.verification.verdict import Verdict
 class Session:
     """Lives in the one process that sees all results."""
 
-    def __init__(self, config: pytest.Config, deselected: Deselected, publisher: Publisher | None) -> None:
+    def __init__(self, config: pytest.Config, collected: Collected, publisher: Publisher | None) -> None:
         self.config = config
-        self.deselected = deselected
+        self.collected = collected
         self.publisher = publisher
         self.report = Report()
         self.warnings: list[str] = []
@@ -41,6 +41,7 @@ class Session:
         """Whatever failed and is no claim: tests, and files that could not be collected."""
         self.skipped: dict[str, None] = {}
         """Files of claims that skipped themselves."""
+        self.undescribed = ""
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         for item in session.items:
@@ -111,21 +112,22 @@ class Session:
             line=hook.pytest_verification_subject(config=self.config) or "",
             exit_code=int(session.exitstatus),
             controls_left_out=self.config.getoption("no_controls"),
-            left_out=tuple(left_out(self.config, self.expected.keys(), self.deselected.claims)),
+            left_out=tuple(left_out(self.config, self.expected.keys(), self.collected.tests)),
             arguments=tuple(str(argument) for argument in self.config.invocation_params.args),
         )
         publisher = self.publisher
         if publisher is not None:
-            comparison = publisher.compare(report)
+            if publisher.folder is not None or publisher.baseline is not None:
+                report = replace(report, subject=self._describe())
+            comparison = publisher.compare(report, report.subject.sha256)
             report = replace(report, comparison=comparison)
             nothing = publisher.folder is not None and not report.claims
-            if session.exitstatus == pytest.ExitCode.OK and (nothing or (comparison and comparison.fails)):
+            lost = comparison is not None and comparison.fails
+            if session.exitstatus == pytest.ExitCode.OK and (nothing or lost or self.undescribed):
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         report = replace(report, exit_code=int(session.exitstatus))
         report = replace(report, problems=tuple(self._problems(report)))
         if publisher is not None and publisher.folder is not None:
-            subject = hook.pytest_verification_details(config=self.config) or Subject()
-            report = replace(report, subject=subject)
             problems, self.warnings = publisher.publish(report, illustrated(self.config))
             if problems:
                 report = replace(report, problems=(*report.problems, *problems))
@@ -133,11 +135,21 @@ class Session:
                     session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self.report = replace(report, exit_code=int(session.exitstatus))
 
+    def _describe(self) -> Subject:
+        """What the suite says of the checkpoint. That it cannot say it must not cost the verdicts."""
+        try:
+            return self.config.hook.pytest_verification_details(config=self.config) or Subject()
+        except Exception as error:
+            self.undescribed = f"the checkpoint could not be described: {type(error).__name__}: {str(error)[:300]}"
+            return Subject()
+
     def _problems(self, report: Report) -> Iterator[str]:
         """What went wrong beside the claims, a sentence each."""
         if self.failed:
             names = list(self.failed)
             yield f"{len(names)} that are no claims failed: {', '.join(names[:5])}{', ...' * (len(names) > 5)}"
+        if self.undescribed:
+            yield self.undescribed
         if self.skipped:
             yield f"claims that skip themselves as a whole: {', '.join(self.skipped)}"
         if report.comparison is not None and report.comparison.fails:
@@ -184,7 +196,7 @@ class Session:
     def _matrix(self, claims: list[ClaimResult]) -> Matrix:
         mutants, innocent = all_mutants(self.config)
         names = [mutant.__name__ for mutant in mutants]
-        whole = not any(left_out(self.config, self.expected.keys(), self.deselected.claims))
+        whole = not any(left_out(self.config, self.expected.keys(), self.collected.tests))
         return Matrix.of(claims, names, [mutant.__name__ for mutant in innocent], whole=whole)
 
     def _all_records(self) -> list[Record]:

@@ -105,8 +105,11 @@ def mostly_not_about(results: Sequence[ClaimResult]) -> bool:
     return n_holding < n_not_about or (n_holding == 0 and bool(not_about))
 
 
-def headline(results: Sequence[ClaimResult], told: Tone, *, exit_code: int | None) -> str:
-    """The verdict in a few words. It says "all" only where the tone is good."""
+def headline(results: Sequence[ClaimResult], told: Tone, *, exit_code: int | None, n_lost: int = 0) -> str:
+    """The verdict in a few words. It says "all" only where the tone is good.
+
+    n_lost: claims over which a comparison with a baseline fails.
+    """
     if told == Tone.UNFINISHED:
         return "This run has not finished"
     plain, errata = split(results)
@@ -135,4 +138,6 @@ def headline(results: Sequence[ClaimResult], told: Tone, *, exit_code: int | Non
         return ", ".join(told_counts)
     if not results:
         return "No claim was run"
+    if n_lost:
+        return f"{n_lost} claim{'s' * (n_lost != 1)} lost against the baseline"
     return f"The claims that ran are as they should be, but pytest ended with exit code {exit_code}"

@@ -51,7 +51,19 @@
     apply();
   }
   window.addEventListener("hashchange", reveal);
+  document.addEventListener("click", (event) => {  // the same link once more changes no hash
+    if (event.target.closest("a")?.getAttribute("href") === location.hash) reveal();
+  });
   reveal();
+
+  // Only what scrolls has to be reached with the keyboard.
+  const regions = document.querySelectorAll(".scroll, .drawing");
+  const measure = () => {
+    for (const region of regions) region.tabIndex = region.scrollWidth > region.clientWidth ? 0 : -1;
+  };
+  window.addEventListener("resize", measure);
+  document.addEventListener("toggle", measure, true);
+  measure();
 
   // On paper nothing can be unfolded.
   let folded = [];
