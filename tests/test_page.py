@@ -196,6 +196,33 @@ def test_a_link_to_a_claim_shows_it_whatever_is_filtered(page):
     assert claim.is_visible()
 
 
+def test_the_same_link_again_shows_what_was_filtered_in_between(page):
+    page.get_by_role("link", name="The neurons").click()
+    page.get_by_label("Containing").fill("identically zero")
+    assert not page.locator("#neurons").is_visible()
+    page.get_by_role("link", name="The neurons").click()
+    page.locator("#neurons").wait_for(state="visible")
+
+
+@pytest.mark.parametrize("width", [320, 390, 640, 700, 1280])
+def test_what_was_measured_can_be_read_at_every_width(visit, report, width):
+    page = visit(report / "report.html", viewport={"width": width, "height": 800})
+    names = page.locator(".measured tbody th")
+    assert names.count() > 100
+    assert min(names.evaluate_all("cells => cells.map(cell => cell.clientWidth)")) > 90
+    headings = page.locator(".measured thead th").evaluate_all("cells => cells.map(c => c.scrollWidth - c.clientWidth)")
+    assert width <= 640 or max(headings) <= 0
+
+
+def test_only_what_scrolls_is_a_stop_for_the_keyboard(page):
+    regions = page.locator(".scroll, .drawing")
+    stops = regions.evaluate_all(
+        "all => all.map(one => [one.tabIndex, one.scrollWidth > one.clientWidth, one.clientWidth > 0])"
+    )
+    assert all((tab == 0) == scrolls for tab, scrolls, seen in stops if seen)
+    assert sum(tab == 0 for tab, _, _ in stops) < len(stops) / 4
+
+
 def sequences(max_value, n_ctx):
     """Fifty sequences of every length and kind: random, near zero, constant, alternating."""
     generator = torch.Generator().manual_seed(7)

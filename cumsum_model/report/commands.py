@@ -15,7 +15,8 @@ Compare two reports, as `pytest claims/ --report DIR` writes them: what B lost, 
 spare than A. The same is printed by `pytest claims/ --baseline A.json`.
 
 B fails against A over a claim that held and is refuted, or that A has and B has not, or that held and is said
-not to be about the model (unless it is about the shipped checkpoint alone), or whose controls no longer ran.
+not to be about the model (unless it is about the shipped checkpoint alone), or whose controls survive or no longer
+ran. A claim whose source, words or controls changed, or a bound of which leaves more room, is not comparable.
 """
 
 DIFF_EXAMPLES = """\
