@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cumsum_model.console import fail
 from cumsum_model.proof.commands import add_commands as add_proof_commands
 from cumsum_model.report.commands import add_commands as add_report_commands
 
@@ -121,7 +122,7 @@ def _mutants(options: argparse.Namespace) -> int:
                 print(f"  {mutant.__name__:<28} {(mutant.__doc__ or '').splitlines()[0]}")
         return 0
     if not CLAIMS.is_dir():
-        return _fail(f"{CLAIMS} does not exist: run from a checkout installed with pip install -e")
+        return fail(f"{CLAIMS} does not exist: run from a checkout installed with pip install -e")
     command = [sys.executable, "-m", "pytest", str(CLAIMS), "-q", "--tb=short", "--benchmark-disable"]
     command += [f"--matrix={options.out.absolute()}"]
     if options.checkpoint is not None:
@@ -141,12 +142,12 @@ def _train(options: argparse.Namespace) -> int:
     path: Path = options.out / MODEL_FILE
     try:
         if path.exists() and not options.force:
-            return _fail(f"{path} exists; choose another --out, or replace it with --force")
+            return fail(f"{path} exists; choose another --out, or replace it with --force")
         options.out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=options.out):  # better now than after a minute of training
             pass
     except OSError as error:
-        return _fail(f"--out {str(options.out)[:200]}: {error.strerror}")
+        return fail(f"--out {str(options.out)[:200]}: {error.strerror}")
 
     # Only now: torch takes more than a second to import.
     import torch
@@ -155,27 +156,27 @@ def _train(options: argparse.Namespace) -> int:
     from cumsum_model.training import Diverged, Recipe, train
 
     if options.device == "cuda" and not torch.cuda.is_available():
-        return _fail("--device cuda: torch sees no CUDA device on this machine")
+        return fail("--device cuda: torch sees no CUDA device on this machine")
     try:
         recipe = Recipe(
             seed=options.seed, epochs=options.epochs, train_size=options.train_size, val_size=options.val_size
         )
     except ValueError as error:
-        return _fail(str(error))
+        return fail(str(error))
     try:
         with _Progress(recipe) as progress:
             trained = train(recipe, options.device, progress.update)
     except Diverged as error:
-        return _fail(f"{error}; nothing was written")
+        return fail(f"{error}; nothing was written")
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):  # torch has no type for it on the CPU
             raise
-        return _fail(f"these sizes do not fit in memory ({str(error).splitlines()[0][:120]}); nothing was written")
+        return fail(f"these sizes do not fit in memory ({str(error).splitlines()[0][:120]}); nothing was written")
     card = make_card(trained, options.device)
     try:
         written = write_checkpoint(path, trained.model, card)
     except OSError as error:
-        return _fail(f"{path}: {error.strerror}; what was there before was kept")
+        return fail(f"{path}: {error.strerror}; what was there before was kept")
 
     metrics = card["metrics"]["behaviour"]
     print(
@@ -229,8 +230,3 @@ class _Progress:
                 file=sys.stderr,
                 flush=True,
             )
-
-
-def _fail(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
-    return 1

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cumsum_model.console import UNREADABLE, fail
+
 if TYPE_CHECKING:
     from cumsum_model.checkpoint import Checkpoint
     from cumsum_model.proof.certificate import Certificate, Length
@@ -50,7 +52,6 @@ CHECK_EXAMPLES = """\
 exit code: 0 accepted, 1 rejected, with the reason in one line, 4 a file cannot be read
 """
 
-UNREADABLE = 4
 MAX_CERTIFICATE_BYTES = 2**27
 MOST_LINES = 24
 
@@ -94,11 +95,11 @@ def _certify(options: argparse.Namespace) -> int:
     if out is not None:
         try:
             if out.exists() and not out.is_file():
-                return _fail(f"--out {str(out)[:200]}: is not a regular file", code=1)
+                return fail(f"--out {str(out)[:200]}: is not a regular file", code=1)
             if out.exists() and not options.force:
-                return _fail(f"{out} exists; choose another --out, or replace it with --force", code=1)
+                return fail(f"{out} exists; choose another --out, or replace it with --force", code=1)
         except OSError as error:
-            return _fail(f"--out {str(out)[:200]}: {error.strerror or error}", code=1)
+            return fail(f"--out {str(out)[:200]}: {error.strerror or error}", code=1)
     checkpoint = _read(options.checkpoint)
     if checkpoint is None:
         return UNREADABLE
@@ -113,7 +114,7 @@ def _certify(options: argparse.Namespace) -> int:
         with _progress("proving", checkpoint.model.cfg.n_ctx) as step:
             certificate = certify(checkpoint.model, budget=options.budget, progress=step)
     except Unprovable as error:
-        return _fail(f"{checkpoint.path}: {error}", code=UNREADABLE)
+        return fail(f"{checkpoint.path}: {error}", code=UNREADABLE)
     took = time.perf_counter() - started
     print("\n".join(summary(certificate, checkpoint)))
     if out is not None:
@@ -121,7 +122,7 @@ def _certify(options: argparse.Namespace) -> int:
         try:
             write_whole(out, json.dumps(document, separators=(",", ":")).encode())
         except OSError as error:
-            return _fail(f"--out {out}: {error.strerror or error}", code=1)
+            return fail(f"--out {out}: {error.strerror or error}", code=1)
         verify = f"; verify it: python -m cumsum_model check {out} {checkpoint.path}"
         print(f"wrote {out}{verify if checkpoint.model.cfg.n_heads == 1 else ''}")
     print(f"took {took:.2f} s")
@@ -233,12 +234,12 @@ def _check(options: argparse.Namespace) -> int:
     try:
         if not path.is_file():
             path.stat()
-            return _fail(f"{path}: is not a regular file", code=UNREADABLE)
+            return fail(f"{path}: is not a regular file", code=UNREADABLE)
         if path.stat().st_size > MAX_CERTIFICATE_BYTES:
-            return _fail(f"{path}: takes more than {MAX_CERTIFICATE_BYTES:,} bytes", code=UNREADABLE)
+            return fail(f"{path}: takes more than {MAX_CERTIFICATE_BYTES:,} bytes", code=UNREADABLE)
         content = path.read_bytes()
     except OSError as error:
-        return _fail(f"{path}: {error.strerror or error}", code=UNREADABLE)
+        return fail(f"{path}: {error.strerror or error}", code=UNREADABLE)
 
     from cumsum_model.proof.checker import Rejected, check
     from cumsum_model.proof.document import differing
@@ -278,7 +279,7 @@ def _read(path: str | None) -> Checkpoint | None:
     try:
         return read_checkpoint(path or os.path.relpath(REFERENCE))
     except CheckpointError as error:
-        _fail(str(error), code=UNREADABLE)
+        fail(str(error), code=UNREADABLE)
         return None
 
 
@@ -305,8 +306,3 @@ def _whole_number(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text)
-
-
-def _fail(message: str, *, code: int) -> int:
-    print(f"error: {message}", file=sys.stderr)
-    return code

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cumsum_model.console import UNREADABLE, fail
 
 if TYPE_CHECKING:
     from cumsum_model.verification.report import Report
@@ -40,8 +41,6 @@ exit code: 0 written, 1 could not be written, 4 the report cannot be read
 example:
   python -m cumsum_model render report/report.json --out elsewhere
 """
-
-UNREADABLE = 4
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -112,9 +111,9 @@ def _render(options: argparse.Namespace) -> int:
     try:
         rebuild(report, folder, illustrate(report))
     except (CheckpointError, ReportError) as error:
-        return _fail(f"{options.report}: {error}", code=UNREADABLE)
+        return fail(f"{options.report}: {error}", code=UNREADABLE)
     except OSError as error:
-        return _fail(f"--out {str(folder)[:200]}: {error.strerror or error}", code=1)
+        return fail(f"--out {str(folder)[:200]}: {error.strerror or error}", code=1)
     print(f"wrote {folder / PAGE} and {folder / MARKDOWN}")
     return 0
 
@@ -126,10 +125,10 @@ def _read(path: Path, *, finished: bool = True) -> Report | None:
     try:
         report = read_report(path)
     except ReportError as error:
-        _fail(str(error), code=UNREADABLE)
+        fail(str(error), code=UNREADABLE)
         return None
     if finished and report.exit_code is None:
-        _fail(f"{path}: the run that was to write it has not finished", code=UNREADABLE)
+        fail(f"{path}: the run that was to write it has not finished", code=UNREADABLE)
         return None
     return report
 
@@ -141,8 +140,3 @@ def _fraction(text: str) -> float:
         return fraction(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _fail(message: str, *, code: int) -> int:
-    print(f"error: {message}", file=sys.stderr)
-    return code
