@@ -371,7 +371,7 @@ def test_a_failing_test_that_is_no_claim_turns_the_report_red(gate):
     ran = gate("claims/", "test_other.py")
     assert ran.returncode == 1
     assert ran.document["tone"] == "bad"
-    assert ran.document["run"]["problems"] == ["1 that are no claims failed: test_other.py::test_other"]
+    assert ran.document["run"]["problems"] == ["1 test or file that is no claim failed: test_other.py::test_other"]
 
 
 def test_collecting_alone_makes_no_report(gate):

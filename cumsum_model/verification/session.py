@@ -147,7 +147,8 @@ class Session:
         """What went wrong beside the claims, a sentence each."""
         if self.failed:
             names = list(self.failed)
-            yield f"{len(names)} that are no claims failed: {', '.join(names[:5])}{', ...' * (len(names) > 5)}"
+            what = "test or file that is no claim" if len(names) == 1 else "tests or files that are no claims"
+            yield f"{len(names)} {what} failed: {', '.join(names[:5])}{', ...' * (len(names) > 5)}"
         if self.undescribed:
             yield self.undescribed
         if self.skipped:
