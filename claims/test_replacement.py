@@ -39,6 +39,14 @@ def test_the_program_answers_as_the_model_does(model, measure, data):
         assert measure(f"{name}: largest difference of a probability", change) < 0.05
 
 
+def fitted(design, wanted):
+    """The least-squares fit to the columns of `wanted` by those of `design`.
+
+    By QR, since torch's default driver gives other last digits in every process.
+    """
+    return design @ torch.linalg.lstsq(design, wanted, driver="gels").solution
+
+
 def times_worse(model, data, feature):
     """What is lost by believing the program with `feature` in place of the mean, over what the program loses.
 
@@ -48,7 +56,7 @@ def times_worse(model, data, feature):
     feature = feature.to(model.device).double()
     stored = circuit.resid_mid_along_u(model, data.toks) / circuit.value_slope(model)
     design = torch.stack([feature.flatten(), torch.ones_like(feature).flatten()], dim=-1)
-    scaled = (design @ torch.linalg.lstsq(design, stored.flatten()[:, None]).solution).reshape(feature.shape)
+    scaled = fitted(design, stored.flatten()[:, None]).reshape(feature.shape)
     logits, program = run(model, data.toks), explain(model)
     return divergence(logits, program(values, scaled)) / divergence(logits, program(values))
 
@@ -102,6 +110,6 @@ def test_it_needs_its_mlp(model, measure, data):
     tokens = torch.eye(cfg.d_vocab, dtype=torch.float64, device=model.device)[values + cfg.max_value]
     positions = torch.eye(cfg.n_ctx, dtype=torch.float64, device=model.device).expand(len(data), -1, -1)
     design = torch.cat([running_means(values)[..., None], tokens, positions[..., 1:]], dim=-1)
-    line = design @ torch.linalg.lstsq(design.flatten(0, 1), logits.flatten(0, 1)).solution
+    line = fitted(design.flatten(0, 1), logits.flatten(0, 1)).reshape(logits.shape)
     worse = divergence(logits, line) / divergence(logits, explain(model)(values))
     assert measure("KL of the rival over that of the explanation", worse) > WORSE

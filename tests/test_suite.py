@@ -1,5 +1,6 @@
 """The suite as its users run it: `pytest claims/` in a process of its own, on good and bad checkpoints."""
 
+import json
 import os
 import re
 import subprocess
@@ -41,8 +42,13 @@ def refuted(result):
 
 
 @pytest.fixture(scope="module")
-def reference_run():
-    return verify("--benchmark-max-time=0.1")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("reports")
+
+
+@pytest.fixture(scope="module")
+def reference_run(folder):
+    return verify("--benchmark-max-time=0.1", f"--report={folder / 'one'}")
 
 
 def test_every_claim_holds_on_the_reference(reference_run):
@@ -59,14 +65,18 @@ def test_timings_are_reported_and_a_missing_gpu_is_no_failure(reference_run):
         assert "not run: no CUDA device" in reference_run.stdout
 
 
-def test_two_processes_give_the_same_verdicts(reference_run):
-    parallel = verify("-n", "2")
+def test_two_processes_give_the_same_verdicts_and_the_same_report(reference_run, folder):
+    parallel = verify("-n", "2", f"--report={folder / 'two'}")
     assert parallel.returncode == 0
     assert verdicts(parallel) == verdicts(reference_run)
     claims_and_controls = r"\d+ claims: .*controls refuted \d+/\d+"
     assert (
         re.match(claims_and_controls, summary(parallel))[0] == re.match(claims_and_controls, summary(reference_run))[0]
     )
+    documents = [json.loads((folder / name / "report.json").read_text()) for name in ("one", "two")]
+    for document in documents:
+        del document["run"]["arguments"], document["timings"], document["summary"]
+    assert documents[0] == documents[1]
 
 
 def test_the_same_checkpoint_gives_the_same_report(reference_run):
