@@ -181,8 +181,7 @@ def write_checkpoint(path: Path, model: CumsumTransformer, card: Mapping[str, An
     Each file appears whole or not at all. If writing fails, as on a full disk, what was there before stays;
     whatever happens in between, the folder never holds a card that belongs to another model.
     """
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    content = safetensors.torch.save(state)
+    content = serialised(model)
     full_card = {**card, "sha256": hashlib.sha256(content).hexdigest()}
     path.parent.mkdir(parents=True, exist_ok=True)
     # Both files are safely on disk before the first is replaced; the old card goes before the new model comes.
@@ -191,6 +190,12 @@ def write_checkpoint(path: Path, model: CumsumTransformer, card: Mapping[str, An
         os.replace(new_model, path)
         os.replace(new_card, card_path(path))
     return Checkpoint(model, path, full_card["sha256"], full_card)
+
+
+def serialised(model: CumsumTransformer) -> bytes:
+    """The bytes of the safetensors file that holds `model`."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    return safetensors.torch.save(state)
 
 
 def _as_json(card: Mapping[str, Any]) -> bytes:

@@ -234,12 +234,12 @@ def test_render_writes_where_it_is_told_and_says_what_is_wrong(saved, tmp_path, 
     assert main(["render", a, "--out", str(tmp_path / "file")]) == 1
     assert main(["render", str(tmp_path / "none.json")]) == 4
     document = json.loads((tmp_path / "report.json").read_text())
-    for weights in ("!", "AAAA", 7, None, "gASVIQAAAAAAAACMBXBvc2l4lIwGc3lzdGVtlJOUjAR0cnVllIWUUpQu"):
+    for weights in ("!", "AAAA", 7, [], None, "gASVIQAAAAAAAACMBXBvc2l4lIwGc3lzdGVtlJOUjAR0cnVllIWUUpQu"):
         document["suite"] = {"weights": weights}
         (tmp_path / "bad.json").write_text(json.dumps(document))
         assert main(["render", str(tmp_path / "bad.json")]) == (0 if weights is None else 4)
     told = capsys.readouterr().err
-    assert told.count("\n") == told.count("error: ") == 6
+    assert told.count("\n") == told.count("error: ") == 7
     assert "the stored weights" in told
 
 

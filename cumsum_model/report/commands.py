@@ -75,21 +75,12 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _diff(options: argparse.Namespace) -> int:
-    from cumsum_model.verification.baseline import SHRINK, compare
     from cumsum_model.verification.document import readable
 
     before, after = _read(options.before), _read(options.after)
     if before is None or after is None:
         return UNREADABLE
-    fail_on_shrink = options.fail_on_shrink is not None
-    comparison = compare(
-        f"{readable(options.before.as_posix())} ({before.what_it_is})",
-        before.claims,
-        after.claims,
-        same_model=bool(before.subject.sha256) and before.subject.sha256 == after.subject.sha256,
-        shrink=options.fail_on_shrink if fail_on_shrink else SHRINK,
-        fail_on_shrink=fail_on_shrink,
-    )
+    comparison = after.against(before, readable(options.before.as_posix()), options.fail_on_shrink)
     print("\n".join(comparison.lines()))
     return 1 if comparison.fails else 0
 

@@ -12,9 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import safetensors.torch
-
-from cumsum_model.checkpoint import Checkpoint, CheckpointError, parse_model
+from cumsum_model.checkpoint import Checkpoint, CheckpointError, parse_model, serialised
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof.certificate import Certificate, certify
 from cumsum_model.proof.rounding import margin_error
@@ -55,7 +53,7 @@ def details(checkpoint: Checkpoint, device: str) -> Subject:
         path=os.path.relpath(checkpoint.path),
         sha256=checkpoint.sha256,
         facts=tuple(facts),
-        notes=(_proof(checkpoint.model),),
+        notes=(_proof(stored_model(stored) or checkpoint.model),),
         environment=(("python", platform.python_version()), *versions, ("device", device)),
         suite=stored,
     )
@@ -78,9 +76,17 @@ def stored_model(suite: Mapping[str, Any]) -> CumsumTransformer | None:
     weights = suite.get("weights")
     if weights is None:
         return None
+    if not isinstance(weights, str):
+        raise CheckpointError("the stored weights are not base64")
+    return _model_of(weights)
+
+
+@cache
+def _model_of(weights: str) -> CumsumTransformer:
+    """The same object for the same weights, so that what is proved of it is proved once."""
     try:
         content = base64.b64decode(weights, validate=True)
-    except (TypeError, ValueError):
+    except ValueError:
         raise CheckpointError("the stored weights are not base64") from None
     if len(content) > LARGEST:
         raise CheckpointError("the stored weights are larger than those of any model that is drawn")
@@ -112,8 +118,7 @@ def stored_matrix(suite: Mapping[str, Any]) -> tuple[list[str], list[str], list[
 
 
 def _stored(checkpoint: Checkpoint) -> dict[str, Any]:
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.model.state_dict().items()}
-    content = safetensors.torch.save(state)
+    content = serialised(checkpoint.model)
     stored: dict[str, Any] = {}
     if _is_drawn(checkpoint.model, content):
         stored["weights"] = base64.b64encode(content).decode()

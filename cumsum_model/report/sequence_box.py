@@ -9,8 +9,7 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-import safetensors.torch
-
+from cumsum_model.checkpoint import serialised
 from cumsum_model.circuit import value_direction, value_slope
 from cumsum_model.data import VOCAB_OUT, evaluation_set
 from cumsum_model.model import CumsumTransformer
@@ -23,7 +22,6 @@ HERE = Path(__file__).parent
 def sequence_box(model: CumsumTransformer, certificate: Certificate | None) -> Panel:
     """The box for `model`, with sequences to begin with."""
     cfg = model.cfg
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     return Panel(
         name="try-a-sequence",
         title="Try a sequence",
@@ -31,7 +29,7 @@ def sequence_box(model: CumsumTransformer, certificate: Certificate | None) -> P
         style=(HERE / "sequence.css").read_text(encoding="utf-8"),
         script=(HERE / "sequence.js").read_text(encoding="utf-8"),
         data={
-            "weights": base64.b64encode(safetensors.torch.save(state)).decode(),
+            "weights": base64.b64encode(serialised(model)).decode(),
             "max_value": cfg.max_value,
             "n_ctx": cfg.n_ctx,
             "n_layers": cfg.n_layers,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cumsum_model.files import write_whole
-from cumsum_model.verification.baseline import SHRINK, Comparison, compare, fraction
+from cumsum_model.verification.baseline import SHRINK, Comparison, fraction
 from cumsum_model.verification.document import ReportError, encode, from_document, read_report, readable, to_document
 from cumsum_model.verification.github import append_summary
 from cumsum_model.verification.markdown import markdown
@@ -82,21 +82,11 @@ class Publisher:
         except OSError as error:
             raise pytest.UsageError(f"--report {_name(folder)}: {error.strerror or error}") from None
 
-    def compare(self, report: Report, sha256: str) -> Comparison | None:
-        """The report, of the model with this sha256, against the baseline; None without one."""
+    def compare(self, report: Report) -> Comparison | None:
+        """The report against the baseline, with its texts as the baseline has them: readable. None without one."""
         if self.baseline is None:
             return None
-        shrink = SHRINK if self.shrink is None else self.shrink
-        after = from_document(to_document(report)).claims  # their texts as the baseline has them: readable
-        fail_on_shrink = self.shrink is not None
-        return compare(
-            f"{self.baseline_name} ({self.baseline.what_it_is})",
-            self.baseline.claims,
-            after,
-            same_model=bool(sha256) and sha256 == self.baseline.subject.sha256,
-            shrink=shrink,
-            fail_on_shrink=fail_on_shrink,
-        )
+        return from_document(to_document(report)).against(self.baseline, self.baseline_name, self.shrink)
 
     def publish(self, report: Report, illustrate: Illustrate) -> tuple[list[str], list[str]]:
         """Write the report. Returns problems, over which the run must not end well, and mere warnings."""

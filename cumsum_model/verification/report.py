@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from cumsum_model.verification.baseline import Comparison
+from cumsum_model.verification.baseline import SHRINK, Comparison, compare
 from cumsum_model.verification.results import ClaimResult, Record
 from cumsum_model.verification.subject import Subject
 from cumsum_model.verification.summary import Tone, headline, split, summary_line, tone
@@ -54,6 +54,20 @@ class Report:
     @property
     def summary(self) -> str:
         return summary_line(self.claims, self.timings, controls_left_out=self.controls_left_out)
+
+    def against(self, baseline: Report, name: str, fail_on_shrink: float | None) -> Comparison:
+        """The comparison with an earlier one, whose file is called `name`.
+
+        fail_on_shrink: the share of its slack that a comparison may lose; None if that is only to be told.
+        """
+        return compare(
+            f"{name} ({baseline.what_it_is})",
+            baseline.claims,
+            self.claims,
+            same_model=bool(self.subject.sha256) and self.subject.sha256 == baseline.subject.sha256,
+            shrink=SHRINK if fail_on_shrink is None else fail_on_shrink,
+            fail_on_shrink=fail_on_shrink is not None,
+        )
 
     @property
     def plain_claims(self) -> list[ClaimResult]:

@@ -119,7 +119,7 @@ class Session:
         if publisher is not None:
             if publisher.folder is not None or publisher.baseline is not None:
                 report = replace(report, subject=self._describe())
-            comparison = publisher.compare(report, report.subject.sha256)
+            comparison = publisher.compare(report)
             report = replace(report, comparison=comparison)
             nothing = publisher.folder is not None and not report.claims
             lost = comparison is not None and comparison.fails

@@ -34,11 +34,6 @@ def split(results: Sequence[ClaimResult]) -> tuple[list[ClaimResult], list[Claim
     return [r for r in results if not r.records[0].erratum], [r for r in results if r.records[0].erratum]
 
 
-def good(results: Sequence[ClaimResult]) -> bool:
-    """Whether nothing that ran came out as it should not."""
-    return all(result.good for result in results)
-
-
 def without_all_controls(results: Sequence[ClaimResult]) -> list[ClaimResult]:
     """Claims that hold, of which not every control was shown to refute them: nothing proves that they can fail."""
     return [
@@ -85,7 +80,7 @@ def tone(
     """What colour the headline has."""
     if exit_code is None:
         return Tone.UNFINISHED
-    if exit_code or problems or not results or not good(results):
+    if exit_code or problems or not results or not all(result.good for result in results):
         return Tone.BAD
     selected = all(result.checkpoint for result in results)
     if left_out or without_all_controls(results) or mostly_not_about(results) or not selected:
