@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "cumsum_model"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-SCIENCE = [path for path in MODULES if not {"verification", "report"} & set(path.relative_to(PACKAGE).parts)]
-"""Everything but the plugin, and `report`, where the plugin and the model meet."""
+SCIENCE = [path for path in MODULES if not {"verification", "report", "sweep"} & set(path.relative_to(PACKAGE).parts)]
+"""Everything but the plugin, and `report` and `sweep`, where the plugin and the model meet."""
 
 
 def imports(path, *, everywhere=True):
