@@ -23,7 +23,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from cumsum_model.files import beside
+from cumsum_model.files import beside, settle
 from cumsum_model.model import AXES, CumsumConfig, CumsumTransformer
 
 MODEL_FILE = "model.safetensors"
@@ -189,6 +189,7 @@ def write_checkpoint(path: Path, model: CumsumTransformer, card: Mapping[str, An
         card_path(path).unlink(missing_ok=True)
         os.replace(new_model, path)
         os.replace(new_card, card_path(path))
+        settle(path.parent)
     return Checkpoint(model, path, full_card["sha256"], full_card)
 
 

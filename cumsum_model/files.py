@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -30,3 +31,20 @@ def write_whole(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with beside(path, content) as complete:
         os.replace(complete, path)
+        settle(path.parent)
+
+
+def settle(folder: Path) -> None:
+    """See to it that what was renamed or removed in `folder` stays so, even if the machine loses power now."""
+    with suppress(OSError):  # some file systems cannot; the files themselves are on disk all the same
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def sweep_up(path: Path) -> None:
+    """Remove what a writer of `path` that was killed has left beside it. Raises OSError."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        left.unlink(missing_ok=True)

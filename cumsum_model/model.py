@@ -72,6 +72,12 @@ class CumsumConfig:
     def d_vocab_out(self) -> int:
         return 3
 
+    @property
+    def n_parameters(self) -> int:
+        outside = ("W_E", "W_pos", "W_U", "b_U")
+        n_outside = sum(math.prod(self.shape(name)) for name in outside)
+        return n_outside + self.n_layers * sum(math.prod(self.shape(name)) for name in AXES if name not in outside)
+
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of the parameter `name`, such as "W_Q"."""
         return tuple(getattr(self, axis) for axis in AXES[name])

@@ -6,10 +6,10 @@ then the training set, then the validation set, then one order of the training s
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,6 +50,11 @@ class Recipe:
                 raise ValueError(f"{field_.name} must be a finite number of at least 0, got {number}")
         if not 0 <= self.seed < 2**63 - 1:
             raise ValueError(f"seed must lie in 0 .. 2**63 - 2, got {self.seed}")
+        n_parameters = self.config.n_parameters
+        if n_parameters > LARGEST:
+            raise ValueError(
+                f"a model of these sizes has {n_parameters:,} parameters, at most {LARGEST:,} can be trained"
+            )
 
     def learning_rate(self, epoch: int) -> float:
         """The rate throughout `epoch`, counted from 0: linear, and at `lr_end` in the last one."""
@@ -96,6 +101,28 @@ class Trained:
     history: tuple[Epoch, ...]
 
 
+@dataclass(frozen=True)
+class State:
+    """Where a run stands between two epochs: all that decides how it goes on, on the CPU.
+
+    weights, kept_weights  of the model now, and of the epoch that is kept so far
+    moments                Adam's running means of each gradient ("exp_avg.NAME") and its square ("exp_avg_sq.NAME")
+    generator              the state of the generator of the random draws
+    """
+
+    recipe: Recipe
+    history: tuple[Epoch, ...]
+    kept: Epoch
+    weights: Mapping[str, Tensor]
+    kept_weights: Mapping[str, Tensor]
+    moments: Mapping[str, Tensor]
+    generator: Tensor
+
+    @property
+    def epochs_done(self) -> int:
+        return len(self.history)
+
+
 class Diverged(ArithmeticError):
     """The loss stopped being a number."""
 
@@ -127,14 +154,21 @@ def train(
     recipe: Recipe,
     device: torch.device | str = "cpu",
     watch: Callable[[Step], None] | None = None,
+    start: State | None = None,
+    keep: Callable[[State], None] | None = None,
 ) -> Trained:
     """Run `recipe` and keep its best epoch. `watch` is called after every step and every validation.
 
     The random draws are those of the original code: two plain `DataLoader`s and torch's global
     generator. They are made here from a generator of our own, so the caller's is untouched.
 
-    Raises Diverged when the loss of a batch is not finite.
+    `keep` is given the state after every epoch. From such a state, as `start`, the run goes on to the same result, to
+    the bit where machine and number of threads are the same.
+
+    Raises Diverged when the loss of a batch is not finite, ValueError if `start` is of another recipe.
     """
+    if start is not None and start.recipe != recipe:
+        raise ValueError("the run was started with another recipe")
     cfg = recipe.config
     model = CumsumTransformer(cfg)
     initialise(model, torch.Generator().manual_seed(recipe.seed))
@@ -145,13 +179,19 @@ def train(
     val_set = CumsumDataset(recipe.val_size, cfg.max_value, cfg.n_ctx, generator=generator).to(device)
 
     optimizer = torch.optim.Adam(model.parameters(), weight_decay=recipe.weight_decay)
-    best_weights: dict[str, Tensor] = {}
-    best: Epoch | None = None
-    ended: Epoch | None = None
     history: list[Epoch] = []
+    kept: Epoch | None = None
+    kept_weights: dict[str, Tensor] = {}
+    ended: Epoch | None = None
+    if start is not None:
+        model.load_state_dict(start.weights)
+        optimizer.load_state_dict(_to_optimizer(optimizer, model, start))
+        generator.set_state(start.generator)
+        history = list(start.history)
+        kept, kept_weights, ended = start.kept, dict(start.kept_weights), history[-1]
     total = recipe.epochs * recipe.steps_per_epoch
 
-    for epoch in range(recipe.epochs):
+    for epoch in range(len(history), recipe.epochs):
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate(epoch)
         for step, batch in enumerate(_batches(recipe, generator), start=1):
@@ -167,17 +207,50 @@ def train(
                 watch(Step(epoch * recipe.steps_per_epoch + step, total, epoch, last_loss, ended))
 
         _draw_int64(generator)  # the seed that a DataLoader over the validation set would take
-        ended = Epoch(epoch, last_loss, accuracy(run(model, val_set.toks), val_set.labels))
+        try:
+            logits = run(model, val_set.toks)
+        except ValueError as error:
+            raise Diverged(f"seed {recipe.seed}: after epoch {epoch} {error}") from None
+        ended = Epoch(epoch, last_loss, accuracy(logits, val_set.labels))
         history.append(ended)
-        if ended.beats(best):
-            best = ended
-            best_weights = copy.deepcopy(model.state_dict())
+        if kept is None or ended.beats(kept):
+            kept, kept_weights = ended, _copied(model.state_dict())
+        if keep:
+            now, moments = _copied(model.state_dict()), _moments(optimizer, model)
+            keep(State(recipe, tuple(history), kept, now, kept_weights, moments, generator.get_state()))
         if watch:
             watch(Step((epoch + 1) * recipe.steps_per_epoch, total, epoch, last_loss, ended))
 
-    assert best is not None
-    model.load_state_dict(best_weights)
-    return Trained(model.cpu().requires_grad_(False), recipe, best, tuple(history))
+    assert kept is not None
+    model.load_state_dict(kept_weights)
+    return Trained(model.cpu().requires_grad_(False), recipe, kept, tuple(history))
+
+
+def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
+
+
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def _moments(optimizer: torch.optim.Adam, model: CumsumTransformer) -> dict[str, Tensor]:
+    """What Adam remembers of each parameter, but for the number of steps, which follows from the epoch."""
+    kinds = {
+        f"{moment}.{name}": optimizer.state[parameter][moment]
+        for name, parameter in model.named_parameters()
+        for moment in _MOMENTS
+    }
+    return _copied(kinds)
+
+
+def _to_optimizer(optimizer: torch.optim.Adam, model: CumsumTransformer, start: State) -> dict[str, Any]:
+    """The optimiser's own form of what `start` remembers."""
+    steps = torch.tensor(float(start.epochs_done * start.recipe.steps_per_epoch))
+    remembered = {
+        index: {"step": steps.clone(), **{moment: start.moments[f"{moment}.{name}"] for moment in _MOMENTS}}
+        for index, (name, _) in enumerate(model.named_parameters())
+    }
+    return {"state": remembered, "param_groups": optimizer.state_dict()["param_groups"]}
 
 
 def _batches(recipe: Recipe, generator: torch.Generator) -> Iterator[Tensor]:
