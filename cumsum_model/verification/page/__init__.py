@@ -91,7 +91,7 @@ def render_page(report: Report, illustrations: Illustrations) -> str:
         report=report,
         sections=_sections(report, illustrations),
         panels=illustrations.panels,
-        slugs=_slugs(report.claims),
+        slugs=anchors(report.claims),
         style=style,
         scripts=scripts,
         hashes=" ".join(f"'sha256-{_hash(script)}'" for script in scripts),
@@ -163,7 +163,7 @@ def _file(claim: str) -> str:
     return claim.partition("::")[0].rpartition("/")[2]
 
 
-def _slugs(results: Iterable[ClaimResult]) -> dict[str, str]:
+def anchors(results: Iterable[ClaimResult]) -> dict[str, str]:
     """An id for every claim, from the name of its test, so that links go on working from run to run."""
     slugs: dict[str, str] = {}
     taken: set[str] = set()

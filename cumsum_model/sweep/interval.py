@@ -1,0 +1,37 @@
+"""What a count of runs says of all seeds: an exact interval, and when there are too few to say anything."""
+
+from __future__ import annotations
+
+import math
+
+CONFIDENCE = 0.95
+
+MOST = 0.5
+"""A claim that holds on every run that there is is called universal where the interval excludes that half of all seeds
+refute it. At 95% that takes six runs: (1 - MOST)^n has to be under 0.025."""
+
+
+def clopper_pearson(holds: int, undecided: int, n: int) -> tuple[float, float]:
+    """The 95% interval of the share of all seeds on which a claim holds, of which `holds` of `n` runs did.
+
+    Exact (Clopper and Pearson 1934): whatever the share is, the interval misses it at most once in twenty sweeps.
+    A run that did not decide, being in error or not run, could have come out either way: the lower end takes it for a
+    refutation, the upper end for one more that holds. Raises ValueError if n is 0.
+    """
+    from scipy.stats import binomtest
+
+    def ends(k: int) -> tuple[float, float]:
+        found = binomtest(k, n).proportion_ci(CONFIDENCE, method="exact")
+        return float(found.low), float(found.high)
+
+    return ends(holds)[0], ends(holds + undecided)[1]
+
+
+def percent(interval: tuple[float, float], to: str = "% to ") -> str:
+    """Both ends, rounded outwards."""
+    return f"{at_least(interval[0])[:-1]}{to}{math.ceil(round(interval[1] * 100, 6))}%"
+
+
+def at_least(share: float) -> str:
+    """A lower bound, rounded down."""
+    return f"{math.floor(round(share * 100, 6))}%"
