@@ -12,6 +12,7 @@ from pathlib import Path
 from cumsum_model.console import fail
 from cumsum_model.proof.commands import add_commands as add_proof_commands
 from cumsum_model.report.commands import add_commands as add_report_commands
+from cumsum_model.sweep.universality_commands import add_commands as add_universality_commands
 from cumsum_model.train_command import add_commands as add_train_command
 
 MUTANTS_HELP = """\
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_mutants(commands)
     add_proof_commands(commands)
     add_report_commands(commands)
+    add_universality_commands(commands)
     options = parser.parse_args(arguments)
     try:
         code: int = options.command(options)

@@ -66,14 +66,14 @@ def worst_margin(subject: Subject) -> Drawing:
             ring: dict[str, Any] = (
                 {"markersize": 6.5, "markerfacecolor": "none"} if label == NEG else {"markersize": 3.5}
             )
-            ax.plot(lengths, _stretched(smallest[:, label]), "o-", color=colour, linewidth=1.2, **ring)
-        lowest = (lengths[worst], float(_stretched(overall[worst])))
+            ax.plot(lengths, stretched(smallest[:, label]), "o-", color=colour, linewidth=1.2, **ring)
+        lowest = (lengths[worst], float(stretched(overall[worst])))
         told = signed(float(overall[worst]), ".4g")
         ax.annotate(told, lowest, (7, 0), textcoords="offset points", va="center", annotation_clip=False)
         shown = np.append(smallest, 0.0)
-        ticks = _ticks(shown)
-        ax.set(ylim=span(_stretched(shown)), xlim=(0.5, lengths[-1] + 0.5))
-        ax.set_yticks(_stretched(ticks), [signed(tick, "g") for tick in ticks.tolist()])
+        ticks = margin_ticks(shown)
+        ax.set(ylim=span(stretched(shown)), xlim=(0.5, lengths[-1] + 0.5))
+        ax.set_yticks(stretched(ticks), [signed(tick, "g") for tick in ticks.tolist()])
         ax.set_xticks(lengths[:: -(-len(lengths) // 20)])
         ax.set_xlabel("length")
         ax.set_title("smallest margin (logits)", color=MUTED, fontsize=8)
@@ -82,12 +82,12 @@ def worst_margin(subject: Subject) -> Drawing:
     return Drawing(caption, alt, paint, height=2.8)
 
 
-def _stretched(margins: np.ndarray) -> np.ndarray:
+def stretched(margins: np.ndarray) -> np.ndarray:
     """Where margins are drawn: linear around 0, logarithmic further out, so that small ones can be told apart."""
     return np.arcsinh(margins / LINEAR)
 
 
-def _ticks(margins: np.ndarray) -> np.ndarray:
+def margin_ticks(margins: np.ndarray) -> np.ndarray:
     """Round numbers on both sides of zero, as far as there are margins, and not too many."""
     decades = np.arange(-1, max(np.ceil(np.log10(max(np.abs(margins).max(), 1))), 0) + 1)
     steps = 10.0 ** decades[:: -(-len(decades) // 5)]

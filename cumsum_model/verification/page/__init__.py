@@ -94,7 +94,7 @@ def render_page(report: Report, illustrations: Illustrations) -> str:
         slugs=anchors(report.claims),
         style=style,
         scripts=scripts,
-        hashes=" ".join(f"'sha256-{_hash(script)}'" for script in scripts),
+        hashes=" ".join(f"'sha256-{script_hash(script)}'" for script in scripts),
         filters=_filters(report.claims),
     )
 
@@ -120,7 +120,7 @@ def _read(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
 
 
-def _hash(script: str) -> str:
+def script_hash(script: str) -> str:
     """As a browser takes it: of what stands between the tags."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
