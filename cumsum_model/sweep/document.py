@@ -23,7 +23,8 @@
         interval              [low, high] of the share of all seeds on which it holds, or null
         refuted_by            [{run, seed, reason, link, measured: [{name, value, unit, operator, bound, slack}]}]
         undecided, excused    [{what, reason, runs}]: in error or not run, and not about the model
-        controls              {good, of, failing: [{what, reason, runs}]} over all runs that it is about
+        controls              {good, of, failing: [{what, reason, runs}]} over the runs that it is about and whose
+                              controls were not left out
         measured              [{name, unit, operator, which, bound, n, n_broken, least, median, greatest, bounds,
                               tightest: {run, value, bound, slack, room}, points: [{run, value, bound, slack, holds,
                               room}]}]; `bound` of a measurement is text, of a point a number or null

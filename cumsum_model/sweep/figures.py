@@ -1,4 +1,4 @@
-"""What a universality report draws: on how many seeds claims hold, with how much room, and how near models are to wrong"""
+"""What a universality report draws: on how many seeds claims hold, with how much room, and margins of models"""
 
 from __future__ import annotations
 
@@ -118,7 +118,8 @@ def _room(group: Group) -> Drawing:
         "A row for each claim, a mark for each seed, at the room that the tightest of its comparisons keeps: the "
         "distance from the bound as a share of the larger of value and bound, so that different units can stand side "
         "by side (where the bound is 0, of the largest value of any seed). On the line at the left the bound is met; "
-        "crosses beyond it are seeds that break it, with the seed's number."
+        "crosses beyond it are seeds that break it, with the seed's number. A row whose marks all lie at the line has a "
+        "bound near the only value that it can take, such as an R^2 above 0.999; look for seeds that lie apart."
         + (f" {counted(without, 'claim')} that compare{'s' * (without == 1)} whole numbers for equality have no room."
            if without else "")
     )  # fmt: skip
@@ -128,7 +129,8 @@ def _room(group: Group) -> Drawing:
         + (f": {', '.join(f'seed {seeds[name]} for “{names[i]}”' for i, name, _ in broken[:FEW])}" if broken else "")
         + "."
     )
-    texts = _texts(names) | {f"seed {j}": plain(str(seeds[name]))[:12] for j, (_, name, _) in enumerate(broken)}
+    seeds_of = {i: [seeds[name] for j, name, _ in broken if j == i] for i, *_ in broken}
+    texts = _texts(names) | {f"seeds of {i}": _list_of(told) for i, told in seeds_of.items()}
     height = len(rows) * ROW + 46
 
     def paint(paper: Paper) -> None:
@@ -139,10 +141,14 @@ def _room(group: Group) -> Drawing:
             kept = [room for room in rooms.values() if room >= 0]
             ax.plot(kept, [i] * len(kept), "|", color=ACCENT, markersize=6, markeredgewidth=1.1, clip_on=False)
         ax.axvline(0, color=INK, linewidth=0.9)
-        for j, (i, _, room) in enumerate(broken):
-            ax.plot([room], [i], "x", color=OTHER, markersize=5, markeredgewidth=1.4, clip_on=False)
-            ax.text(room - 0.012, i, f"seed {j}", ha="right", va="center", fontsize=SIZE, color=OTHER)
-        ax.set(xlim=(left - 0.04 * bool(broken), 1.0), xlabel="room kept from the bound")
+        for i in seeds_of:
+            beyond = [room for j, _, room in broken if j == i]
+            ax.plot(beyond, [i] * len(beyond), "x", color=OTHER, markersize=5, markeredgewidth=1.4, clip_on=False)
+            ax.annotate(
+                f"seeds of {i}", (min(beyond), i), (-6, 0), textcoords="offset points", ha="right", va="center",
+                fontsize=SIZE, color=OTHER, annotation_clip=False,
+            )  # fmt: skip
+        ax.set(xlim=(left - 0.12 * bool(broken), 1.0), xlabel="room kept from the bound")
         ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["bound", "25%", "50%", "75%", "all"])
         key(ax, {"keeps the bound": ACCENT, "breaks it": OTHER} if broken else {"keeps the bound": ACCENT})
 
@@ -172,7 +178,7 @@ def _margins(found: Universality) -> Drawing:
         f"{max(margin for _, margin in every):+.4g}. {n_wrong} of {counted(len(every), 'model')} "
         f"{'is' if n_wrong == 1 else 'are'} not above 0."
     )
-    texts = {"the worst": plain(worst.name)}
+    texts = {"the worst": f"{plain(worst.name)}: {signed(smallest, '.4g')}"}
     texts |= {f"group {i}": plain(found.name_of(group))[:40] for i, (group, _) in enumerate(groups)}
     texts |= {f"model {i}": plain(_seed(run))[:8] for i, (run, _) in enumerate(every)}
 
@@ -188,10 +194,6 @@ def _margins(found: Universality) -> Drawing:
             "the worst", (place[at], float(stretched(margins[at]))), (7, 0), textcoords="offset points", va="center"
         )
         words.set_annotation_clip(False)
-        ax.annotate(
-            signed(smallest, ".4g"), (place[at], float(stretched(margins[at]))), (7, -9), textcoords="offset points",
-            va="center", color=MUTED,
-        )  # fmt: skip
         shown = np.append(margins, 0.0)
         ticks = margin_ticks(shown)
         low, high = span(stretched(shown), pad=0.08)
@@ -237,11 +239,11 @@ def _cells(found: Universality) -> Drawing:
                 start += n
         left.set(xlim=(0, max(int(counts.sum(1).max()), 1)), xlabel="claims that hold")
         key(left, KINDS)
-        right = paper.add_axes((0.68, 30 / height, 0.29, len(groups) * 2 * ROW / height))
+        right = paper.add_axes((0.68, 30 / height, 0.29, (height - 30 - 16) / height))
         for i, shares in enumerate(wrong):
             x = [max(math.log10(share), floor + 1) if share else floor for share in shares if share is not None]
             right.plot(x, [i] * len(x), "|", color=ACCENT, markersize=9, markeredgewidth=1.2, clip_on=False)
-        ticks = np.unique(np.linspace(floor + 1, 0, 4).round())
+        ticks = np.unique(np.linspace(floor * 2 / 3, 0, 3).round())
         right.set(
             xlim=(floor - 0.5, 0.5), ylim=(len(groups) - 0.5, -0.5), yticks=[], xlabel="sequences that may be wrong"
         )
@@ -281,6 +283,12 @@ def _finite(margins: Sequence[tuple[Run, float]]) -> list[tuple[Run, float]]:
 
 def _seed(run: Run) -> str:
     return "" if run.outcome is None else str(run.outcome.seed)
+
+
+def _list_of(seeds: Sequence[int]) -> str:
+    """A few seeds, and how many more."""
+    told = ", ".join(plain(str(seed))[:8] for seed in seeds[:FEW])
+    return f"{told} +{len(seeds) - FEW}" if len(seeds) > FEW else told
 
 
 def _starts(groups: Sequence[tuple[Group, Any]]) -> Iterator[tuple[int, tuple[Group, Any]]]:

@@ -85,8 +85,10 @@ def _read(folder: Path) -> Run:
         outcome = _checked(folder / OUTCOME_FILE, read_outcome(folder / OUTCOME_FILE))
     except OutcomeError as error:
         missing = not (folder / OUTCOME_FILE).exists()
-        told = f"it has no {OUTCOME_FILE}: it was stopped, or still goes on" if missing else str(error)
-        return Run(name, None, why=readable(told))
+        told = (
+            f"it has no {OUTCOME_FILE}: it was stopped, or still goes on" if missing else _of_its(OUTCOME_FILE, error)
+        )
+        return Run(name, None, why=told)
     if outcome.name != folder.name:
         return Run(name, None, why=f"its {OUTCOME_FILE} is of the run {readable(outcome.name)[:100]!r}")
     outcome = _readable(outcome)
@@ -96,9 +98,14 @@ def _read(folder: Path) -> Run:
     try:
         report = read_report(folder / DOCUMENT)
     except ReportError as error:
-        return Run(name, outcome, why=str(error), linked=linked)
+        return Run(name, outcome, why=_of_its(DOCUMENT, error), linked=linked)
     why = _unusable(outcome, report)
     return Run(name, outcome, None if why else report, why, linked)
+
+
+def _of_its(file: str, error: ValueError) -> str:
+    """What is wrong with a file of a run, without the folder that it happens to lie in."""
+    return f"its {file}: {readable(str(error)).rpartition(f'{file}: ')[2]}"
 
 
 def _unusable(outcome: Outcome, report: Report) -> str:

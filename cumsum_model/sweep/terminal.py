@@ -31,6 +31,9 @@ COLUMNS = (
 )
 WIDTH = sum(width for _, width in COLUMNS) + 2 * (len(COLUMNS) - 1)
 MOST_NAMES = 8
+CLAIM, SIDE_BY_SIDE = 49, 5
+"""Of the table of several groups: how wide a claim is, and how many groups stand beside each other."""
+
 SMALLEST = 5
 """How many of the smallest margins are shown."""
 
@@ -42,10 +45,12 @@ def lines(found: Universality) -> list[str]:
 
 
 def _lines(found: Universality) -> Iterator[str]:
+    several = len(found.groups) > 1
+    if several:
+        yield from _across(found)
     for group in found.groups:
-        name = found.name_of(group)
-        yield f"== {name or 'universality'} ".ljust(WIDTH, "=")
-        yield from _group(group)
+        yield f"== {found.name_of(group) or 'universality'} ".ljust(WIDTH, "=")
+        yield from _group(group, with_table=not several)
         yield ""
     runs = not_right(found)
     if runs:
@@ -75,19 +80,39 @@ def _right(run: Run) -> str:
     return told if proved.wrong is None else f"{told}; a wrong one: {sequence(proved.wrong)}"
 
 
-def _group(group: Group) -> Iterator[str]:
-    if group.claims:
+def _across(found: Universality) -> Iterator[str]:
+    """On how many runs of each group each claim holds, as many groups beside each other as fit."""
+    for first in range(0, len(found.groups), SIDE_BY_SIDE):
+        groups = found.groups[first : first + SIDE_BY_SIDE]
+        wide = (WIDTH - CLAIM) // SIDE_BY_SIDE - 2
+        yield "  ".join(
+            ["claim holds on".ljust(CLAIM), *(_cut(found.name_of(group), wide).ljust(wide) for group in groups)]
+        )
+        for section, rows in groupby(found.across(), key=lambda row: next(filter(None, row)).section):
+            yield f"-- {section} ".ljust(WIDTH, "-")[:WIDTH]
+            for row in rows:
+                statement = next(filter(None, row)).statement
+                counts = [
+                    "-" if f is None else f"{f.tally.holds}/{f.tally.n}" for f in row[first : first + SIDE_BY_SIDE]
+                ]
+                told = [_cut(statement, CLAIM).ljust(CLAIM), *(count.ljust(wide) for count in counts)]
+                yield "  ".join(told).rstrip()
+        yield ""
+
+
+def _group(group: Group, *, with_table: bool) -> Iterator[str]:
+    if group.claims and with_table:
         yield _row([heading for heading, _ in COLUMNS])
-    for section, findings in groupby(group.claims, key=lambda finding: finding.section):
-        yield f"-- {section} ".ljust(WIDTH, "-")[:WIDTH]
-        for finding in findings:
-            yield _row(_cells(finding))
+        for section, findings in groupby(group.claims, key=lambda finding: finding.section):
+            yield f"-- {section} ".ljust(WIDTH, "-")[:WIDTH]
+            for finding in findings:
+                yield _row(_cells(finding))
+        yield ""
     for finding in group.claims:
         if not finding.holds_on_all or finding.failing:
-            yield ""
             yield from _at_length(finding)
+            yield ""
     if group.errata:
-        yield ""
         yield _errata(group)
         for finding in group.errata:
             if finding.tally.refuted or finding.tally.undecided or finding.failing:

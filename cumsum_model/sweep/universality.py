@@ -89,7 +89,7 @@ class Finding:
     broken     the runs that refute it
     undecided  errors and runs on which it did not run, by reason
     not_about  why it is not about a run, by reason
-    controls   how many of its controls came out as they have to, and how many there are, over all runs
+    controls   how many of its controls came out as they have to, and how many there are, over the runs that have any
     failing    controls that did not, on which runs
     spreads    what was measured, on the runs that decided
     """
@@ -135,10 +135,11 @@ class Finding:
         tally = self.tally
         if self.interval is None:
             return str(self.standing)
-        as_should = "as published on" if self.erratum else "holds on"
+        as_should = "refuted as published on" if self.erratum else "holds on"
         counts = {
             Standing.UNIVERSAL: f"{tally.holds} of {tally.n} (at least {at_least(self.interval[0])} of seeds)",
             Standing.TOO_FEW: f"{as_should} {tally.holds} of {tally.n}",
+            Standing.UNDECIDED: f"{as_should} {tally.holds} of {tally.n}",
         }.get(self.standing, f"{tally.holds} of {tally.n}")
         beside = [f"{n} {what}" for n, what in ((tally.errors, "in error"), (tally.not_run, "not run")) if n]
         survived = {run for aside in self.failing for run in aside.runs}
@@ -240,6 +241,12 @@ class Universality:
     def suites(self) -> list[str]:
         return list(dict.fromkeys(group.suite for group in self.groups))
 
+    def across(self) -> list[list[Finding | None]]:
+        """A row for each claim that is about any run, with what each group says of it; None where it is about none."""
+        by_group = [{finding.claim: finding for finding in group.claims} for group in self.groups]
+        claims = dict.fromkeys(claim for group in by_group for claim in group)
+        return [[group.get(claim) for group in by_group] for claim in claims]
+
     def name_of(self, group: Group) -> str:
         """What tells a group from the others; empty where there is one alone and nothing was varied."""
         alike = [other for other in self.groups if other.varied == group.varied]
@@ -293,6 +300,7 @@ def _finding(claim: str, runs: list[Run]) -> Finding:
     told = Counter(_column(record) for _, record in records)
     tally = Tally(**told)
     about = [(run, result) for run, result in found if result is not None and result.verdict != Verdict.NOT_ABOUT]
+    with_controls = [result for run, result in about if run.report and not run.report.controls_left_out]
     decided = [(run.name, r) for run, r in records if r is not None and _column(r) in ("holds", "refuted")]
     return Finding(
         claim=claim,
@@ -307,7 +315,7 @@ def _finding(claim: str, runs: list[Run]) -> Finding:
         broken=tuple(_broken(run, claim, r) for run, r in records if r is not None and _column(r) == "refuted"),
         undecided=_asides((run, *_why(r)) for run, r in records if _column(r) in ("errors", "not_run")),
         not_about=_asides((run, *_why(r)) for run, r in records if _column(r) == "not_about"),
-        controls=(sum(r.n_good_controls for _, r in about), sum(r.n_controls for _, r in about)),
+        controls=(sum(r.n_good_controls for r in with_controls), sum(r.n_controls for r in with_controls)),
         failing=_failing(about),
         spreads=spreads(decided),
     )

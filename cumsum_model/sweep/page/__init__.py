@@ -46,7 +46,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Part:
-    """One group as the page shows it. `slug` begins every id in it."""
+    """One group as the page shows it.
+
+    slug   begins every id in it
+    apart  what is about a single checkpoint that is not among the runs
+    """
 
     slug: str
     title: str
@@ -54,6 +58,7 @@ class Part:
     headline: str
     figures: Sequence[Figure]
     sections: Sequence[Section]
+    apart: Sequence[Finding]
     anchors: dict[str, str]
 
     @property
@@ -66,7 +71,11 @@ def render_page(found: Universality, links: Links) -> str:
     """The whole page. The same runs give the same bytes."""
     script = _read(REPORT / "report.js")
     parts = [_part(found, group, i) for i, group in enumerate(found.groups, start=1)]
+    rows = found.across()
+    everywhere = [row for row in rows if all(finding is None or is_good(finding) for finding in row)]
     return _template().render(
+        across=[(next(filter(None, row)).statement, row) for row in rows if row not in everywhere],
+        n_everywhere=len(everywhere),
         found=found,
         headline=headline(found),
         tone=str(tone(found)),
@@ -113,14 +122,16 @@ def _part(found: Universality, group: Group, number: int) -> Part:
     slug = f"group-{number}"
     title = found.name_of(group) or ("Claims" if len(found.groups) == 1 else "Nothing varied")
     sections = []
-    for i, (heading, same) in enumerate(groupby(group.findings, key=lambda finding: finding.section), start=1):
+    apart = [finding for finding in group.findings if finding.one_model_only and not finding.tally.n]
+    shown = [finding for finding in group.findings if finding not in apart]
+    for i, (heading, same) in enumerate(groupby(shown, key=lambda finding: finding.section), start=1):
         name, _, lead = heading.partition(": ")
         sections.append(Section(f"{slug}-section-{i}", name, lead[:1].upper() + lead[1:], list(same)))
     results = [result for run in group.counted[:1] for result in run.results.values()]
     known = anchors(results)
     ids = {finding.claim: known.get(finding.claim, _slug(finding.claim)) for finding in group.findings}
     drawn = group_figures(group, slug) if group.counted else []
-    return Part(slug, title, group, group_headline(group), drawn, sections, _distinct(slug, ids))
+    return Part(slug, title, group, group_headline(group), drawn, sections, apart, _distinct(slug, ids))
 
 
 def _distinct(slug: str, ids: dict[str, str]) -> dict[str, str]:
@@ -143,7 +154,7 @@ def _slug(text: str) -> str:
 
 def _filters(parts: Sequence[Part]) -> list[tuple[str, str, int]]:
     """What one can filter by: an id, its words, and how many claims that shows."""
-    findings = [finding for part in parts for finding in part.group.findings]
+    findings = [finding for part in parts for section in part.sections for finding in section.findings]
 
     def choices() -> Iterator[tuple[str, str, int]]:
         yield "all", "All", len(findings)
