@@ -118,7 +118,7 @@ def _room(group: Group) -> Drawing:
         "A row for each claim, a mark for each seed, at the room that the tightest of its comparisons keeps: the "
         "distance from the bound as a share of the larger of value and bound, so that different units can stand side "
         "by side (where the bound is 0, of the largest value of any seed). On the line at the left the bound is met; "
-        "crosses beyond it are seeds that break it, with the seed's number. A row whose marks all lie at the line has a "
+        "crosses beyond it are seeds that break it, with their numbers. A row whose marks all lie at the line has a "
         "bound near the only value that it can take, such as an R^2 above 0.999; look for seeds that lie apart."
         + (f" {counted(without, 'claim')} that compare{'s' * (without == 1)} whole numbers for equality have no room."
            if without else "")

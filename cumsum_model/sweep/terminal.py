@@ -22,8 +22,8 @@ from cumsum_model.verification.measure import format_number
 from cumsum_model.verification.terminal import without_commands
 
 COLUMNS = (
-    ("claim", 36),
-    ("holds", 6),
+    ("claim", 35),
+    ("holds", 7),
     ("of seeds", 8),
     ("nearest its bound: least..median..most", 38),
     ("bound", 12),
