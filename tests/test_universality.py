@@ -737,6 +737,17 @@ def _foreign(url, path):
     return not url.startswith("data:") and url.partition("#")[0] != path.as_uri()
 
 
+def test_the_page_of_a_grid_can_be_read_by_anybody(grid, visit):
+    from axe_playwright_python.sync_playwright import Axe
+
+    publish(grid.folder)
+    page = visit(grid.folder / PAGE, 390, "light")
+    page.evaluate("for (const folded of document.querySelectorAll('.spreads')) folded.open = true")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_the_page_can_be_read_by_anybody(mixed, visit, width, scheme):
     from axe_playwright_python.sync_playwright import Axe
