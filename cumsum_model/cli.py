@@ -12,6 +12,7 @@ from pathlib import Path
 from cumsum_model.console import fail
 from cumsum_model.proof.commands import add_commands as add_proof_commands
 from cumsum_model.report.commands import add_commands as add_report_commands
+from cumsum_model.sweep.commands import add_commands as add_sweep_command
 from cumsum_model.sweep.universality_commands import add_commands as add_universality_commands
 from cumsum_model.train_command import add_commands as add_train_command
 
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_train_command(commands)
+    add_sweep_command(commands)
     _add_mutants(commands)
     add_proof_commands(commands)
     add_report_commands(commands)

@@ -1,0 +1,223 @@
+"""`sweep`: train and verify many checkpoints, on this machine or on a Dask cluster."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cumsum_model import recipe_options
+from cumsum_model.console import UNREADABLE, fail
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from cumsum_model.sweep.conduct import Landed, Standing
+    from cumsum_model.sweep.plan import Job
+    from cumsum_model.sweep.suite import Suite
+
+SWEEP_HELP = """\
+Train and verify a model for every seed, and say which claims hold on all of them.
+
+Every seed is trained with the published recipe or the options given here, and verified by the very same claims as
+`pytest claims/` runs, controls included. A --grid varies an option; there is a run for every seed in every cell.
+
+DIR gets, as the runs land, a folder for each:
+  runs/seed7/model.safetensors, model.card.json           as `train` writes them
+  runs/seed7/report.html, report.json, report.md          as `pytest claims/ --report` writes them
+  runs/seed7/outcome.json                                 how it ended, and what is proved of it; written last
+and when all have landed, universality.html, .json and .parquet: see `python -m cumsum_model universality`.
+
+The same command goes on where it stopped, and does only what is left: new seeds, and runs that were verified by an
+earlier version of the claims, which are verified anew. A worker that dies costs the task that it was at, which another
+does again. A seed that diverges is a result like any other.
+
+Without --scheduler it starts one single-threaded worker per core. With it, work goes to a cluster that exists; its
+workers need this project installed, the same version, and no folder in common. To start one:
+  dask scheduler --host 127.0.0.1 --port 8786 &
+  dask worker tcp://127.0.0.1:8786 --nthreads 1 --nworkers 2 &
+A Dask cluster runs whatever it is sent by whoever reaches it: keep it on a network that you trust.
+"""
+
+SWEEP_EXAMPLES = """\
+exit code: 0 all runs have a result, 1 some failed or could not be written, 2 called wrongly, 4 DIR holds other runs or
+the scheduler cannot be reached, 130 interrupted
+
+examples:
+  python -m cumsum_model sweep --seeds 0:32 --out sweeps/published
+  python -m cumsum_model sweep --seeds 0:8 --grid d_mlp=2,4,8 --grid seq_len=10,20,40 --out sweeps/sizes
+  python -m cumsum_model sweep --seeds 0:1000 --out sweeps/many --scheduler tcp://10.0.0.1:8786
+"""
+
+ALLOWED_DEATHS = 10
+"""Workers that a local cluster lets die over a task before it gives the task back."""
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `sweep` to the command line."""
+    sweep = commands.add_parser(
+        "sweep",
+        help="train and verify many seeds, and say which claims hold on all",
+        description=SWEEP_HELP,
+        epilog=SWEEP_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sweep.set_defaults(command=_sweep)
+    sweep.add_argument("--seeds", required=True, metavar="A:B", help="0:100 for 0 .. 99; 7; 0:100:10; or with commas")
+    sweep.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the sweep; made if missing")
+    sweep.add_argument(
+        "--grid",
+        action="append",
+        default=[],
+        metavar="OPTION=X,Y",
+        help="vary an option of the recipe; may be repeated",
+    )
+    sweep.add_argument("--workers", type=int, metavar="N", help="of the local cluster (default: one per core)")
+    sweep.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as tcp://10.0.0.1:8786")
+    sweep.add_argument("--no-controls", action="store_true", help="run each claim on the checkpoints alone: quicker")
+    sweep.add_argument(
+        "-k",
+        dest="select",
+        default="",
+        metavar="EXPRESSION",
+        help="run only claims that match, as in pytest: for a try",
+    )
+    recipe_options.add_options(sweep, without=("seed",))
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from cumsum_model.sweep.plan import PlanError, parse_grid, parse_seeds, plan
+
+    if options.workers is not None and (options.scheduler or options.workers < 1):
+        return fail("--workers is a number of at least 1, of the local cluster", code=2)
+    try:
+        grid = parse_grid(options.grid)
+        jobs = plan(parse_seeds(options.seeds), grid, recipe_options.chosen(options))
+    except PlanError as error:
+        return fail(str(error), code=2)
+
+    from cumsum_model.sweep.conduct import OtherRecipe, clean, standing, write_outcome
+    from cumsum_model.sweep.outcome import RUNS
+    from cumsum_model.sweep.suite import CLAIMS, Suite
+
+    if not CLAIMS.is_dir():
+        return fail(f"{CLAIMS} does not exist: run from a checkout installed with pip install -e")
+    out: Path = options.out
+    suite = Suite(controls=not options.no_controls, select=options.select)
+    try:
+        (out / RUNS).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):  # better now than after the first minute
+            pass
+        left: list[tuple[Job, Standing]] = []
+        for job in jobs:
+            clean(out, job)
+            stands = standing(out, job, suite)
+            if stands.outcome is None:
+                left.append((job, stands))
+            else:
+                write_outcome(out / RUNS / job.name, stands.outcome)
+    except OtherRecipe as error:
+        return fail(str(error), code=UNREADABLE)
+    except OSError as error:
+        return fail(f"--out {str(out)[:200]}: {error.strerror or error}")
+    print(_begun(jobs, left), file=sys.stderr)
+    code = _conduct(options, suite, left, n_jobs=len(jobs)) if left else 0
+    return code or _publish(out)
+
+
+def _begun(jobs: list[Job], left: list[tuple[Job, Standing]]) -> str:
+    n_trained = sum(bool(stands.files) for _, stands in left)
+    told = f"{len(jobs)} runs: {len(jobs) - len(left)} done, {len(left) - n_trained} to train and verify"
+    return told + (f", {n_trained} to verify" if n_trained else "")
+
+
+def _conduct(options: argparse.Namespace, suite: Suite, left: list[tuple[Job, Standing]], n_jobs: int) -> int:
+    from cumsum_model.sweep.conduct import SchedulerLost, Sweep
+    from cumsum_model.sweep.progress import Progress
+    from cumsum_model.sweep.work import OtherCode
+
+    failures: list[Landed] = []
+    n_done = n_jobs - len(left)
+    stopped = ""
+    try:
+        with _cluster(options) as client, Progress(left) as progress:
+            for landed in Sweep(client, options.out, suite).conduct(left):
+                progress.update(landed)
+                n_done += landed.outcome is not None
+                if landed.failure:
+                    failures.append(landed)
+    except KeyboardInterrupt:
+        print(f"interrupted: {n_done} of {n_jobs} runs are done; the same command goes on from there", file=sys.stderr)
+        return 130
+    except NotReached as error:
+        return fail(str(error), code=UNREADABLE)
+    except SchedulerLost:
+        stopped = "the scheduler was lost"
+    except OtherCode as error:
+        stopped = str(error)
+    except OSError as error:
+        stopped = f"{error.filename or options.out}: {error.strerror or error}"
+    if failures and not stopped:
+        stopped = f"{len(failures)} runs failed ({', '.join(landed.job.name for landed in failures[:5])})"
+    if stopped:
+        return fail(f"{stopped}; {n_done} of {n_jobs} runs are done, the same command goes on from there")
+    return 0
+
+
+def _publish(out: Path) -> int:
+    from cumsum_model.sweep.publishing import PAGE, publish
+    from cumsum_model.sweep.read import SweepError
+    from cumsum_model.sweep.terminal import lines
+
+    try:
+        print("\n".join(lines(publish(out))))
+    except SweepError as error:
+        return fail(str(error), code=UNREADABLE)
+    except OSError as error:
+        return fail(f"--out {str(out)[:200]}: {error.strerror or error}")
+    print(f"wrote {out / PAGE}, and the same as .json and .parquet")
+    return 0
+
+
+class NotReached(RuntimeError):
+    """There is no scheduler where one was named."""
+
+
+@contextmanager
+def _cluster(options: argparse.Namespace) -> Iterator[Client]:
+    """A client of the cluster that was named, or of one on this machine that ends with the sweep."""
+    import dask
+    from dask.system import CPU_COUNT
+    from distributed import Client, LocalCluster
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters of it is told by us
+    if options.scheduler:
+        try:
+            client = Client(options.scheduler, timeout=10)
+        except (OSError, ValueError, TimeoutError) as error:
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise NotReached(f"--scheduler {options.scheduler}: cannot be reached ({reason})") from None
+        with client:
+            if not client.scheduler_info(n_workers=-1)["workers"]:
+                print(f"waiting for workers of {options.scheduler}", file=sys.stderr)
+            yield client
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="cumsum-sweep-") as scratch,
+        dask.config.set({"distributed.scheduler.allowed-failures": ALLOWED_DEATHS}),
+        LocalCluster(
+            n_workers=options.workers or CPU_COUNT,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            local_directory=scratch,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
