@@ -31,6 +31,9 @@ from cumsum_model.proof.tables import Unprovable, tables
 BUDGET = 100_000_000
 """Additions that may be spent on counting inside split classes: about a third of a second."""
 
+THOROUGH_BUDGET = 1_000_000_000
+"""The same where a person waits for one model, some seconds: of `certify`, and of every run of a sweep."""
+
 REFINED = 64
 """At most so many classes of one length are refined for each reason: those of smallest margin, of most sequences."""
 

@@ -73,7 +73,6 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     certify.add_argument(
         "--budget",
         type=_whole_number,
-        default=1_000_000_000,
         metavar="N",
         help="additions to spend on counting where right and wrong sequences mix (default: 1000000000, some seconds); "
         "ten times as many make what stays uncounted up to ten times smaller",
@@ -105,14 +104,15 @@ def _certify(options: argparse.Namespace) -> int:
         return UNREADABLE
 
     from cumsum_model.files import write_whole
-    from cumsum_model.proof.certificate import certify
+    from cumsum_model.proof.certificate import THOROUGH_BUDGET, certify
     from cumsum_model.proof.document import to_document
     from cumsum_model.proof.tables import Unprovable
 
+    budget = THOROUGH_BUDGET if options.budget is None else options.budget
     started = time.perf_counter()
     try:
         with _progress("proving", checkpoint.model.cfg.n_ctx) as step:
-            certificate = certify(checkpoint.model, budget=options.budget, progress=step)
+            certificate = certify(checkpoint.model, budget=budget, progress=step)
     except Unprovable as error:
         return fail(f"{checkpoint.path}: {error}", code=UNREADABLE)
     took = time.perf_counter() - started

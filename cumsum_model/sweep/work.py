@@ -131,11 +131,11 @@ def _read(folder: Path) -> dict[str, bytes]:
 
 def _prove(folder: Path) -> tuple[Proved | None, str]:
     from cumsum_model.checkpoint import read_checkpoint
-    from cumsum_model.proof.certificate import certify
+    from cumsum_model.proof.certificate import THOROUGH_BUDGET, certify
     from cumsum_model.proof.tables import Unprovable
 
     try:
-        certificate = certify(read_checkpoint(folder).model)
+        certificate = certify(read_checkpoint(folder).model, budget=THOROUGH_BUDGET)
     except Unprovable as error:
         return None, str(error)
     wrong = certificate.simplest_wrong
