@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cumsum_model.cli import main
+from cumsum_model.sweep.document import number
 from cumsum_model.sweep.interval import MOST, at_least, clopper_pearson, percent
 from cumsum_model.sweep.outcome import Ending, Outcome, Proved, encode
 from cumsum_model.sweep.publishing import DOCUMENT, MEASURED_TABLE, PAGE, RUNS_TABLE, publish
@@ -490,6 +491,19 @@ def test_infinities_and_large_counts_spread_without_nan():
     (spread,) = spreads([("a", record_of(10**400, -math.inf)), ("b", record_of(10**400 + 2, -math.inf))])
     assert spread.values == [10**400, 10**400 + 2]
     assert spread.median == math.inf
+
+
+def test_numbers_that_json_or_a_double_cannot_hold_are_text():
+    for value, told in (
+        (2**53, 2**53),
+        (2**53 + 1, "9007199254740993"),
+        (math.inf, "Infinity"),
+        (-math.inf, "-Infinity"),
+        (math.nan, None),
+        (None, None),
+        (0.1, 0.1),
+    ):
+        assert number(value) == told
 
 
 @pytest.mark.parametrize(
