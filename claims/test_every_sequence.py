@@ -7,12 +7,13 @@ from cumsum_model import mutants
 from cumsum_model.behaviour import margins, run
 from cumsum_model.checkpoint import not_the_reference
 from cumsum_model.circuit import no_account_of
-from cumsum_model.data import EVERY_SEQUENCE, VOCAB_OUT, labels_of
+from cumsum_model.data import EVERY_SEQUENCE, NEG, POS, VOCAB_OUT, ZERO, labels_of
 from cumsum_model.intervention import without_neurons
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.replaced import distance
 from cumsum_model.proof.rounding import margin_error
 from cumsum_model.replacement import explain
+from cumsum_model.roles import dead_neurons, live_neurons, none_is_dead, one_neuron_a_side
 from cumsum_model.verification import claim
 
 
@@ -95,6 +96,54 @@ def test_what_neurons_are_needed_for(model, measure, proved):
         _, right_at_most = last.answered_rightly
         wrong = last.sequences - right_at_most
         assert measure(f"sequences of full length that are wrong without {neuron}, at least", wrong) > 0
+
+
+@claim(
+    "Dead neurons are needed by no sequence at all: without any of them every one is still answered rightly",
+    source="ours: neurons 5 and 6 of the write-up, whichever numbers they have",
+    over=f"those of less than 1/20 of the strongest's strength zero-ablated; {EVERY_SEQUENCE}",
+    refuted_by=[mutants.lean_on_a_dead_neuron, mutants.favour_zero],
+    unless=none_is_dead,
+)
+def test_dead_neurons_are_needed_by_no_sequence(model, measure, proved):
+    without = proved(certify_without_counting, without_neurons(model, dead_neurons(model)))
+    right, _ = without.right_at_every_position
+    assert measure("sequences that may be wrong somewhere without them", without.sequences - right) == 0
+
+
+@claim(
+    "Each side is needed for its own sign, and both for zero: without the live neurons of a side some sums of that "
+    "sign are wrong and none of the other, and no sum of zero is right, where the two hold each other in balance",
+    source="ours: what is true of the neurons whichever way they are numbered",
+    over=f"all live neurons of one side zero-ablated; {EVERY_SEQUENCE}",
+    refuted_by=[mutants.let_neurons_read_backwards, mutants.flip_strongest_neuron, mutants.silence_mlp],
+    unless=no_account_of,
+)
+def test_each_side_is_needed_for_its_own_sign(model, measure, proved):
+    for side, own, other in (("neg", NEG, POS), ("pos", POS, NEG)):
+        lengths = proved(certify_without_counting, without_neurons(model, live_neurons(model, side))).lengths
+        full = lengths[-1]
+        of_own = (full.counts - full.right_high)[full.labels == own].sum()
+        of_other = min(length.smallest[length.labels == other].min() for length in lengths)
+        of_zero = max(length.largest[length.labels == ZERO].max() for length in lengths)
+        assert measure(f"without {side}: wrong sequences of full length of that sign, at least", of_own) > 0
+        assert measure(f"without {side}: smallest margin of the other sign", of_other, "logits") > 0
+        assert measure(f"without {side}: largest margin of a zero", of_zero, "logits") <= 0
+
+
+@claim(
+    "Two neurons would do: with one in place of all that fire on a side, reading and writing what they do together, "
+    "every sequence is answered rightly",
+    source="ours: what is true of the neurons whichever way they are numbered",
+    over=EVERY_SEQUENCE,
+    refuted_by=[mutants.lean_on_a_dead_neuron, mutants.wake_weakest_neuron, mutants.move_kinks],
+    unless=no_account_of,
+)
+def test_one_neuron_a_side_would_do(model, measure, proved):
+    certificate = proved(certify_without_counting, one_neuron_a_side(model))
+    right, _ = certificate.right_at_every_position
+    assert measure("sequences that may be wrong somewhere with two neurons", certificate.sequences - right) == 0
+    assert measure("smallest margin", certificate.smallest_margin, "logits") > 0
 
 
 @claim(

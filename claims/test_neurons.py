@@ -5,9 +5,10 @@ import torch
 from cumsum_model import intervention, mutants
 from cumsum_model.behaviour import run
 from cumsum_model.checkpoint import not_the_reference
-from cumsum_model.circuit import no_account_of, value_slope
+from cumsum_model.circuit import monotone_resolution, no_account_of, value_slope
 from cumsum_model.data import EVALUATION_SET
 from cumsum_model.neurons import read_neurons
+from cumsum_model.roles import live_neurons
 from cumsum_model.verification import claim
 
 SOURCE = "write-up, Analysing neurons"
@@ -51,6 +52,45 @@ def test_neurons_push_their_own_side(model, measure):
     assert measure('least push on "zero"', neurons.zero[live].min(), "logits") > 0
     a_little = (neurons.zero[live] / neurons.own_side[live]).max()
     assert measure('largest push on "zero" over that on its own side', a_little) < 0.1
+
+
+@claim(
+    "Live neurons of one side are of one kind: they start to fire at the same mean and push the same way, whatever "
+    "their strength",
+    source="ours: what is true of the neurons whichever way they are numbered",
+    over=ALONG_U,
+    refuted_by=[mutants.boast_in_vain, mutants.wake_weakest_neuron, mutants.untrained],
+    unless=no_account_of,
+)
+def test_neurons_of_a_side_are_of_one_kind(model, measure):
+    neurons, kinks_apart, pushes_apart = read_neurons(model), [], []
+    a_unit_apart = neurons.push / (neurons.push.amax(-1) - neurons.push.amin(-1))[:, None]
+    for side in ("neg", "pos"):
+        kind = live_neurons(model, side)
+        kinks = neurons.kink[kind] / value_slope(model)
+        kinks_apart += [kinks.max() - kinks.min()] if kind else []
+        pushes = a_unit_apart[kind] - a_unit_apart[kind].mean(-1, keepdim=True)
+        pushes_apart += [(pushes.amax(0) - pushes.amin(0)).max()] if kind else []
+    # Sums of full length lie this far apart: none comes to lie on different sides of two kinks by more than one step.
+    step = 1 / model.cfg.n_ctx
+    assert measure("largest distance of two kinks", max(kinks_apart, default=0), "units of mean") < step
+    assert measure("largest difference of their pushes, over the push", max(pushes_apart, default=0)) < 0.1
+
+
+@claim(
+    "Strength tells cost: of two live neurons of one side, one that responds a tenth more costs more",
+    source="ours; of neuron 2 the write-up, Analysing neurons",
+    over=f"zero-ablation at every position, {EVALUATION_SET}",
+    refuted_by=[mutants.boast_in_vain, mutants.let_neurons_read_backwards, mutants.swap_verdicts],
+    unless=no_account_of,
+)
+def test_strength_tells_what_a_neuron_costs(model, measure, data):
+    costs, strength = intervention.neuron_costs(model, data), read_neurons(model).strength
+    kinds = [kind for side in ("neg", "pos") if (kind := live_neurons(model, side))]
+    # In logarithms, so that what is resolved is a ratio.
+    resolved = [monotone_resolution(strength[kind].log(), costs[kind]) for kind in kinds]
+    ratio = torch.tensor(max(resolved, default=0.0)).exp()
+    assert measure("largest ratio of strengths in which the weaker costs as much", ratio) < 1.1
 
 
 @claim(

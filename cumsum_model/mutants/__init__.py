@@ -23,8 +23,10 @@ from cumsum_model.mutants.attention import (
     untrained_attention_scores,
 )
 from cumsum_model.mutants.neurons import (
+    boast_in_vain,
     flip_strongest_neuron,
     keep_neurons_firing,
+    lean_on_a_dead_neuron,
     let_neurons_read_backwards,
     move_kinks,
     open_back_door,
@@ -72,6 +74,8 @@ HIDDEN = (
     carry_a_second_direction,
     shift_unembeddings,
     split_strongest_neuron,
+    boast_in_vain,
+    lean_on_a_dead_neuron,
     open_back_door,
     add_instead_of_averaging,
     add_head_output_twice,

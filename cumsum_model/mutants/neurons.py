@@ -72,6 +72,30 @@ def wake_weakest_neuron(model: CumsumTransformer) -> CumsumTransformer:
     return mutant
 
 
+def boast_in_vain(model: CumsumTransformer) -> CumsumTransformer:
+    """The weakest neuron would respond twice as much as the strongest, but starts to fire where no mean reaches."""
+    mutant = copied(model)
+    mlp = mutant.blocks[0].mlp
+    strongest, *_, weakest = neurons_by_strength(model)
+    mlp.W_in[:, weakest] = mlp.W_in[:, strongest]
+    mlp.W_out[weakest] = 2 * mlp.W_out[strongest]
+    reach = read_neurons(model).slope[strongest].abs() * 2 * model.cfg.max_value * value_slope(model)
+    mlp.b_in[weakest] = mlp.b_in[strongest] - reach.float()
+    return mutant
+
+
+def lean_on_a_dead_neuron(model: CumsumTransformer) -> CumsumTransformer:
+    """The weakest neuron always fires, and b_out takes back what it says: the same answers, as long as it stays."""
+    mutant = copied(model)
+    mlp = mutant.blocks[0].mlp
+    weakest = neurons_by_strength(model)[-1]
+    mlp.W_in[:, weakest] = 0
+    mlp.b_in[weakest] = 1
+    mlp.W_out[weakest] = model.W_U[:, POS] - model.W_U[:, NEG]
+    mlp.b_out -= mlp.W_out[weakest]
+    return mutant
+
+
 def suppress_zero(model: CumsumTransformer) -> CumsumTransformer:
     """Every neuron pushes "zero" down by as much as it lifted it."""
     mutant = copied(model)
