@@ -112,21 +112,22 @@ def test_dead_neurons_are_needed_by_no_sequence(model, measure, proved):
 
 
 @claim(
-    "Each side is needed for its own sign, and both for zero: without the live neurons of a side some sums of that "
-    "sign are wrong and none of the other, and no sum of zero is right, where the two hold each other in balance",
+    "Each side is needed for its own sign, and both for zero: without the live neurons of one side sums of that sign "
+    "go wrong and none of the other sign, and every zero does",
     source="ours: what is true of the neurons whichever way they are numbered",
     over=f"all live neurons of one side zero-ablated; {EVERY_SEQUENCE}",
     refuted_by=[mutants.let_neurons_read_backwards, mutants.flip_strongest_neuron, mutants.silence_mlp],
     unless=no_account_of,
 )
 def test_each_side_is_needed_for_its_own_sign(model, measure, proved):
+    # At zero both sides fire and hold each other in balance, so either alone tips it.
     for side, own, other in (("neg", NEG, POS), ("pos", POS, NEG)):
         lengths = proved(certify_without_counting, without_neurons(model, live_neurons(model, side))).lengths
         full = lengths[-1]
         of_own = (full.counts - full.right_high)[full.labels == own].sum()
         of_other = min(length.smallest[length.labels == other].min() for length in lengths)
         of_zero = max(length.largest[length.labels == ZERO].max() for length in lengths)
-        assert measure(f"without {side}: wrong sequences of full length of that sign, at least", of_own) > 0
+        assert measure(f"without {side}: sequences of full length of that sign that are wrong, at least", of_own) > 0
         assert measure(f"without {side}: smallest margin of the other sign", of_other, "logits") > 0
         assert measure(f"without {side}: largest margin of a zero", of_zero, "logits") <= 0
 

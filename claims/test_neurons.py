@@ -71,7 +71,7 @@ def test_neurons_of_a_side_are_of_one_kind(model, measure):
         kinks_apart += [kinks.max() - kinks.min()] if kind else []
         pushes = a_unit_apart[kind] - a_unit_apart[kind].mean(-1, keepdim=True)
         pushes_apart += [(pushes.amax(0) - pushes.amin(0)).max()] if kind else []
-    # Sums of full length lie this far apart: none comes to lie on different sides of two kinks by more than one step.
+    # The smallest distance of two sums of full length: between kinks that lie closer there is at most one of them.
     step = 1 / model.cfg.n_ctx
     assert measure("largest distance of two kinks", max(kinks_apart, default=0), "units of mean") < step
     assert measure("largest difference of their pushes, over the push", max(pushes_apart, default=0)) < 0.1
