@@ -1,6 +1,7 @@
 """What this suite adds to the report: what is proved of the checkpoint, its weights, its table of mutants."""
 
 import base64
+import re
 
 import pytest
 import safetensors.torch
@@ -15,6 +16,7 @@ from cumsum_model.report.details import details, proof, stored_model
 from cumsum_model.report.illustrate import BELONGS_TO, MATRIX_TITLE, illustrate
 from cumsum_model.training import untrained
 from cumsum_model.verification.report import Report
+from cumsum_model.verification.subject import Note
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ def test_models_too_large_for_a_page_are_left_out_and_refused(described, config)
 
 
 def test_the_table_of_mutants_belongs_to_the_shipped_checkpoint_alone(described, reference):
-    assert len(details(read_checkpoint(REFERENCE), "cpu").suite["matrix"]["mutants"]) == 44
+    assert len(details(read_checkpoint(REFERENCE), "cpu").suite["matrix"]["mutants"]) == 46
     assert "matrix" not in described(mutants.add_some_noise(reference)).suite
 
 
@@ -82,6 +84,40 @@ def test_every_figure_stands_beside_claims_that_there_are(described, reference):
     assert sorted(names) == sorted(BELONGS_TO)
     assert len(BELONGS_TO) == len(FIGURES)
     assert all((REFERENCE.parent.parent / "claims" / file).is_file() for file in BELONGS_TO.values())
+
+
+def test_neurons_of_the_shipped_checkpoint_are_told_by_side():
+    told = dict(details(read_checkpoint(REFERENCE), "cpu").facts)["neurons"]
+    assert told == "2 on positive means (2, 7), 4 on negative means (4, 3, 0, 1), 2 dead (5, 6), each strongest first"
+
+
+def test_a_retrained_checkpoint_is_told_who_plays_the_parts_of_the_shipped_ones():
+    told = dict(details(read_checkpoint(REFERENCE.parent / "seed7.safetensors"), "cpu").facts)["neurons"]
+    assert told == (
+        "4 on positive means (3, 2, 7, 0), 3 on negative means (6, 1, 5), 1 dead (4), each strongest first; "
+        "3 plays the part of the shipped checkpoint's 2 (0.75 alike), 2 of its 7 (0.82), 6 of its 4 (0.81), "
+        "1 of its 3 (0.89), 5 of its 0 (0.86), none of its 1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (CumsumConfig(n_layers=2), r"no roles: this is an account of one layer, the model has 2"),
+        (
+            CumsumConfig(d_mlp=1),
+            r"1 on (posi|nega)tive means \(0\), .*; none plays the part of .* 2, 7, 4, 3, 0, 1",
+        ),
+        (CumsumConfig(d_mlp=600), r".* dead \((\d+, ){7}\d+ and \d+ more\), each strongest first; none plays .*"),
+        (CumsumConfig(d_mlp=10_001), r".*; too many to compare with those of the shipped checkpoint"),
+    ],
+    ids=["two layers", "one neuron", "many", "too many"],
+)
+def test_neurons_of_any_model_are_told_in_few_words(described, monkeypatch, config, told):
+    monkeypatch.setattr(module, "_proof", lambda model: Note("a proof would take minutes", good=True))
+    text = dict(described(untrained(config, seed=0)).facts)["neurons"]
+    assert re.fullmatch(told, text.removeprefix("0 on positive means, ")), text
+    assert len(text) < 400
 
 
 def test_what_is_proved_is_proved_once(reference, monkeypatch):

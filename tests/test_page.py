@@ -341,7 +341,7 @@ def test_the_keyboard_is_enough(page):
     page.locator("#filter input[type=radio]").first.focus()
     page.keyboard.press("ArrowRight")
     assert page.evaluate("document.activeElement.value") == "holds"
-    assert "65 of" in page.locator("#shown").inner_text()
+    assert "70 of" in page.locator("#shown").inner_text()
 
 
 def test_paper_gets_everything_and_no_controls(page):
