@@ -127,18 +127,6 @@ def dead_neurons(model: CumsumTransformer) -> list[int]:
     return [role.neuron for role in neuron_roles(model) if not role.live]
 
 
-def none_is_dead(model: CumsumTransformer) -> str | None:
-    """As `circuit.no_account_of`, for what is said of dead neurons: some models have none."""
-    reason = no_account_of(model)
-    if reason is not None:
-        return reason
-    return None if dead_neurons(model) else "this is about dead neurons, and every neuron of the model is live"
-
-
-# Whether it has dead neurons is a matter of the single checkpoint: no gate misses what is said of them on another.
-none_is_dead.one_model_only = True  # type: ignore[attr-defined]  # see `unless` in verification.claim
-
-
 def response_curves(
     model: CumsumTransformer, means: Float[np.ndarray, " n_means"]
 ) -> Float[np.ndarray, "d_mlp n_means d_vocab_out"]:

@@ -23,7 +23,6 @@ from cumsum_model.roles import (
     live_neurons,
     match_neurons,
     neuron_roles,
-    none_is_dead,
     one_neuron_a_side,
     response_curves,
 )
@@ -327,7 +326,6 @@ def test_models_without_an_account_say_why_they_have_no_roles(reference, config,
     ):
         with pytest.raises(ValueError, match=f"neurons have no roles here: {reason}"):
             ask()
-    assert none_is_dead(model) == reason
 
 
 def test_where_no_neuron_does_anything_all_are_dead(reference):
@@ -338,10 +336,9 @@ def test_where_no_neuron_does_anything_all_are_dead(reference):
     assert torch.equal(run(one_neuron_a_side(silent), DATA.toks), run(silent, DATA.toks))
 
 
-def test_whether_any_neuron_is_dead(reference):
-    assert none_is_dead(reference) is None
-    assert none_is_dead(with_neurons(reference, [2, 4])).endswith("every neuron of the model is live")
-    assert none_is_dead.one_model_only
+def test_which_neurons_are_dead(reference):
+    assert dead_neurons(reference) == [5, 6]
+    assert dead_neurons(with_neurons(reference, [2, 4])) == []
 
 
 def test_neurons_that_differ_in_strength_alone_are_merged_without_a_trace(reference):
