@@ -13,8 +13,11 @@ import torch
 from hypothesis import HealthCheck, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from cumsum_model.checkpoint import REFERENCE, Checkpoint, CheckpointError, read_checkpoint
+from cumsum_model.checkpoint import REFERENCE, Checkpoint, CheckpointError, Reading, read_checkpoint
 from cumsum_model.data import CumsumDataset, evaluation_set
+from cumsum_model.formats.commands import n_heads
+from cumsum_model.formats.naming import TOKEN_ORDERS
+from cumsum_model.formats.source import SAFETENSORS
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.verification.claim import Control
 from cumsum_model.verification.document import readable
@@ -38,6 +41,22 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 settings.register_profile("thorough", settings.get_profile("ci"), max_examples=20_000, derandomize=False)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("checkpoint", "how to read a checkpoint from elsewhere")
+    group.addoption(
+        "--token-order",
+        choices=TOKEN_ORDERS,
+        help="rows of the embedding: value, from -max to +max (default), or wrapped, 0, +1 .. +max, -max .. -1, "
+        "as the original release stored them",
+    )
+    group.addoption(
+        "--n-heads",
+        type=n_heads,
+        metavar="N",
+        help="how many heads the matrices of a TransformerLens bridge hold (default: 1; other files say so)",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -65,14 +84,17 @@ def pytest_configure(config: pytest.Config) -> None:
     device = config.getoption("device")
     if device == "cuda" and not torch.cuda.is_available():
         raise pytest.UsageError("--device cuda: torch sees no CUDA device on this machine")
+    reading = Reading(config.getoption("token_order"), config.getoption("n_heads"))
     try:
-        config.stash[CHECKPOINT] = read_checkpoint(config.getoption("checkpoint") or REFERENCE, device)
+        config.stash[CHECKPOINT] = read_checkpoint(config.getoption("checkpoint") or REFERENCE, device, reading)
     except CheckpointError as error:
         raise pytest.UsageError(str(error)) from None
 
 
 def _describe(checkpoint: Checkpoint) -> str:
     told = f"checkpoint {os.path.relpath(checkpoint.path)}, sha256 {checkpoint.sha256[:12]}"
+    if checkpoint.read_as != SAFETENSORS:
+        told += f", {checkpoint.read_as}"
     recipe = checkpoint.card.get("recipe") if checkpoint.card else None
     if checkpoint.card and isinstance(recipe, dict):
         told += f", seed {recipe.get('seed')}, epoch {checkpoint.card.get('kept_epoch')}"

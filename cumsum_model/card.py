@@ -1,8 +1,9 @@
-"""The card of a trained checkpoint: the recipe, what it ended with, and the versions it ran on."""
+"""The card of a checkpoint: the recipe, what it ended with, and the versions it ran on."""
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -31,3 +32,24 @@ def make_card(trained: Trained, device: str) -> dict[str, Any]:
             "cross_entropy_rise_by_zeroed_neuron": neuron_costs(trained.model, data).tolist(),
         },
     }
+
+
+def provenance(card: Mapping[str, Any] | None) -> str:
+    """How a checkpoint came to be, as its card says, which may be anybody's."""
+    if not card:
+        return "not known: no card lies beside the file"
+    recipe = card.get("recipe")
+    if not isinstance(recipe, Mapping):
+        return f"not known: the card has no recipe{_converted(card)}"
+    told = [f"{name.replace('_', ' ')} {recipe[name]}" for name in ("seed", "epochs", "train_size") if name in recipe]
+    if "kept_epoch" in card:
+        told.append(f"kept epoch {card['kept_epoch']}")
+    return ", ".join(told) + _converted(card)
+
+
+def _converted(card: Mapping[str, Any]) -> str:
+    """What `convert` made the file of, as its card says."""
+    before = card.get("converted_from")
+    if not isinstance(before, Mapping):
+        return ""
+    return f"; converted from {before.get('file')}, {before.get('format')}, sha256 {str(before.get('sha256'))[:12]}"

@@ -1,8 +1,9 @@
-"""Reading and writing checkpoints: a safetensors file, and beside it a card that says where it came from.
+"""Reading checkpoints of any kind, and writing ours: a safetensors file, and a card that says where it came from.
 
 `model.safetensors` holds the float32 parameters under their classic names and nothing else;
 `model.card.json` holds the recipe, the kept epoch, versions, metrics and the sha256 of the file.
-Nothing in a checkpoint is ever executed: a pickle is recognised and refused unread.
+What else is read, state dicts that torch.save wrote among it, is in `formats`. Nothing in a checkpoint is ever
+executed: there is no unpickler in this code, and what the pickle in such a file says is read as data.
 """
 
 from __future__ import annotations
@@ -20,13 +21,21 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from cumsum_model.files import beside, settle
+from cumsum_model.formats.diagnosis import Misreading, misread
+from cumsum_model.formats.naming import PLAIN, classic, is_bridge
+from cumsum_model.formats.naming import Reading as Reading
+from cumsum_model.formats.refusal import CheckpointError as CheckpointError
+from cumsum_model.formats.refusal import one_line
+from cumsum_model.formats.source import SAFETENSORS, Source, parse, parse_safetensors
 from cumsum_model.model import AXES, CumsumConfig, CumsumTransformer
 
 MODEL_FILE = "model.safetensors"
+TRAINING_FILE = "training.safetensors"
+"""Where a folder keeps the state of a training run that has not finished."""
+
 REFERENCE = Path(__file__).resolve().parent.parent / "fixtures" / "reference.safetensors"
 """The checkpoint that this project ships: seed 42 of the published recipe, trained by `training.train`."""
 
@@ -49,18 +58,53 @@ _IN_BLOCK = {
 }
 
 
-class CheckpointError(ValueError):
-    """A checkpoint cannot be used. The message is one line that names the file, and the tensor if any."""
+class Misread(CheckpointError):
+    """A file that answers wrongly as it was read, and rightly in another reading, which was not asked for."""
+
+    def __init__(self, path: Path, misreading: Misreading) -> None:
+        self.path, self.misreading = path, misreading
+        as_it_is = []
+        if misreading.better.token_order is not None:
+            as_it_is.append("--token-order value")
+        if misreading.better.n_heads is not None:
+            as_it_is.append("--n-heads with the number that it has")
+        super().__init__(
+            f"{path}: {misreading.found}; say {misreading.options}, or {' and '.join(as_it_is)} to take it as it is"
+        )
+
+    @property
+    def for_conversion(self) -> str:
+        """The same line for commands that take no such option."""
+        return (
+            f"{self.path}: {self.misreading.found}; convert it: "
+            f"python -m cumsum_model convert {self.path} OUT.safetensors {self.misreading.options}"
+        )
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model as it was read from disk; `card` is None where no card lies beside the file."""
+    """A model as it was read from disk; `card` is None where no card lies beside the file.
+
+    sha256   of the file, whatever was read out of it
+    format   the container, and whose names it has where they are not ours
+    reading  the order of rows and number of heads that were asked for
+    notes    what was left out of the file or taken for granted, for a reader to know
+    """
 
     model: CumsumTransformer
     path: Path
     sha256: str
     card: Mapping[str, Any] | None
+    format: str = SAFETENSORS
+    reading: Reading = PLAIN
+    notes: tuple[str, ...] = ()
+
+    @property
+    def read_as(self) -> str:
+        """How the file was read, in a few words."""
+        wrapped = ", embedding rows wrapped" if self.reading.wrapped else ""
+        heads = f", n_heads {self.reading.n_heads} as told" if self.reading.n_heads is not None else ""
+        return f"{self.format}{wrapped}{heads}"
 
 
 def card_path(path: Path) -> Path:
@@ -68,40 +112,67 @@ def card_path(path: Path) -> Path:
     return path.with_suffix(".card.json")
 
 
-def read_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
-    """Read, check and build the model in `path`, a safetensors file or a folder written by training.
+def read_checkpoint(path: Path | str, device: torch.device | str = "cpu", reading: Reading = PLAIN) -> Checkpoint:
+    """Read, check and build the model in `path`, a file or a folder written by training.
 
-    The sizes of the model follow from the shapes. If a card lies beside the file, the file must have
-    the sha256 that the card names. Raises CheckpointError.
+    The file is ours, or any that `formats` knows; what such a file does not say of itself is in `reading`. The
+    sizes of the model follow from the shapes. If a card lies beside the file, the file must have the sha256 that
+    the card names. Raises CheckpointError; Misread if the model is right only in another reading (unless our own
+    card vouches for the file, which training and converting write).
     """
+    checkpoint, source = _read(path, device, reading)
+    misreading = None if _vouches(checkpoint.card) else _misreading(checkpoint, source)
+    if misreading is not None:
+        raise Misread(checkpoint.path, misreading)
+    return checkpoint
+
+
+def inspect_checkpoint(path: Path | str, reading: Reading = PLAIN) -> tuple[Checkpoint, Misreading | None]:
+    """As `read_checkpoint`, but a model that is right only in another reading is returned, with that reading."""
+    checkpoint, source = _read(path, "cpu", reading)
+    return checkpoint, _misreading(checkpoint, source)
+
+
+def _read(path: Path | str, device: torch.device | str, reading: Reading) -> tuple[Checkpoint, Source]:
     path = Path(path)
     if _is_folder(path):
-        path = path / MODEL_FILE
-        if not path.is_file():
-            raise CheckpointError(f"{path.parent}: is a folder without a {MODEL_FILE}")
+        path = _model_in(path)
     content = _read_bytes(path, MAX_BYTES)
     card = _read_card(card_path(path))
     sha256 = hashlib.sha256(content).hexdigest()
     if card is not None and card["sha256"] != sha256:
         raise CheckpointError(
             f"{path}: has sha256 {sha256[:12]}.., but its card {card_path(path).name} was written for "
-            f"{_one_line(card['sha256'])[:12]}..; restore the file, or remove the card if you changed it on purpose"
+            f"{one_line(card['sha256'])[:12]}..; restore the file, or remove the card if you changed it on purpose"
         )
-    state = _parse(path, content)
     try:
-        model = build_model(state)
+        source = parse(content)
+        parameters, notes = classic(source.state, reading)
+        model = build_model(parameters).to(device)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
-    return Checkpoint(model.to(device), path, sha256, card)
+    kind = f"{source.format} of a TransformerLens bridge" if is_bridge(source.state) else source.format
+    return Checkpoint(model, path, sha256, card, kind, reading, (*source.notes, *notes)), source
+
+
+def _misreading(checkpoint: Checkpoint, source: Source) -> Misreading | None:
+    def reread(reading: Reading) -> CumsumTransformer:
+        return build_model(classic(source.state, reading)[0]).to(checkpoint.model.device)
+
+    return misread(checkpoint.model, checkpoint.reading, reread, from_bridge=is_bridge(source.state))
+
+
+def _vouches(card: Mapping[str, Any] | None) -> bool:
+    """Whether the card was written with the model by training or converting: then its rows are in our order."""
+    return card is not None and any(isinstance(card.get(name), dict) for name in ("recipe", "converted_from"))
 
 
 def parse_model(content: bytes, name: str) -> CumsumTransformer:
-    """The model in the bytes of a safetensors file. Raises CheckpointError, which calls them `name`."""
+    """The model in the bytes of our own safetensors file. Raises CheckpointError, which calls them `name`."""
     try:
-        return build_model(_parse(Path(name), content))
+        return build_model(parse_safetensors(content))
     except CheckpointError as error:
-        told = str(error)
-        raise CheckpointError(told if told.startswith(f"{name}:") else f"{name}: {told}") from None
+        raise CheckpointError(f"{name}: {error}") from None
 
 
 def build_model(state: Mapping[str, Tensor]) -> CumsumTransformer:
@@ -136,7 +207,7 @@ def infer_config(state: Mapping[str, Tensor]) -> CumsumConfig:
             raise CheckpointError(f"{name} is missing")
     for name, tensor in state.items():
         if name not in kinds:
-            raise CheckpointError(f"{_one_line(name)} is not a parameter of this architecture")
+            raise CheckpointError(f"{one_line(name)} is not a parameter of this architecture")
         if tensor.dtype != torch.float32:
             raise CheckpointError(f"{name} is {str(tensor.dtype).removeprefix('torch.')}, expected float32")
         if tensor.dim() != len(AXES[kinds[name]]):
@@ -232,7 +303,19 @@ def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
     except OSError as error:
-        raise CheckpointError(f"{_one_line(path)}: {error.strerror or error}") from None
+        raise CheckpointError(f"{one_line(path)}: {error.strerror or error}") from None
+
+
+def _model_in(folder: Path) -> Path:
+    """The file of the model in a folder that training wrote."""
+    if (folder / MODEL_FILE).is_file():
+        return folder / MODEL_FILE
+    if (folder / TRAINING_FILE).is_file():
+        raise CheckpointError(
+            f"{folder}: training has not finished; run `python -m cumsum_model train --out {folder}` "
+            "with the same options to go on"
+        )
+    raise CheckpointError(f"{folder}: is a folder without a {MODEL_FILE}")
 
 
 def _read_bytes(path: Path, limit: int) -> bytes:
@@ -255,35 +338,11 @@ def _read_card(path: Path) -> Mapping[str, Any] | None:
         return None
     try:
         card = json.loads(_read_bytes(path, MAX_CARD_BYTES).decode())
+        _as_json(card)  # as deeply nested as can be read need not be as can be written
     except CheckpointError:
         raise
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: is not a JSON card ({_one_line(error)})") from None
+        raise CheckpointError(f"{path}: is not a JSON card ({one_line(error)})") from None
     if not isinstance(card, dict) or not isinstance(card.get("sha256"), str):
         raise CheckpointError(f'{path}: is not the card of a checkpoint: "sha256" is missing')
     return card
-
-
-def _parse(path: Path, content: bytes) -> dict[str, Tensor]:
-    declared = int.from_bytes(content[:8], "little")
-    if content[8:9] != b"{":
-        if content.startswith((b"PK\x03\x04", b"\x80")):
-            raise CheckpointError(
-                f"{path}: is a pickle or a torch.save archive, which could run code; only safetensors is read"
-            )
-        raise CheckpointError(f"{path}: is not a safetensors file")
-    if declared > len(content) - 8:
-        raise CheckpointError(f"{path}: is cut short: its header takes {declared:,} bytes, the file {len(content):,}")
-    try:
-        return safetensors.torch.load(content)
-    except SafetensorError as error:
-        missing = "cut short or padded" if "incomplete" in str(error).lower() else "not a valid safetensors file"
-        raise CheckpointError(f"{path}: is {missing} ({_one_line(error)})") from None
-    except (KeyError, ValueError, RuntimeError, OverflowError, UnicodeError) as error:
-        raise CheckpointError(f"{path}: is not a checkpoint that can be read ({_one_line(error)})") from None
-
-
-def _one_line(text: object) -> str:
-    """The text on one line, at a bearable length, without control characters."""
-    line = " ".join(str(text).split())
-    return "".join(character if character.isprintable() else "?" for character in line)[:200]

@@ -1,4 +1,4 @@
-"""`python -m cumsum_model`: train, break and prove checkpoints, compare reports. Verifying is `pytest claims/`."""
+"""`python -m cumsum_model`: train, read, break and prove checkpoints, compare reports. `pytest claims/` verifies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cumsum_model.console import fail
+from cumsum_model.console import UNREADABLE, fail
+from cumsum_model.formats.commands import add_commands as add_format_commands
 from cumsum_model.proof.commands import add_commands as add_proof_commands
 from cumsum_model.report.commands import add_commands as add_report_commands
 from cumsum_model.sweep.commands import add_commands as add_sweep_command
@@ -32,13 +33,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0 done, 1 failed, 2 called wrongly, 130 interrupted."""
     parser = argparse.ArgumentParser(
         prog="python -m cumsum_model",
-        description="The cumulative sum transformer: train a checkpoint, prove it, compare reports on it. "
+        description="The cumulative sum transformer: train a checkpoint, inspect, convert or prove one, compare "
+        "reports. "
         "Verify it with `pytest claims/`.",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_train_command(commands)
     add_sweep_command(commands)
     _add_mutants(commands)
+    add_format_commands(commands)
     add_proof_commands(commands)
     add_report_commands(commands)
     add_universality_commands(commands)
@@ -81,6 +84,15 @@ def _mutants(options: argparse.Namespace) -> int:
             for mutant in getattr(mutants, kind):
                 print(f"  {mutant.__name__:<28} {(mutant.__doc__ or '').splitlines()[0]}")
         return 0
+    if options.checkpoint is not None:
+        from cumsum_model.checkpoint import CheckpointError, Misread, read_checkpoint
+
+        try:  # pytest would name options that this command has not
+            read_checkpoint(options.checkpoint)
+        except Misread as error:
+            return fail(error.for_conversion, code=UNREADABLE)
+        except CheckpointError as error:
+            return fail(str(error), code=UNREADABLE)
     if not CLAIMS.is_dir():
         return fail(f"{CLAIMS} does not exist: run from a checkout installed with pip install -e")
     command = [sys.executable, "-m", "pytest", str(CLAIMS), "-q", "--tb=short", "--benchmark-disable"]

@@ -34,6 +34,7 @@ def test_the_shipped_checkpoint_is_told_to_be_proved_right():
     every = "672,749,994,932,560,009,201 sequences of 20 values in -5 .. 5"
     assert note.text.startswith(f"Proved right at every position of all {every}: the smallest margin is +0.285")
     assert note.text.endswith("logits, more than float32 can add")
+    assert dict(told.facts)["file"] == "safetensors"
     assert dict(told.facts)["trained by"] == "seed 42, epochs 20, train size 150000, kept epoch 8"
 
 

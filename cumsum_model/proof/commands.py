@@ -273,14 +273,16 @@ def _read(path: str | None) -> Checkpoint | None:
     """The checkpoint, or None after saying why it cannot be read."""
     import torch
 
-    from cumsum_model.checkpoint import REFERENCE, CheckpointError, read_checkpoint
+    from cumsum_model.checkpoint import REFERENCE, CheckpointError, Misread, read_checkpoint
 
     torch.set_num_threads(1)
     try:
         return read_checkpoint(path or os.path.relpath(REFERENCE))
+    except Misread as error:
+        fail(error.for_conversion, code=UNREADABLE)
     except CheckpointError as error:
         fail(str(error), code=UNREADABLE)
-        return None
+    return None
 
 
 @contextmanager

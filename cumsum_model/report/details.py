@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cumsum_model.card import provenance
 from cumsum_model.checkpoint import (
     Checkpoint,
     CheckpointError,
@@ -57,9 +58,10 @@ def details(checkpoint: Checkpoint, device: str) -> Subject:
     sizes = ("n_layers", "n_heads", "d_model", "d_head", "d_mlp", "n_ctx", "max_value")
     n_parameters = sum(tensor.numel() for tensor in checkpoint.model.state_dict().values())
     facts = [
+        ("file", "; ".join((checkpoint.read_as, *checkpoint.notes))),
         ("sizes", ", ".join(f"{name} {getattr(cfg, name)}" for name in sizes)),
         ("parameters", f"{n_parameters:,}"),
-        ("trained by", _recipe(checkpoint.card)),
+        ("trained by", provenance(checkpoint.card)),
         ("neurons", _neurons(checkpoint.model)),
     ]
     if "weights" not in stored:
@@ -139,7 +141,7 @@ def _stored(checkpoint: Checkpoint) -> dict[str, Any]:
     if _is_drawn(checkpoint.model, content):
         stored["weights"] = base64.b64encode(content).decode()
     matrix = _matrix(checkpoint.sha256)
-    if matrix is not None:
+    if matrix is not None and not checkpoint.reading.wrapped:  # the same bytes, yet another model
         stored["matrix"] = matrix
     return stored
 
@@ -160,16 +162,6 @@ def _matrix(sha256: str) -> dict[str, list[str]] | None:
             for row in table["claims"].values()
         ],
     }
-
-
-def _recipe(card: Mapping[str, Any] | None) -> str:
-    recipe = card.get("recipe") if card else None
-    if not card or not isinstance(recipe, Mapping):
-        return "not known: no card lies beside the file"
-    told = [f"{name.replace('_', ' ')} {recipe[name]}" for name in ("seed", "epochs", "train_size") if name in recipe]
-    if "kept_epoch" in card:
-        told.append(f"kept epoch {card['kept_epoch']}")
-    return ", ".join(told)
 
 
 def _neurons(model: CumsumTransformer) -> str:

@@ -1,0 +1,151 @@
+"""State dicts that `torch.save` wrote, read without `torch.load` and without an unpickler.
+
+The archive is a zip of stored members: `data.pkl` describes the tensors (see `pickled`), `data/0`, `data/1`, ..
+hold their bytes. Every size is checked against the bytes that there are before anything of that size is made, so
+a small file cannot ask for much memory. "Nothing from a checkpoint is ever executed" needs no trust in a list of
+what is safe to run: nothing that could run anything is called.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+import sys
+import zipfile
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from cumsum_model.formats.pickled import PickledTensor, Storage, interpret
+from cumsum_model.formats.refusal import CheckpointError, one_line
+
+MAX_MEMBERS = 20_000
+MAX_TENSORS = 10_000
+MAX_TENSOR_BYTES = 256 * 2**20
+"""Of all tensors together. Views may overlap, so they can be larger than the file."""
+
+MAX_DIMS = 8
+MAX_SIZE = 2**31
+
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+"""Where training checkpoints keep the state dict among other things."""
+
+_CENTRAL, _END = b"PK\x01\x02", b"PK\x05\x06"
+_END_BYTES = 22
+
+
+def read_archive(content: bytes) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """The tensors in the bytes of a torch.save archive, and notes on where in it they stood.
+
+    Raises CheckpointError, without the name of the file.
+    """
+    members = _members(content)
+    pickled, notes = _state_dict(interpret(members["data.pkl"]))
+    if len(pickled) > MAX_TENSORS:
+        raise CheckpointError(f"holds {len(pickled):,} tensors, more than the {MAX_TENSORS:,} that are read")
+    total = sum(math.prod(one.size) * _dtype(one.storage).itemsize for one in pickled.values())
+    if total > MAX_TENSOR_BYTES:
+        raise CheckpointError(
+            f"declares tensors of more than the {MAX_TENSOR_BYTES:,} bytes that are read, in a file of {len(content):,}"
+        )
+    return {name: _tensor(name, one, members) for name, one in pickled.items()}, notes
+
+
+def _members(content: bytes) -> dict[str, bytes]:
+    """The members by name, without the folder that they all lie in. No more bytes than the file has."""
+    if content[-_END_BYTES:][:4] != _END:
+        raise CheckpointError("is a torch.save archive that was cut short or padded")
+    if content.count(_CENTRAL) > MAX_MEMBERS:
+        raise CheckpointError(f"is an archive of more than the {MAX_MEMBERS:,} members that are read")
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = archive.infolist()
+            names = [entry.filename for entry in entries]
+            if len(set(names)) < len(names):
+                twice = next(name for name in names if names.count(name) > 1)
+                raise CheckpointError(f"is an archive that has {one_line(twice)} twice")
+            for entry in entries:
+                if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+                    told = one_line(entry.filename)
+                    raise CheckpointError(
+                        f"is an archive whose {told} is compressed or encrypted; torch.save does neither"
+                    )
+                if entry.file_size != entry.compress_size:
+                    raise CheckpointError(f"is an archive whose {one_line(entry.filename)} has two sizes")
+            if sum(entry.file_size for entry in entries) > len(content):
+                raise CheckpointError("is an archive whose members are larger than the file")
+            folder = _folder(names)
+            return {name.removeprefix(folder): archive.read(name) for name in names}
+    except CheckpointError:
+        raise
+    except (zipfile.BadZipFile, ValueError, OSError, EOFError, RuntimeError, struct.error, OverflowError) as error:
+        raise CheckpointError(f"is a damaged torch.save archive ({one_line(error)})") from None
+
+
+def _folder(names: list[str]) -> str:
+    """The folder inside the archive, with its slash, in which everything lies."""
+    folder = next((name.removesuffix("data.pkl") for name in names if name.endswith("/data.pkl")), None)
+    if folder is None or not all(name.startswith(folder) for name in names):
+        raise CheckpointError("is a zip file, but not one that torch.save wrote")
+    if f"{folder}constants.pkl" in names:
+        raise CheckpointError("is a TorchScript program, not a state dict: save model.state_dict()")
+    return folder
+
+
+def _state_dict(described: object) -> tuple[dict[str, PickledTensor], tuple[str, ...]]:
+    """The state dict itself, also where it is one entry of a training checkpoint."""
+    notes: tuple[str, ...] = ()
+    if isinstance(described, dict):
+        inside = [name for name in WRAPPERS if isinstance(described.get(name), dict)]
+        if len(inside) > 1:
+            raise CheckpointError(f"holds several state dicts, {' and '.join(inside)}: save one of them alone")
+        if inside:
+            described, notes = described[inside[0]], (f'taken from its entry "{inside[0]}"',)
+    if not isinstance(described, dict):
+        kind = "tensor" if isinstance(described, PickledTensor) else type(described).__name__
+        raise CheckpointError(f"holds a {one_line(kind)}, not a state dict: save model.state_dict()")
+    for name, value in described.items():
+        if not isinstance(name, str):
+            raise CheckpointError("holds an entry whose key is not a name: save model.state_dict()")
+        if not isinstance(value, PickledTensor):
+            raise CheckpointError(f"holds {one_line(name)}, which is not a tensor: save model.state_dict()")
+    return described, notes
+
+
+def _dtype(storage: Storage) -> torch.dtype:
+    return getattr(torch, storage.dtype)  # one of the names in `pickled.STORAGES`
+
+
+def _tensor(name: str, described: PickledTensor, members: Mapping[str, bytes]) -> Tensor:
+    """The tensor, once its storage is known to hold all of it."""
+    storage, told = described.storage, one_line(name)
+    dtype = _dtype(storage)
+    content = members.get(f"data/{storage.key}")
+    if content is None:
+        raise CheckpointError(f"{told} has no bytes: data/{one_line(storage.key)} is missing")
+    if len(content) != storage.numel * dtype.itemsize:
+        raise CheckpointError(f"{told} has a storage of {len(content):,} bytes, which is not what is said of it")
+    size, stride = described.size, described.stride
+    if len(size) > MAX_DIMS or any(number >= MAX_SIZE for number in (*size, *stride)):
+        raise CheckpointError(f"{told} has an impossible shape")
+    if 0 in size:
+        return torch.empty(size, dtype=dtype)
+    last = described.offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if last >= storage.numel:
+        raise CheckpointError(f"{told} reaches beyond the bytes of its storage")
+    flat = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+    if _byte_order(members) != sys.byteorder:
+        flat = flat.view(-1, dtype.itemsize).flip(1).flatten()
+    if dtype == torch.bool and flat.max() > 1:
+        raise CheckpointError(f"{told} is boolean, but has bytes that are neither 0 nor 1")
+    viewed = flat.view(dtype).as_strided(size, stride, described.offset)
+    return viewed.clone(memory_format=torch.contiguous_format)
+
+
+def _byte_order(members: Mapping[str, bytes]) -> str:
+    order = members.get("byteorder", b"little")  # older versions of torch leave it out, and wrote little
+    if order not in (b"little", b"big"):
+        raise CheckpointError(f"has the byte order {one_line(order[:20])}, which is neither little nor big")
+    return order.decode()
