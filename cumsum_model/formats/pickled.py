@@ -89,7 +89,15 @@ IGNORED = Ignored()
 Opcode = tuple[str, Any]
 
 
-def interpret(pickle: bytes) -> object:
+@dataclass(frozen=True)
+class Interpreted:
+    """What a pickle describes, and all tensors that it mentions on the way."""
+
+    value: object
+    tensors: tuple[PickledTensor, ...]
+
+
+def interpret(pickle: bytes) -> Interpreted:
     """What `pickle` describes. Raises CheckpointError, without the name of the file, for whatever is not expected."""
     if len(pickle) > MAX_BYTES:
         raise CheckpointError(f"data.pkl takes {len(pickle):,} bytes, more than the {MAX_BYTES:,} that are read")
@@ -99,7 +107,7 @@ def interpret(pickle: bytes) -> object:
         warnings.simplefilter("ignore")
         for name, argument in opcodes:
             if name == "STOP":
-                return machine.result()
+                return Interpreted(machine.result(), tuple(machine.tensors))
             if name in ("GLOBAL", "STACK_GLOBAL", "INST"):
                 named = machine.two_names() if name == "STACK_GLOBAL" else argument
                 if named not in MEANT or name == "INST":
@@ -147,6 +155,7 @@ class _Machine:
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, object] = {}
+        self.tensors: list[PickledTensor] = []
 
     def push(self, value: object) -> None:
         if len(self.stack) >= MAX_STACK:
@@ -229,10 +238,15 @@ class _Machine:
             case "SETITEMS":
                 self.set_items(self.since_mark())
             case "BINPERSID":
-                self.push(_storage(self.pop()))
+                storage = _storage(self.pop())
+                self.tensors.append(PickledTensor(storage, 0, (storage.numel,), (1,)))  # which has to be there as well
+                self.push(storage)
             case "REDUCE":
                 arguments, called = self.pop(), self.pop()
-                self.push(_call(called, arguments))
+                made = _call(called, arguments)
+                if isinstance(made, PickledTensor):
+                    self.tensors.append(made)
+                self.push(made)
             case "BUILD":  # attributes of a state dict: the `_metadata` of its modules
                 self.pop()
                 if not isinstance(self.top(), dict):

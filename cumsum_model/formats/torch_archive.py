@@ -32,8 +32,14 @@ MAX_SIZE = 2**31
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Where training checkpoints keep the state dict among other things."""
 
-_CENTRAL, _END = b"PK\x01\x02", b"PK\x05\x06"
-_END_BYTES = 22
+_END = struct.Struct("<4s4H2LH")
+"""The end of a zip file: disks, members here and in all, bytes and start of the directory, length of a comment."""
+
+_ENTRY_BYTES, _ENTRY_LENGTHS = 46, 28
+"""Bytes of an entry of the directory but for its name, extra field and comment, whose lengths start at byte 28."""
+
+_END_64 = struct.Struct("<4sQ2H2L4Q4sLQL")
+_ODD_END = "is a damaged torch.save archive: its last bytes do not fit the rest"
 
 
 def read_archive(content: bytes) -> tuple[dict[str, Tensor], tuple[str, ...]]:
@@ -42,7 +48,10 @@ def read_archive(content: bytes) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     Raises CheckpointError, without the name of the file.
     """
     members = _members(content)
-    pickled, notes = _state_dict(interpret(members["data.pkl"]))
+    described = interpret(members["data.pkl"])
+    for tensor in described.tensors:  # also what stands beside the state dict: a damaged file is refused as a whole
+        _check(tensor, members)
+    pickled, notes = _state_dict(described.value)
     if len(pickled) > MAX_TENSORS:
         raise CheckpointError(f"holds {len(pickled):,} tensors, more than the {MAX_TENSORS:,} that are read")
     total = sum(math.prod(one.size) * _dtype(one.storage).itemsize for one in pickled.values())
@@ -50,19 +59,21 @@ def read_archive(content: bytes) -> tuple[dict[str, Tensor], tuple[str, ...]]:
         raise CheckpointError(
             f"declares tensors of more than the {MAX_TENSOR_BYTES:,} bytes that are read, in a file of {len(content):,}"
         )
-    return {name: _tensor(name, one, members) for name, one in pickled.items()}, notes
+    byte_order = _byte_order(members)
+    return {name: _tensor(name, one, members, byte_order) for name, one in pickled.items()}, notes
 
 
 def _members(content: bytes) -> dict[str, bytes]:
     """The members by name, without the folder that they all lie in. No more bytes than the file has."""
-    if content[-_END_BYTES:][:4] != _END:
-        raise CheckpointError("is a torch.save archive that was cut short or padded")
-    if content.count(_CENTRAL) > MAX_MEMBERS:
+    n_members = _n_members(content)
+    if n_members > MAX_MEMBERS or content.count(b"PK\x01\x02") > MAX_MEMBERS:  # before an object is made of each
         raise CheckpointError(f"is an archive of more than the {MAX_MEMBERS:,} members that are read")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = archive.infolist()
             names = [entry.filename for entry in entries]
+            if len(names) != n_members:
+                raise CheckpointError(_ODD_END)
             if len(set(names)) < len(names):
                 twice = next(name for name in names if names.count(name) > 1)
                 raise CheckpointError(f"is an archive that has {one_line(twice)} twice")
@@ -82,6 +93,34 @@ def _members(content: bytes) -> dict[str, bytes]:
         raise
     except (zipfile.BadZipFile, ValueError, OSError, EOFError, RuntimeError, struct.error, OverflowError) as error:
         raise CheckpointError(f"is a damaged torch.save archive ({one_line(error)})") from None
+
+
+def _n_members(content: bytes) -> int:
+    """How many members there are, by the last bytes; readers of zip files differ in what they make of odd ones."""
+    if content[-_END.size :][:4] != b"PK\x05\x06":
+        raise CheckpointError("is a torch.save archive that was cut short or padded")
+    _, *disks, here, n_members, directory_bytes, start, comment = _END.unpack(content[-_END.size :])
+    directory_end = len(content) - _END.size
+    if start + directory_bytes < directory_end:  # torch.save says the same twice, once in 64 bits
+        directory_end -= _END_64.size
+        if directory_end < 0:
+            raise CheckpointError(_ODD_END)
+        again = _END_64.unpack(content[directory_end : -_END.size])
+        signature, length, _, _, *more, locator, disk, position, n_disks = again
+        as_before = more == [*disks, here, n_members, directory_bytes, start]
+        if not as_before or (signature, length, locator) != (b"PK\x06\x06", 44, b"PK\x06\x07"):
+            raise CheckpointError(_ODD_END)
+        if (disk, position, n_disks) != (0, directory_end, 1):
+            raise CheckpointError(_ODD_END)
+    if any(disks) or here != n_members or start + directory_bytes != directory_end or comment:
+        raise CheckpointError(_ODD_END)
+    position = start
+    for _ in range(min(n_members, MAX_MEMBERS)):
+        lengths = content[position + _ENTRY_LENGTHS : position + _ENTRY_BYTES][:6]
+        position += _ENTRY_BYTES + sum(struct.unpack("<3H", lengths)) if len(lengths) == 6 else len(content)
+    if position != start + directory_bytes and n_members <= MAX_MEMBERS:
+        raise CheckpointError(_ODD_END)
+    return int(n_members)
 
 
 def _folder(names: list[str]) -> str:
@@ -118,29 +157,33 @@ def _dtype(storage: Storage) -> torch.dtype:
     return getattr(torch, storage.dtype)  # one of the names in `pickled.STORAGES`
 
 
-def _tensor(name: str, described: PickledTensor, members: Mapping[str, bytes]) -> Tensor:
-    """The tensor, once its storage is known to hold all of it."""
-    storage, told = described.storage, one_line(name)
-    dtype = _dtype(storage)
+def _check(tensor: PickledTensor, members: Mapping[str, bytes]) -> None:
+    """Whether the storage of a tensor is there, and holds all of it."""
+    storage, size, stride = tensor.storage, tensor.size, tensor.stride
+    told = f"data/{one_line(storage.key)}"
     content = members.get(f"data/{storage.key}")
     if content is None:
-        raise CheckpointError(f"{told} has no bytes: data/{one_line(storage.key)} is missing")
-    if len(content) != storage.numel * dtype.itemsize:
-        raise CheckpointError(f"{told} has a storage of {len(content):,} bytes, which is not what is said of it")
-    size, stride = described.size, described.stride
+        raise CheckpointError(f"lacks {told}, the bytes of a tensor")
+    if len(content) != storage.numel * _dtype(storage).itemsize:
+        raise CheckpointError(f"has {len(content):,} bytes in {told}, which is not what data.pkl says of them")
     if len(size) > MAX_DIMS or any(number >= MAX_SIZE for number in (*size, *stride)):
-        raise CheckpointError(f"{told} has an impossible shape")
-    if 0 in size:
-        return torch.empty(size, dtype=dtype)
-    last = described.offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    if last >= storage.numel:
-        raise CheckpointError(f"{told} reaches beyond the bytes of its storage")
-    flat = torch.frombuffer(bytearray(content), dtype=torch.uint8)
-    if _byte_order(members) != sys.byteorder:
+        raise CheckpointError(f"has a tensor of an impossible shape in {told}")
+    last = -1 if 0 in size else sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if tensor.offset + last >= storage.numel:
+        raise CheckpointError(f"has a tensor that reaches beyond the bytes in {told}")
+
+
+def _tensor(name: str, described: PickledTensor, members: Mapping[str, bytes], byte_order: str) -> Tensor:
+    """The tensor itself, of a storage that holds all of it."""
+    dtype = _dtype(described.storage)
+    if 0 in described.size:
+        return torch.empty(described.size, dtype=dtype)
+    flat = torch.frombuffer(bytearray(members[f"data/{described.storage.key}"]), dtype=torch.uint8)
+    if byte_order != sys.byteorder:
         flat = flat.view(-1, dtype.itemsize).flip(1).flatten()
     if dtype == torch.bool and flat.max() > 1:
-        raise CheckpointError(f"{told} is boolean, but has bytes that are neither 0 nor 1")
-    viewed = flat.view(dtype).as_strided(size, stride, described.offset)
+        raise CheckpointError(f"{one_line(name)} is boolean, but has bytes that are neither 0 nor 1")
+    viewed = flat.view(dtype).as_strided(described.size, described.stride, described.offset)
     return viewed.clone(memory_format=torch.contiguous_format)
 
 
