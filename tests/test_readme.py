@@ -115,7 +115,18 @@ def test_every_option_named_in_the_readme_exists():
         subprocess.run(
             [sys.executable, "-m", "cumsum_model", command, "--help"], capture_output=True, text=True, check=True
         ).stdout
-        for command in ("train", "mutants", "certify", "check", "diff", "render", "universality")
+        for command in (
+            "train",
+            "sweep",
+            "universality",
+            "inspect",
+            "convert",
+            "mutants",
+            "certify",
+            "check",
+            "diff",
+            "render",
+        )
     ]
     told += "--junitxml"  # pytest's help spells it --junit-xml and takes both
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)):

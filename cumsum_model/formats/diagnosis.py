@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from cumsum_model.data import EVALUATION_SIZE, CumsumDataset, evaluation_set
-from cumsum_model.formats.naming import Reading
+from cumsum_model.formats.naming import WRAPPED, Reading
 from cumsum_model.model import CumsumConfig, CumsumTransformer
 
 WRONG, RIGHT = 0.5, 0.9
@@ -41,6 +41,7 @@ MOST_HEADS_TRIED = 12
 class Misreading:
     """A reading in which a file answers rightly, where as it was read it does not.
 
+    better              what to say of the file that was not said
     as_read, as_better  the shares of right answers
     """
 
@@ -54,12 +55,7 @@ class Misreading:
         """What is wrong, in words that follow the name of the file."""
         wrong, asked = [], []
         if self.better.token_order is not None:
-            last = f"+{self.max_value}"
-            rows = {
-                "wrapped": f"look wrapped (0, +1 .. {last}, -{self.max_value} .. -1)",
-                "value": f"look ordered by value (-{self.max_value} .. {last})",
-            }
-            wrong.append(f"its embedding rows {rows[self.better.token_order]}")
+            wrong.append(f"its embedding rows look wrapped (0, +1 .. +{self.max_value}, -{self.max_value} .. -1)")
             asked.append("in that order")
         if self.better.n_heads is not None:
             wrong.append(f"its matrices look like those of {self.better.n_heads} heads")
@@ -106,7 +102,7 @@ def misread(
 
 def _others(cfg: CumsumConfig, reading: Reading, from_bridge: bool) -> Iterator[Reading]:
     """What could be said of the file that was not said: the order, the number of heads, or both."""
-    orders = [None, "wrapped"] if reading.token_order is None else [None]
+    orders = [None, WRAPPED] if reading.token_order is None else [None]
     width = cfg.n_heads * cfg.d_head
     divisors = [n for n in range(1, min(width, 1_000) + 1) if width % n == 0 and n != cfg.n_heads][:MOST_HEADS_TRIED]
     heads = [None, *divisors] if from_bridge and reading.n_heads is None else [None]
