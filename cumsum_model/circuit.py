@@ -25,6 +25,8 @@ def no_account_of(model: CumsumTransformer) -> str | None:
     """Why an account of one layer over sequences of some length does not apply to `model`; None if it does."""
     if model.cfg.n_layers > 1:
         return f"this is an account of one layer, the model has {model.cfg.n_layers}"
+    if model.cfg.d_model == 1:
+        return "this is about directions of the stream, which has one dimension in this model"
     if model.cfg.n_ctx < SHORTEST:
         return f"this is about sequences of some length, the model's context is {model.cfg.n_ctx}"
     return None

@@ -553,9 +553,18 @@ def abused_pickles():
     yield b"\x80\x02" + b"}" * 2_000_000 + b"."
     yield b"\x80\x02)" + b"".join(b"q\x00h\x00h\x00\x87" for _ in range(200_000)) + b"."  # 3 ** 200,000 leaves
     yield b"\x80\x02]q\x00h\x00a."  # a list in itself
+    sizes = b"(" + b"K\x01" * 90_000 + b"tq\x01"  # one long size, which a hundred thousand tensors refer to
+    storage = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + b"K\x04tQq\x02"
+    many = b"(h\x02K\x00h\x01h\x01\x89Ntq\x03" + b"".join(
+        b"ctorch._utils\n_rebuild_tensor_v2\nh\x03R" for _ in range(9_000)
+    )
+    yield b"\x80\x02(" + sizes + storage + many + b"t."
     yield b"\x80\x02}q\x00" + text("state_dict") + b"h\x00s."  # a state dict in itself
     yield b"\x80\x02}" + b"".join(text(str(n)) + b"Nr" + struct.pack("<I", 2**32 - 1 - n) for n in range(1000)) + b"."
     yield b"\x80\x02h\x07."
+    for opcode in (b"R", b"a", b"e", b"s", b"u", b"Q", b"b", b"t", b"\x85", b"\x86", b"\x87", b"\x93", b"q\x00"):
+        for before in (b"", b"(", b"N(", b"]", b"}N", b"NN"):  # taking values that are not there, or not those
+            yield b"\x80\x02" + before + opcode + b"."
     yield b"\x80\x02."
     yield b"."
     yield b""

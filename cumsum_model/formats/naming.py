@@ -78,7 +78,9 @@ def classic(state: Mapping[str, Tensor], reading: Reading) -> tuple[dict[str, Te
         parameters = _from_bridge(state, reading.n_heads or 1)
     else:
         parameters, dropped = _without_buffers(state)
-        notes += (f"left out {', '.join(dropped)}: buffers, not parameters",) if dropped else ()
+        if dropped:
+            others = f" and {len(dropped) - 2} more" if len(dropped) > 2 else ""
+            notes += (f"left out {', '.join(dropped[:2])}{others}: buffers, not parameters",)
         W_Q = parameters.get("blocks.0.attn.W_Q")
         if reading.n_heads is not None and W_Q is not None and W_Q.dim() == 3 and len(W_Q) != reading.n_heads:
             raise CheckpointError(f"blocks.0.attn.W_Q has {len(W_Q)} heads by its shape, not {reading.n_heads}")

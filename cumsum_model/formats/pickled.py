@@ -27,6 +27,7 @@ MAX_STACK = 100_000
 MAX_MARKS = 1_000
 """How deep unfinished containers may stand in each other. torch.save needs about three marks."""
 
+MAX_DIMS = 8
 MAX_INT = 2**63
 
 STORAGES = {
@@ -281,7 +282,9 @@ def _call(called: object, arguments: object) -> object:
         case Global(name), () if name == ORDERED_DICT:
             return {}
         case Global(name), (Storage() as storage, int(offset), tuple(size), tuple(stride), *_) if name == TENSOR:
-            if all(_is_count(number) for number in (offset, *size, *stride)) and len(size) == len(stride):
+            # The length first: a long tuple may be referred to often.
+            fits = len(size) == len(stride) <= MAX_DIMS
+            if fits and all(_is_count(number) for number in (offset, *size, *stride)):
                 return PickledTensor(storage, offset, size, stride)
             raise CheckpointError("data.pkl has a tensor whose offset, size or stride is impossible")
         case Global(name), (PickledTensor() as tensor, *_) if name == PARAMETER:

@@ -13,6 +13,7 @@ import math
 import struct
 import sys
 import zipfile
+from collections import Counter
 from collections.abc import Mapping
 
 import torch
@@ -26,7 +27,6 @@ MAX_TENSORS = 10_000
 MAX_TENSOR_BYTES = 256 * 2**20
 """Of all tensors together. Views may overlap, so they can be larger than the file."""
 
-MAX_DIMS = 8
 MAX_SIZE = 2**31
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -74,9 +74,9 @@ def _members(content: bytes) -> dict[str, bytes]:
             names = [entry.filename for entry in entries]
             if len(names) != n_members:
                 raise CheckpointError(_ODD_END)
-            if len(set(names)) < len(names):
-                twice = next(name for name in names if names.count(name) > 1)
-                raise CheckpointError(f"is an archive that has {one_line(twice)} twice")
+            (often, times), *_ = [*Counter(names).most_common(1), ("", 0)]
+            if times > 1:
+                raise CheckpointError(f"is an archive that has {one_line(often)} twice")
             for entry in entries:
                 if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
                     told = one_line(entry.filename)
@@ -166,7 +166,7 @@ def _check(tensor: PickledTensor, members: Mapping[str, bytes]) -> None:
         raise CheckpointError(f"lacks {told}, the bytes of a tensor")
     if len(content) != storage.numel * _dtype(storage).itemsize:
         raise CheckpointError(f"has {len(content):,} bytes in {told}, which is not what data.pkl says of them")
-    if len(size) > MAX_DIMS or any(number >= MAX_SIZE for number in (*size, *stride)):
+    if any(number >= MAX_SIZE for number in (*size, *stride)):
         raise CheckpointError(f"has a tensor of an impossible shape in {told}")
     last = -1 if 0 in size else sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if tensor.offset + last >= storage.numel:
