@@ -105,10 +105,10 @@ def _train_into(out: Path, options: argparse.Namespace) -> int:
     import torch
 
     from cumsum_model.card import make_card
-    from cumsum_model.checkpoint import MAX_STATES, MODEL_FILE, card_path, write_checkpoint
+    from cumsum_model.checkpoint import MAX_STATES, MODEL_FILE, TRAINING_FILE, card_path, write_checkpoint
     from cumsum_model.files import sweep_up
     from cumsum_model.training import Diverged, train
-    from cumsum_model.unfinished import STATE_FILE, UnfinishedError, read_unfinished
+    from cumsum_model.unfinished import UnfinishedError, read_unfinished
 
     if options.device == "cuda" and not torch.cuda.is_available():
         return fail("--device cuda: torch sees no CUDA device on this machine")
@@ -124,7 +124,7 @@ def _train_into(out: Path, options: argparse.Namespace) -> int:
             f"{cfg.n_ctx} positions of {cfg.d_vocab} values each are more than the {MAX_STATES:,} that can be verified"
         )
 
-    path, state_path = out / MODEL_FILE, out / STATE_FILE
+    path, state_path = out / MODEL_FILE, out / TRAINING_FILE
     if path.exists() and not state_path.exists() and not options.force:
         if not _was_trained_by(recipe, path):
             return fail(f"{path} exists; choose another --out, or replace it with --force")

@@ -22,7 +22,6 @@ from torch import Tensor
 from cumsum_model.model import CumsumConfig, CumsumTransformer
 from cumsum_model.training import Epoch, Recipe, State
 
-STATE_FILE = "training.safetensors"
 MAX_BYTES = 2**30
 _PARTS = ("weights", "kept_weights", "moments")
 

@@ -16,11 +16,11 @@ import pytest
 import torch
 
 from cumsum_model import recipe_options
-from cumsum_model.checkpoint import read_checkpoint
+from cumsum_model.checkpoint import TRAINING_FILE, read_checkpoint
 from cumsum_model.cli import main
 from cumsum_model.model import CumsumConfig
 from cumsum_model.training import Recipe, train
-from cumsum_model.unfinished import STATE_FILE, Unfinished, UnfinishedError, encode, read_unfinished
+from cumsum_model.unfinished import Unfinished, UnfinishedError, encode, read_unfinished
 
 TINY = ["--epochs", "4", "--train-size", "400", "--val-size", "50", "--batch-size", "100", "--seed", "3"]
 SHORT = ["--epochs", "12", "--train-size", "10000", "--val-size", "500", "--seed", "3"]
@@ -80,9 +80,9 @@ def test_killed_at_every_operation_on_a_file_it_goes_on_to_the_same_model(tmp_pa
         left = contents(out) if out.exists() else {}
         if "model.safetensors" in left:
             assert left["model.safetensors"] == expected["model.safetensors"]
-        if STATE_FILE in left:
+        if TRAINING_FILE in left:
             resumed += 1
-            assert read_unfinished(out / STATE_FILE).state.recipe.seed == 3
+            assert read_unfinished(out / TRAINING_FILE).state.recipe.seed == 3
         assert in_child(out, TINY, 0) == 0
         assert contents(out) == expected, f"killed before operation {at}"
     assert killed > 40
@@ -148,7 +148,7 @@ def half(tmp_path):
     out = tmp_path / "half"
     out.mkdir()
     unfinished = Unfinished(states[1], "cpu", 1, torch.__version__)
-    (out / STATE_FILE).write_bytes(encode(unfinished))
+    (out / TRAINING_FILE).write_bytes(encode(unfinished))
     return out
 
 
@@ -165,7 +165,7 @@ def test_from_every_epoch_the_same_model(tmp_path):
     whole = train(recipe, keep=states.append)
     assert [state.epochs_done for state in states] == [1, 2, 3, 4]
     for state in states:
-        path = tmp_path / STATE_FILE
+        path = tmp_path / TRAINING_FILE
         path.write_bytes(encode(Unfinished(state, "cpu", 1, torch.__version__)))
         resumed = train(recipe, start=read_unfinished(path).state)
         assert resumed.history == whole.history
@@ -224,8 +224,8 @@ def test_going_on_is_said(half, capsys):
 
 
 def test_another_version_of_torch_is_said(half, capsys):
-    unfinished = read_unfinished(half / STATE_FILE)
-    (half / STATE_FILE).write_bytes(encode(dataclasses.replace(unfinished, torch_version="1.0")))
+    unfinished = read_unfinished(half / TRAINING_FILE)
+    (half / TRAINING_FILE).write_bytes(encode(dataclasses.replace(unfinished, torch_version="1.0")))
     assert main(["train", "--out", str(half), *TINY]) == 0
     assert "it began with torch 1.0 on cpu, so the last digits may differ" in capsys.readouterr().err
 
@@ -241,7 +241,7 @@ def damaged(content):
 
 
 def test_a_damaged_state_is_one_line_and_stays(half, capsys):
-    state = half / STATE_FILE
+    state = half / TRAINING_FILE
     train_options = ["train", "--out", str(half), *TINY]
     whole = state.read_bytes()
     for kind, content, message in damaged(whole):
@@ -264,7 +264,7 @@ def test_a_damaged_state_is_one_line_and_stays(half, capsys):
 def test_two_processes_do_not_train_into_one_folder(tmp_path, capsys):
     training = start(tmp_path)
     try:
-        while not (tmp_path / STATE_FILE).exists():
+        while not (tmp_path / TRAINING_FILE).exists():
             assert training.poll() is None
             time.sleep(0.02)
         assert main(["train", "--out", str(tmp_path), *SHORT]) == 1
@@ -276,7 +276,7 @@ def test_two_processes_do_not_train_into_one_folder(tmp_path, capsys):
 
 def test_interrupted_it_says_how_to_go_on(tmp_path):
     training = start(tmp_path)
-    while not (tmp_path / STATE_FILE).exists():
+    while not (tmp_path / TRAINING_FILE).exists():
         time.sleep(0.02)
     training.send_signal(signal.SIGINT)
     told = training.communicate()[1]
@@ -286,7 +286,7 @@ def test_interrupted_it_says_how_to_go_on(tmp_path):
 
 
 def test_a_disk_that_fills_up_keeps_the_last_good_state(half, capsys, monkeypatch):
-    good = (half / STATE_FILE).read_bytes()
+    good = (half / TRAINING_FILE).read_bytes()
     fsync = os.fsync
 
     def full(descriptor):
@@ -296,7 +296,7 @@ def test_a_disk_that_fills_up_keeps_the_last_good_state(half, capsys, monkeypatc
     assert main(["train", "--out", str(half), *TINY]) == 1
     told = capsys.readouterr().err
     assert "No space left on device; 2 of 4 epochs are kept" in told
-    assert contents(half) == {STATE_FILE: good}
+    assert contents(half) == {TRAINING_FILE: good}
     monkeypatch.setattr(os, "fsync", fsync)
     assert main(["train", "--out", str(half), *TINY]) == 0
 
@@ -318,7 +318,7 @@ def test_a_file_size_limit_is_a_full_disk_for_real(tmp_path):
 
 def test_what_a_killed_writer_left_is_swept_up(half):
     (half / ".model.safetensors.abc").write_bytes(b"half a model")
-    (half / f".{STATE_FILE}.xyz").write_bytes(b"half a state")
+    (half / f".{TRAINING_FILE}.xyz").write_bytes(b"half a state")
     (half / ".mine").write_bytes(b"not ours")
     assert main(["train", "--out", str(half), *TINY]) == 0
     assert sorted(contents(half)) == [".mine", *RESULT]
