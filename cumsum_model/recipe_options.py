@@ -96,6 +96,11 @@ def numbers_of(recipe: Recipe) -> dict[str, Number]:
     return {option.field: getattr(recipe.config if option.of_model else recipe, option.field) for option in OPTIONS}
 
 
+def arguments(recipe: Recipe) -> list[str]:
+    """The options that give this recipe on a command line, each number to its last digit."""
+    return [part for field, number in numbers_of(recipe).items() for part in (BY_NAME[field].flag, repr(number))]
+
+
 def difference(mine: Recipe, theirs: Recipe) -> str:
     """The first option in which two recipes differ, in words: "epochs 20, not 5"; nothing if they are the same."""
     here, there = numbers_of(mine), numbers_of(theirs)

@@ -36,13 +36,17 @@ the published checkpoint (seed 42 keeps epoch 8, counted from 0) in under a minu
 """
 
 TRAIN_EXAMPLES = """\
-exit code: 0 trained, 1 not, in one line, 2 called wrongly, 130 interrupted
+exit code: 0 trained, 1 failed, 2 called wrongly, 3 diverged (the loss is no number), 130 interrupted
 
 examples:
   python -m cumsum_model train --seed 7 --out runs/seed7
   python -m cumsum_model train --seq-len 40 --n-heads 2 --out runs/two-heads
   pytest claims/ --checkpoint runs/seed7
 """
+
+
+DIVERGED = 3
+"""Exit code of a training run whose loss stopped being a number."""
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -167,7 +171,7 @@ def _train_into(out: Path, options: argparse.Namespace) -> int:
         return fail(f"--tensorboard: {error}; pip install tensorboard")
     except Diverged as error:
         state_path.unlink(missing_ok=True)  # from there it would come to the same
-        return fail(f"{error}; nothing was written")
+        return fail(f"{error}; nothing was written", code=DIVERGED)
     except OSError as error:
         return fail(f"{error.filename or state_path}: {error.strerror or error}; {keeper.told}")
     except (MemoryError, RuntimeError) as error:

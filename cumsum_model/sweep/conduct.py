@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cumsum_model.checkpoint import MODEL_FILE, CheckpointError, card_path, read_checkpoint
 from cumsum_model.files import sweep_up, write_whole
-from cumsum_model.recipe_options import difference
+from cumsum_model.recipe_options import arguments, difference
 from cumsum_model.sweep.outcome import OUTCOME_FILE, RUNS, Ending, Outcome, OutcomeError, encode, read_outcome
 from cumsum_model.sweep.plan import Job
 from cumsum_model.sweep.suite import Suite, fingerprint
@@ -161,7 +161,7 @@ class Sweep:
         if files:
             work: tuple[Any, ...] = (verify_model, job.name, files, self.suite)
         else:
-            work = (train_model, asdict(job.recipe))
+            work = (train_model, arguments(job.recipe))
         return self.client.submit(*work, fingerprint(), pure=False, priority=task.priority)
 
     def _failure(self, task: _Task, future: Future[Any]) -> str:

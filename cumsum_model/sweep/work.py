@@ -1,7 +1,7 @@
 """What a worker does: train one model, and verify one. Both take and give plain data, and touch no shared folder.
 
-Verifying is `pytest claims/` in a process of its own: the very claims that a user runs, with nothing left of other
-runs in them.
+They are what a user would run, `python -m cumsum_model train` and `pytest claims/`, each in a process of its own: there
+is no second way to train or to verify, and nothing of one run is left in the next.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from cumsum_model.sweep.outcome import Proved
 from cumsum_model.sweep.suite import CLAIMS, ROOT, Suite, fingerprint
+from cumsum_model.train_command import DIVERGED
 
 REPORT_FILES = ("report.html", "report.json", "report.md")
 
@@ -27,8 +27,8 @@ class OtherCode(RuntimeError):
     """A worker has other claims than who sent it work: what it says would be about something else."""
 
 
-class VerificationFailed(RuntimeError):
-    """`pytest claims/` ended without verdicts. The message ends in the last lines that it printed."""
+class WorkFailed(RuntimeError):
+    """Training or verifying ended without a result. The message ends in the last lines that were printed."""
 
 
 @dataclass(frozen=True)
@@ -51,34 +51,29 @@ class Verdicts:
     seconds: float
 
 
-def train_model(recipe: Mapping[str, Any], code: str) -> TrainedFiles:
-    """Train with `recipe` (as `dataclasses.asdict` makes it plain) on one thread.
+def train_model(arguments: Sequence[str], code: str) -> TrainedFiles:
+    """`python -m cumsum_model train` with `arguments`, the options of a recipe.
 
-    Raises OtherCode unless `code` is the fingerprint of this worker's own.
+    Raises OtherCode unless `code` is the fingerprint of this worker's own, and WorkFailed.
     """
-    import torch
-
-    from cumsum_model.card import make_card
-    from cumsum_model.checkpoint import MODEL_FILE, write_checkpoint
-    from cumsum_model.training import Diverged, train
-    from cumsum_model.unfinished import recipe_from
-
     _require_same_code(code)
-    torch.set_num_threads(1)
     started = time.perf_counter()
-    try:
-        trained = train(recipe_from(recipe))
-    except Diverged as error:
-        return TrainedFiles(diverged=str(error), seconds=time.perf_counter() - started)
     with _scratch() as folder:
-        write_checkpoint(folder / MODEL_FILE, trained.model, make_card(trained, "cpu"))
-        return TrainedFiles(_read(folder), seconds=time.perf_counter() - started)
+        ended = _run([*_COMMAND, "train", "--out", "trained", *arguments], folder)
+        if ended.returncode == DIVERGED:
+            told = ended.stdout.strip().splitlines()[-1]
+            reason = told.removeprefix("error: ").partition("; nothing was written")[0]
+            return TrainedFiles(diverged=reason, seconds=time.perf_counter() - started)
+        if ended.returncode:
+            raise WorkFailed(_last_lines("training", ended))
+        files = {path.name: path.read_bytes() for path in (folder / "trained").iterdir()}
+    return TrainedFiles(files, seconds=time.perf_counter() - started)
 
 
 def verify_model(name: str, checkpoint: Mapping[str, bytes], suite: Suite, code: str) -> Verdicts:
     """Run the claims of `suite` on the checkpoint whose files are given, and prove what can be proved.
 
-    Raises OtherCode unless `code` is the fingerprint of this worker's own, and VerificationFailed.
+    Raises OtherCode unless `code` is the fingerprint of this worker's own, and WorkFailed.
     """
     _require_same_code(code)
     started = time.perf_counter()
@@ -98,10 +93,9 @@ def verify_model(name: str, checkpoint: Mapping[str, bytes], suite: Suite, code:
             "no:cacheprovider",
             *suite.arguments,
         ]
-        ended = _pytest(arguments, folder)
+        ended = _run([*_PYTEST, str(CLAIMS), *arguments], folder)
         if ended.returncode not in (0, 1) or not (model_folder / "report" / "report.json").is_file():
-            last = " / ".join(ended.stdout.strip().splitlines()[-3:])
-            raise VerificationFailed(f"pytest claims/ ended with exit code {ended.returncode}: {last[-500:]}")
+            raise WorkFailed(_last_lines("pytest claims/", ended))
         proved, unproved = _prove(model_folder)
         files = {file: (model_folder / "report" / file).read_bytes() for file in REPORT_FILES}
     return Verdicts(files, ended.returncode, proved, unproved, time.perf_counter() - started)
@@ -123,10 +117,6 @@ def _scratch() -> Iterator[Path]:
         place = None
     with tempfile.TemporaryDirectory(dir=place) as folder:
         yield Path(folder)
-
-
-def _read(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def _prove(folder: Path) -> tuple[Proved | None, str]:
@@ -155,19 +145,21 @@ import sys
 if sys.platform == "linux":
     import ctypes, signal
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: a worker that is killed leaves nothing running
-import pytest
-sys.exit(pytest.main(sys.argv[1:]))
 """
+_COMMAND = ["-c", _DIES_WITH_THE_WORKER + "from cumsum_model.cli import main; sys.exit(main(sys.argv[1:]))"]
+_PYTEST = ["-c", _DIES_WITH_THE_WORKER + "import pytest; sys.exit(pytest.main(sys.argv[1:]))"]
 
-_FOR_THE_OUTER_RUN = ("PYTEST_", "GITHUB_", "COV_")
-"""Variables that would have the claims of a worker write into the summary of the job that runs the sweep."""
+_NOT_FOR_THE_WORK = ("PYTEST_", "GITHUB_", "COV_", "MALLOC_")
+"""Variables that are kept from the work: with the first, the claims of a worker would write into the summary of the
+job that runs the sweep. With the last, Dask has memory given back to the system at every turn: training takes twice
+as long."""
 
 
-def _pytest(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOR_THE_OUTER_RUN)}
+def _run(arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_FOR_THE_WORK)}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
     return subprocess.run(  # noqa: S603
-        [sys.executable, "-c", _DIES_WITH_THE_WORKER, str(CLAIMS), *arguments],
+        [sys.executable, *arguments],
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -177,3 +169,8 @@ def _pytest(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[s
         errors="replace",
         check=False,
     )
+
+
+def _last_lines(what: str, ended: subprocess.CompletedProcess[str]) -> str:
+    last = " / ".join(ended.stdout.strip().splitlines()[-3:])
+    return f"{what} ended with exit code {ended.returncode}: {last[-500:]}"
