@@ -5,6 +5,7 @@ from cumsum_model import circuit, mutants
 from cumsum_model.behaviour import run
 from cumsum_model.data import evaluation_set
 from cumsum_model.model import CumsumConfig, CumsumTransformer
+from cumsum_model.mutants.surgery import CannotBeMade
 from cumsum_model.training import untrained
 
 ALL = mutants.ALL
@@ -92,3 +93,25 @@ def test_the_back_door_opens_for_next_to_nothing(reference):
 def test_shouting_past_the_head_leaves_what_it_moves(reference):
     made = mutants.shout_current_value(reference)
     torch.testing.assert_close(circuit.value_outputs(made), circuit.value_outputs(reference), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("cfg", "impossible"),
+    [
+        (CumsumConfig(n_heads=2), {"shout_current_value", "drift_with_position"}),
+        (CumsumConfig(max_value=1), {"count_signs", "clip_values"}),
+        (CumsumConfig(d_mlp=1), {"split_strongest_neuron", "wake_weakest_neuron", "boast_in_vain"}),
+        (CumsumConfig(n_heads=2, d_head=6, max_value=2, n_ctx=9, d_mlp=2), set()),
+    ],
+)
+def test_of_other_sizes_every_mutant_is_made_or_says_why_it_cannot_be(cfg, impossible):
+    model = untrained(cfg, seed=0)
+    refused = set()
+    for mutant in [*mutants.BREAKING, *mutants.HIDDEN]:
+        try:
+            made = mutant(model)
+        except CannotBeMade:
+            refused.add(mutant.__name__)
+        else:
+            assert made.cfg == cfg
+    assert refused == impossible

@@ -54,6 +54,60 @@ def test_a_surviving_control_turns_the_run_red(suite):
     )
 
 
+NOT_OF_THIS_MODEL = """
+    class NotOfThisModel(ValueError):
+        cannot_be_made = True
+
+    def widen_a_second_gap(model):
+        raise NotOfThisModel("there is no second gap")
+
+    def widen_a_third_gap(model):
+        raise NotOfThisModel("there is no third gap")
+"""
+
+
+def test_a_control_that_the_model_leaves_no_room_for_is_told_and_does_not_fail(suite):
+    body = NOT_OF_THIS_MODEL + HOLDS.replace("(widen_gap)", "(widen_a_second_gap, widen_gap)")
+    result = suite(body)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        [
+            "*controls refuted 1/1: widen_gap (4)",
+            "*control widen_a_second_gap cannot be made of this model: there is no second gap",
+            "1 claim: 1 hold; controls refuted 1/1",
+        ]
+    )
+    assert suite(body, "-n", "2").ret == 0
+
+
+@pytest.mark.parametrize("processes", [[], ["-n", "2"]])
+def test_a_claim_is_not_shown_to_fail_by_controls_that_cannot_be_made(suite, processes):
+    body = NOT_OF_THIS_MODEL + HOLDS.replace("(widen_gap)", "(widen_a_second_gap, widen_a_third_gap)")
+    result = suite(body, *processes)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        [
+            "*nothing shows that it can fail on this model:",
+            "*control widen_a_second_gap cannot be made of this model: there is no second gap",
+            "*control widen_a_third_gap cannot be made of this model: there is no third gap",
+        ]
+    )
+
+
+def test_a_control_that_cannot_be_made_does_not_hide_one_that_survives(suite):
+    body = NOT_OF_THIS_MODEL + HOLDS.replace("(widen_gap)", "(widen_a_second_gap, leave_alone)")
+    result = suite(body)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*control leave_alone survived: *"])
+
+
+def test_only_an_exception_that_says_so_means_that_a_control_cannot_be_made(suite):
+    body = NOT_OF_THIS_MODEL.replace("cannot_be_made = True", "pass") + HOLDS.replace(
+        "(widen_gap)", "(widen_a_second_gap, widen_gap)"
+    )
+    assert suite(body).ret == 1
+
+
 def test_a_control_that_cannot_be_built_is_no_refutation(suite):
     result = suite(HOLDS.replace("(widen_gap)", "(crash)"))
     assert result.ret == 1

@@ -11,6 +11,7 @@ from cumsum_model.mutants.surgery import (
     copied,
     let_head_move,
     neurons_by_strength,
+    strongest_and_weakest,
     unread_direction,
 )
 from cumsum_model.neurons import read_neurons
@@ -65,7 +66,7 @@ def wake_weakest_neuron(model: CumsumTransformer) -> CumsumTransformer:
     """The weakest neuron works as the strongest does, against it."""
     mutant = copied(model)
     mlp = mutant.blocks[0].mlp
-    strongest, *_, weakest = neurons_by_strength(model)
+    strongest, weakest = strongest_and_weakest(model)
     mlp.W_in[:, weakest] = mlp.W_in[:, strongest]
     mlp.b_in[weakest] = mlp.b_in[strongest]
     mlp.W_out[weakest] = -mlp.W_out[strongest] / 2
@@ -76,7 +77,7 @@ def boast_in_vain(model: CumsumTransformer) -> CumsumTransformer:
     """The weakest neuron would respond twice as much as the strongest, but starts to fire where no mean reaches."""
     mutant = copied(model)
     mlp = mutant.blocks[0].mlp
-    strongest, *_, weakest = neurons_by_strength(model)
+    strongest, weakest = strongest_and_weakest(model)
     mlp.W_in[:, weakest] = mlp.W_in[:, strongest]
     mlp.W_out[weakest] = 2 * mlp.W_out[strongest]
     reach = read_neurons(model).slope[strongest].abs() * 2 * model.cfg.max_value * value_slope(model)
@@ -112,7 +113,7 @@ def split_strongest_neuron(model: CumsumTransformer) -> CumsumTransformer:
     """The weakest neuron is replaced by half of the strongest: nearly the same answers, the work shared."""
     mutant = copied(model)
     mlp = mutant.blocks[0].mlp
-    strongest, *_, weakest = neurons_by_strength(model)
+    strongest, weakest = strongest_and_weakest(model)
     mlp.W_out[strongest] /= 2
     for weights in (mlp.W_in.T, mlp.b_in, mlp.W_out):
         weights[weakest] = weights[strongest]

@@ -12,6 +12,12 @@ from torch import Tensor
 from cumsum_model.model import At, CumsumConfig, CumsumTransformer, Hook
 
 
+class CannotBeMade(ValueError):
+    """There is no such mutant of a model; the message says why. The claims that it is a control of have others."""
+
+    cannot_be_made = True  # see `refuted_by` in verification.claim
+
+
 class Rewired(CumsumTransformer):
     """A model whose forward pass itself is altered: some activations are replaced on every run.
 
@@ -74,3 +80,11 @@ def neurons_by_strength(model: CumsumTransformer) -> list[int]:
     mlp = model.blocks[0].mlp
     strength = mlp.W_in.norm(dim=0) * (mlp.W_out @ model.W_U).norm(dim=-1)
     return strength.argsort(descending=True).tolist()
+
+
+def strongest_and_weakest(model: CumsumTransformer) -> tuple[int, int]:
+    """Two different neurons of the first layer. Raises CannotBeMade where there is only one."""
+    strongest, *others = neurons_by_strength(model)
+    if not others:
+        raise CannotBeMade("there is no second neuron")
+    return strongest, others[-1]

@@ -9,7 +9,7 @@ from torch import Tensor
 from cumsum_model import circuit
 from cumsum_model.data import NEG, POS, ZERO
 from cumsum_model.model import CumsumTransformer
-from cumsum_model.mutants.surgery import copied, let_head_move, unread_direction, values_of
+from cumsum_model.mutants.surgery import CannotBeMade, copied, let_head_move, unread_direction, values_of
 
 
 def count_signs(model: CumsumTransformer) -> CumsumTransformer:
@@ -122,12 +122,14 @@ def _past_head(model: CumsumTransformer) -> Float[Tensor, " d_model"]:
     basis = torch.linalg.svd(W_V, full_matrices=False).U
     past_head = u - basis @ (basis.T @ u)
     if past_head.norm() < 1e-6:
-        raise ValueError("the heads read every direction of the stream: nothing can be written past them")
+        raise CannotBeMade("the heads read every direction of the stream, so nothing can be written past them")
     return (past_head * circuit.value_slope(model) / (past_head @ u)).float()
 
 
 def _read_as(model: CumsumTransformer, values: Float[Tensor, " d_vocab"]) -> CumsumTransformer:
     """Give every token the embedding row of the value that it is to be read as."""
+    if torch.equal(values, values_of(model)):
+        raise CannotBeMade(f"with values up to {model.cfg.max_value} every value would be read as itself")
     mutant = copied(model)
     mutant.embed.W_E.copy_(model.W_E[values.long() + model.cfg.max_value])
     return mutant

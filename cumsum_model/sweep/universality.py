@@ -315,7 +315,7 @@ def _finding(claim: str, runs: list[Run]) -> Finding:
         broken=tuple(_broken(run, claim, r) for run, r in records if r is not None and _column(r) == "refuted"),
         undecided=_asides((run, *_why(r)) for run, r in records if _column(r) in ("errors", "not_run")),
         not_about=_asides((run, *_why(r)) for run, r in records if _column(r) == "not_about"),
-        controls=(sum(r.n_good_controls for r in with_controls), sum(r.n_controls for r in with_controls)),
+        controls=(sum(r.n_good_controls for r in with_controls), sum(r.n_due_controls for r in with_controls)),
         failing=_failing(about),
         spreads=spreads(decided),
     )

@@ -87,7 +87,9 @@ def claim(
     statement   what is claimed, as a sentence
     source      who says so: a section of a paper, or your own analysis
     over        what it holds over: "every sequence", a named data set, N seeded samples
-    refuted_by  controls: functions from the model under test to a broken one
+    refuted_by  controls: functions from the model under test to a broken one; an exception with a true attribute
+                `cannot_be_made` says that there is no such model of the one under test, which is no failure as long
+                as another control is refuted
     unless      given the model under test, None if the claim is about it, or why it is not; with a true attribute
                 `one_model_only`, it says that the claim is about a single checkpoint, and no gate misses it on another
     particular  it names parts by number, so the same function with other numbers may refute it

@@ -10,7 +10,7 @@ from cumsum_model.verification.measure import Measurement, format_number
 from cumsum_model.verification.report import Report
 from cumsum_model.verification.results import ClaimResult, Record
 from cumsum_model.verification.summary import Tone
-from cumsum_model.verification.verdict import GOOD_ON_CONTROL, Verdict
+from cumsum_model.verification.verdict import Verdict
 
 LONGEST = 900_000
 """GitHub refuses step summaries of more than 1 MiB, whole."""
@@ -139,8 +139,7 @@ def _measured(measurements: Sequence[Measurement]) -> list[str]:
 def _controls(result: ClaimResult) -> str:
     if result.verdict == Verdict.NOT_ABOUT:
         return ""
-    n_good = sum(record.verdict in GOOD_ON_CONTROL for record in result.controls)
-    return f"{n_good}/{result.n_controls}"
+    return f"{result.n_good_controls}/{result.n_due_controls}"
 
 
 def _timed(record: Record) -> str:

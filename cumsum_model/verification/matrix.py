@@ -70,7 +70,8 @@ class Matrix:
                     holes.append(f"{_short(claim)} on {mutant} is neither refuted nor survived: {verdict}")
         for mutant in self.mutants:
             noticing = self.noticing(mutant)
-            if self.whole and mutant not in self.innocent and not noticing:
+            impossible = all(row.get(mutant) == Verdict.NOT_ABOUT for row in self.cells.values())
+            if self.whole and mutant not in self.innocent and not noticing and not impossible:
                 holes.append(f"no claim notices {mutant}")
             if mutant in self.innocent:
                 holes += [

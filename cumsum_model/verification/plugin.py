@@ -215,7 +215,13 @@ def model(request: pytest.FixtureRequest, checkpoint: Any, subject: Control | No
     before = _fingerprint(request.config, checkpoint)
     made = request.config.stash[MUTANTS]
     if subject is not None and subject not in made:
-        made[subject] = subject(checkpoint)
+        try:
+            made[subject] = subject(checkpoint)
+        except Exception as error:
+            if not getattr(error, "cannot_be_made", False):
+                raise
+            request.node.stash[OUT_OF_SCOPE] = f"cannot be made of this model: {error}"
+            pytest.skip(str(error))
         if made[subject] is checkpoint:
             raise ValueError(f"{subject.__name__} returns the model that it was given: a control is a new one")
     yield checkpoint if subject is None else made[subject]

@@ -100,14 +100,30 @@ class ClaimResult:
         return [record for record in self.controls if record.verdict not in GOOD_ON_CONTROL]
 
     @property
+    def impossible_controls(self) -> list[Record]:
+        """Controls that cannot be made of a model that the claim is about."""
+        about = self.verdict != Verdict.NOT_ABOUT
+        return [record for record in self.controls if about and record.verdict == Verdict.NOT_ABOUT]
+
+    @property
+    def lacks_control(self) -> bool:
+        """Whether nothing shows that it can fail on this model, as none of its controls can be made of it."""
+        return bool(self.impossible_controls) and len(self.impossible_controls) == len(self.controls)
+
+    @property
     def good(self) -> bool:
         """Whether nothing of it came out as it should not; a claim that was not selected counts as good."""
-        return self.verdict in GOOD_ON_CHECKPOINT and not self.failing_controls
+        return self.verdict in GOOD_ON_CHECKPOINT and not self.failing_controls and not self.lacks_control
 
     @property
     def n_controls(self) -> int:
         """How many controls the claim names, selected or not."""
         return max((record.n_controls for record in self.records), default=0) or len(self.controls)
+
+    @property
+    def n_due_controls(self) -> int:
+        """How many of them can be made of the model, as far as is known."""
+        return self.n_controls - len(self.impossible_controls)
 
     @property
     def n_good_controls(self) -> int:

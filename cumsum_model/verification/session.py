@@ -87,9 +87,15 @@ class Session:
             record.kind == "claim" and record.verdict in (Verdict.NOT_RUN, Verdict.ERROR)
             for record in self._all_records()
         )
-        if session.exitstatus == pytest.ExitCode.OK and (not_run or self.skipped):
+        without_control = any(result.lacks_control for result in self._results()[0])
+        if session.exitstatus == pytest.ExitCode.OK and (not_run or self.skipped or without_control):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self._report(session)
+
+    def _results(self) -> tuple[list[ClaimResult], list[Record]]:
+        """Claims with their own controls, without those that only `--matrix` adds; and timings."""
+        claims, timings = gather(self._all_records(), list(self.expected))
+        return [replace(claim, controls=[c for c in claim.controls if c.own]) for claim in claims], timings
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -103,8 +109,7 @@ class Session:
 
     def _report(self, session: pytest.Session) -> None:
         """Sum the run up, compare and publish it; whatever goes wrong with that makes the run fail."""
-        claims, timings = gather(self._all_records(), list(self.expected))
-        claims = [replace(claim, controls=[c for c in claim.controls if c.own]) for claim in claims]
+        claims, timings = self._results()
         hook = self.config.hook
         report = Report(
             claims=[claim for claim in claims if claim.records],

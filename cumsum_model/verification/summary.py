@@ -39,7 +39,7 @@ def without_all_controls(results: Sequence[ClaimResult]) -> list[ClaimResult]:
     return [
         result
         for result in results
-        if result.verdict in (Verdict.HOLDS, Verdict.AS_PUBLISHED) and result.n_good_controls < result.n_controls
+        if result.verdict in (Verdict.HOLDS, Verdict.AS_PUBLISHED) and result.n_good_controls < result.n_due_controls
     ]
 
 
@@ -71,7 +71,7 @@ def summary_line(results: Sequence[ClaimResult], timings: Sequence[Record], *, c
 def count_controls(plain: Sequence[ClaimResult]) -> tuple[int, int]:
     """How many controls refuted their claim, and how many should have, of the claims that are about the model."""
     applicable = [result for result in plain if result.verdict != Verdict.NOT_ABOUT]
-    return sum(result.n_good_controls for result in applicable), sum(result.n_controls for result in applicable)
+    return sum(result.n_good_controls for result in applicable), sum(result.n_due_controls for result in applicable)
 
 
 def tone(
@@ -126,6 +126,7 @@ def headline(results: Sequence[ClaimResult], told: Tone, *, exit_code: int | Non
         "{} not run": verdicts[Verdict.NOT_RUN],
         "{} control{s} survived": sum(record.verdict == Verdict.SURVIVED for record in failing_controls),
         "{} control{s} in error": sum(record.verdict != Verdict.SURVIVED for record in failing_controls),
+        "{} claim{s} without a control": sum(result.lacks_control for result in plain),
         "{} errat{um} not as published": sum(not result.good for result in errata),
     }
     told_counts = [words.format(n, s="s" * (n != 1), um="um" if n == 1 else "a") for words, n in counts.items() if n]

@@ -18,7 +18,7 @@ from cumsum_model.verification.measure import Measurement, format_number
 from cumsum_model.verification.report import Report
 from cumsum_model.verification.results import ClaimResult, Record
 from cumsum_model.verification.summary import Tone
-from cumsum_model.verification.verdict import GOOD_ON_CONTROL, Verdict
+from cumsum_model.verification.verdict import Verdict
 
 WIDTH = 100
 VERDICT_WIDTH = 10
@@ -177,12 +177,16 @@ def _controls(result: ClaimResult, controls_left_out: bool) -> RenderableType:
         return Text("controls left out (--no-controls)", style="yellow")
     if not result.controls:
         return Text("controls not selected", style="yellow")
-    n_controls = result.n_controls
-    told = [_told(record) for record in result.controls if record.verdict in GOOD_ON_CONTROL]
+    n_controls = result.n_due_controls
+    told = [_told(record) for record in result.controls if record.verdict in (Verdict.REFUTED, Verdict.CONFIRMED)]
     n_good = result.n_good_controls
     what = "holds where it should" if result.records[0].erratum else "controls refuted"
     style = "green" if n_good == n_controls else "yellow"
     lines = [Text(f"{what} {n_good}/{n_controls}" + (": " if told else "") + ", ".join(told), style=style)]
+    if result.lacks_control:
+        lines.append(Text("nothing shows that it can fail on this model:", style="bold red"))
+    for record in result.impossible_controls:
+        lines.append(Text(f"control {record.subject} {record.reason}", style="yellow"))
     for record in result.failing_controls:
         lines.append(Text(f"control {record.subject} {record.verdict}: {record.reason}", style="bold red"))
     return Group(*lines)
