@@ -87,7 +87,7 @@ def test_a_claim_is_not_shown_to_fail_by_controls_that_cannot_be_made(suite, pro
     assert result.ret == 1
     result.stdout.fnmatch_lines(
         [
-            "*nothing shows that it can fail on this model:",
+            "*nothing shows that it can fail on this model: none of its controls can be made of it",
             "*control widen_a_second_gap cannot be made of this model: there is no second gap",
             "*control widen_a_third_gap cannot be made of this model: there is no third gap",
         ]

@@ -13,6 +13,7 @@ import torch
 from cumsum_model import circuit
 from cumsum_model.behaviour import cross_entropy
 from cumsum_model.card import provenance
+from cumsum_model.casting import cast_of
 from cumsum_model.checkpoint import Checkpoint
 from cumsum_model.data import EVALUATION_SIZE, CumsumDataset, running_means
 from cumsum_model.formats.diagnosis import Misreading, sample, share_right
@@ -46,6 +47,7 @@ class Inspected:
     misreading: Misreading | None
     evaluated_on: str
     diagnosis: dict[str, Measured]
+    neurons: str
 
 
 def inspected(checkpoint: Checkpoint, misreading: Misreading | None) -> Inspected:
@@ -65,7 +67,7 @@ def inspected(checkpoint: Checkpoint, misreading: Misreading | None) -> Inspecte
             "live_neurons": lambda: _live_neurons(model, data),
         }
     diagnosis = {name: _finite(measurements[name]) if name in measurements else too_large for name in LABELS}
-    return Inspected(checkpoint, misreading, _told(data, model), diagnosis)
+    return Inspected(checkpoint, misreading, _told(data, model), diagnosis, str(_finite(lambda: _neurons(model))))
 
 
 def _finite(measure: Callable[[], Measured]) -> Measured:
@@ -125,6 +127,12 @@ def _live_neurons(model: CumsumTransformer, data: CumsumDataset) -> int:
     return sum(fired)
 
 
+def _neurons(model: CumsumTransformer) -> Measured:
+    if max(model.cfg.d_model, model.cfg.d_vocab, model.cfg.d_mlp) > MOST_SINGULAR:
+        return f"not told: d_model, d_vocab or d_mlp is more than {MOST_SINGULAR:,}"
+    return cast_of(model)
+
+
 def as_json(found: Inspected) -> dict[str, Any]:
     """Everything, for other programs. A measurement that is no number is null, with the reason beside it."""
     checkpoint = found.checkpoint
@@ -135,6 +143,7 @@ def as_json(found: Inspected) -> dict[str, Any]:
         "token_order": checkpoint.reading.token_order or "value",
         "notes": list(checkpoint.notes),
         "config": asdict(checkpoint.model.cfg),
+        "neurons": found.neurons,
         "parameters": {name: list(tensor.shape) for name, tensor in checkpoint.model.state_dict().items()},
         "card": _plain(checkpoint.card),
         "evaluated_on": found.evaluated_on,
@@ -175,6 +184,7 @@ def as_text(found: Inspected) -> list[str]:
         if name in ("uniformity_gap", "second_singular_share") and cfg.n_layers > 1 and not isinstance(value, str):
             told += f" in the first of {cfg.n_layers} layers"
         lines.append(f"  {label:<44} {told}")
+    lines.append(f"  neurons: {found.neurons}")
     if found.misreading is not None:
         lines += ["", f"LOOKS MISREAD: {found.misreading.found}; say {found.misreading.options}"]
     return lines

@@ -13,20 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cumsum_model.card import provenance
+from cumsum_model.casting import cast_of
 from cumsum_model.checkpoint import (
     Checkpoint,
     CheckpointError,
-    not_the_reference,
     parse_model,
-    reference_model,
     serialised,
 )
-from cumsum_model.circuit import no_account_of
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof.certificate import Certificate, certify
 from cumsum_model.proof.rounding import margin_error
 from cumsum_model.proof.tables import Unprovable
-from cumsum_model.roles import Role, match_neurons, neuron_roles
 from cumsum_model.verification.document import ReportError
 from cumsum_model.verification.subject import Note, Subject
 
@@ -42,12 +39,6 @@ LARGEST = 200_000
 MOST_STATES = 500
 """(position, value) pairs of a model that a report still draws and proves things of; the published one has 220."""
 
-MOST_NAMED = 8
-"""Neurons of one kind that are named in a report; of the others it says how many there are."""
-
-MOST_MATCHED = 10_000
-"""Neurons whose response curves are compared with those of the shipped checkpoint, for a report."""
-
 PACKAGES = ("cumsum-model", "torch", "transformer-lens", "numpy", "hypothesis", "pytest")
 
 
@@ -62,7 +53,7 @@ def details(checkpoint: Checkpoint, device: str) -> Subject:
         ("sizes", ", ".join(f"{name} {getattr(cfg, name)}" for name in sizes)),
         ("parameters", f"{n_parameters:,}"),
         ("trained by", provenance(checkpoint.card)),
-        ("neurons", _neurons(checkpoint.model)),
+        ("neurons", cast_of(checkpoint.model)),
     ]
     if "weights" not in stored:
         facts.append(("figures", "left out: the model is too large for a page"))
@@ -162,47 +153,6 @@ def _matrix(sha256: str) -> dict[str, list[str]] | None:
             for row in table["claims"].values()
         ],
     }
-
-
-def _neurons(model: CumsumTransformer) -> str:
-    """Which neurons fire on which side, and which play the parts of those that the claims know by number."""
-    reason = no_account_of(model)
-    if reason is not None:
-        return f"no roles: {reason}"
-    roles = neuron_roles(model)
-    live = [role for role in roles if role.live]
-    told = [
-        _listed("on positive means", [role for role in live if role.side == "pos"]),
-        _listed("on negative means", [role for role in live if role.side == "neg"]),
-        _listed("dead", [role for role in roles if not role.live]),
-    ]
-    text = f"{', '.join(told)}, each strongest first"
-    return text if not_the_reference(model) is None else f"{text}; {_parts(model)}"
-
-
-def _listed(kind: str, roles: list[Role]) -> str:
-    """Such as "2 dead (7, 3)", the strongest first."""
-    if not roles:
-        return f"0 {kind}"
-    names = [str(role.neuron) for role in sorted(roles, key=lambda role: -role.strength)]
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return f"{len(names)} {kind} ({', '.join(names[:MOST_NAMED])}{more})"
-
-
-def _parts(model: CumsumTransformer) -> str:
-    """Who plays the parts of the shipped checkpoint's live neurons, the strongest first."""
-    if model.cfg.d_mlp > MOST_MATCHED:
-        return "too many to compare with those of the shipped checkpoint"
-    parts = {part.other: part for part in match_neurons(model, reference_model()) if part.other is not None}
-    live = sorted((role for role in neuron_roles(reference_model()) if role.live), key=lambda role: -role.strength)
-    played = [part for role in live if (part := parts[role.neuron]).neuron is not None]
-    unplayed = ", ".join(str(role.neuron) for role in live if parts[role.neuron].neuron is None)
-    if not played:
-        return f"none plays the part of the shipped checkpoint's {unplayed}"
-    first, *others = played
-    told = [f"{first.neuron} plays the part of the shipped checkpoint's {first.other} ({first.likeness:.2f} alike)"]
-    told += [f"{part.neuron} of its {part.other} ({part.likeness:.2f})" for part in others]
-    return ", ".join(told) + (f", none of its {unplayed}" if unplayed else "")
 
 
 def _proof(model: CumsumTransformer) -> Note:

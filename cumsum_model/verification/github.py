@@ -10,6 +10,7 @@ from cumsum_model.verification.document import readable
 from cumsum_model.verification.measure import format_number
 from cumsum_model.verification.report import Report
 from cumsum_model.verification.results import ClaimResult
+from cumsum_model.verification.verdict import WITHOUT_CONTROL
 
 LONGEST = 1000
 
@@ -54,6 +55,8 @@ def _told(result: ClaimResult) -> Iterator[str]:
                     yield f"{measurement.name} = {format_number(measurement.value)}, should be {should_be}"
         if checkpoint.reason:
             yield checkpoint.reason
+    if result.lacks_control:
+        yield WITHOUT_CONTROL
     for control in result.failing_controls:
         yield f"control {control.subject} {control.verdict}: {control.reason}"
 

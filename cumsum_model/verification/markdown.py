@@ -10,7 +10,7 @@ from cumsum_model.verification.measure import Measurement, format_number
 from cumsum_model.verification.report import Report
 from cumsum_model.verification.results import ClaimResult, Record
 from cumsum_model.verification.summary import Tone
-from cumsum_model.verification.verdict import Verdict
+from cumsum_model.verification.verdict import WITHOUT_CONTROL, Verdict
 
 LONGEST = 900_000
 """GitHub refuses step summaries of more than 1 MiB, whole."""
@@ -88,6 +88,8 @@ def _failures(report: Report) -> Iterator[str]:
             yield from (f"  - {row}" for row in _measured(broken))
             if checkpoint.reason:
                 yield f"  - {plain(checkpoint.reason)}"
+        if result.lacks_control:
+            yield f"  - {WITHOUT_CONTROL}"
         for control in result.failing_controls:
             yield f"  - control {plain(control.subject)} **{plain(str(control.verdict))}**: {plain(control.reason)}"
     if len(report.failing) > MOST_FAILURES:

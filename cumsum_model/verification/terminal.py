@@ -18,7 +18,7 @@ from cumsum_model.verification.measure import Measurement, format_number
 from cumsum_model.verification.report import Report
 from cumsum_model.verification.results import ClaimResult, Record
 from cumsum_model.verification.summary import Tone
-from cumsum_model.verification.verdict import Verdict
+from cumsum_model.verification.verdict import WITHOUT_CONTROL, Verdict
 
 WIDTH = 100
 VERDICT_WIDTH = 10
@@ -184,7 +184,7 @@ def _controls(result: ClaimResult, controls_left_out: bool) -> RenderableType:
     style = "green" if n_good == n_controls else "yellow"
     lines = [Text(f"{what} {n_good}/{n_controls}" + (": " if told else "") + ", ".join(told), style=style)]
     if result.lacks_control:
-        lines.append(Text("nothing shows that it can fail on this model:", style="bold red"))
+        lines.append(Text(WITHOUT_CONTROL, style="bold red"))
     for record in result.impossible_controls:
         lines.append(Text(f"control {record.subject} {record.reason}", style="yellow"))
     for record in result.failing_controls:

@@ -36,6 +36,8 @@ GOOD_ON_CHECKPOINT = {
     Verdict.NOT_SELECTED,
     Verdict.TIMED,
 }
+WITHOUT_CONTROL = "nothing shows that it can fail on this model: none of its controls can be made of it"
+
 GOOD_ON_CONTROL = {Verdict.REFUTED, Verdict.CONFIRMED, Verdict.NOT_ABOUT}
 
 _OF_ERRATUM = {
