@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help claims test lint matrix fixture screenshots clean
+.PHONY: help claims test lint matrix universality fixture screenshots clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,10 @@ lint: $(VENV)/installed
 
 matrix: $(VENV)/installed  ## run every claim on every broken model, into docs/matrix.json
 	$(BIN)/python -m cumsum_model mutants -n 2 --out docs/matrix.json
+
+universality: $(VENV)/installed  ## train and verify 32 seeds, half an hour on two cores, into docs/universality.json
+	$(BIN)/python -m cumsum_model sweep --seeds 0:32 --out sweeps/published
+	cp sweeps/published/universality.json docs/universality.json
 
 fixture: $(VENV)/installed  ## train the shipped checkpoint again, into runs/seed42
 	$(BIN)/python -m cumsum_model train --seed 42 --out runs/seed42 --force
