@@ -1,5 +1,7 @@
 """What the README shows is what happens."""
 
+import json
+import math
 import re
 import shutil
 import subprocess
@@ -84,6 +86,42 @@ def test_the_headline_counts_what_is_there():
     assert f"of {len(mutants.BREAKING) + len(mutants.HIDDEN)} broken models" in words
     in_words = {11: "eleven", 12: "twelve", 13: "thirteen", 14: "fourteen"}[len(mutants.HIDDEN)]
     assert f"{in_words} of which answer the whole" in words
+
+
+@pytest.fixture(scope="module")
+def universality():
+    """What the sweep found that the README tells of."""
+    return json.loads((ROOT / "docs" / "universality.json").read_text())
+
+
+def test_the_seeds_are_told_as_the_sweep_found_them(universality):
+    (group,) = universality["groups"]
+    words = " ".join(README.split())
+    assert f"**{group['headline'][0].upper()}{group['headline'][1:]}.**" in words
+    by_seed = [
+        claim
+        for claim in group["claims"]
+        if claim["kind"] == "claim" and claim["n"] and (claim["holds"] < claim["n"] or not claim["interval"])
+    ]
+    rows = re.findall(r"^\| (.+?) \| (\d+) of (\d+) \| (\d+) \.\. (\d+)% \| (.+?) \|$", README, re.MULTILINE)
+    assert len(rows) == len(by_seed)
+    for (statement, holds, n, low, high, refuting), claim in zip(rows, by_seed, strict=True):
+        assert statement == claim["statement"]
+        assert (int(holds), int(n)) == (claim["holds"], claim["n"])
+        assert [int(low), int(high)] == [math.floor(100 * share) for share in claim["interval"]]
+        for broken in claim["refuted_by"]:
+            value = broken["measured"][0]["value"]
+            assert f"seed {broken['seed']} ({value:.3g})" in refuting
+
+
+def test_what_is_said_of_all_seeds_is_so(universality):
+    words = " ".join(README.split())
+    counted = [run for run in universality["runs"] if run["ending"] == "counted"]
+    assert [run["seed"] for run in counted] == list(range(32))
+    right = [run for run in counted if run["proved"]["right_everywhere"] == [run["proved"]["sequences"]] * 2]
+    least = min(counted, key=lambda run: run["proved"]["smallest_margin"])
+    assert f"{len(right)} of 32 are proved right on all 11^20 sequences" in words
+    assert f"the smallest margin is {least['proved']['smallest_margin']:+.4f}, of seed {least['seed']}" in words
 
 
 def test_certify_prints_what_is_shown(tmp_path, capsys):

@@ -255,6 +255,21 @@ def test_a_control_that_survives_is_told_beside_a_claim_that_holds(sweep):
     assert json.loads(published(sweep)[DOCUMENT])["tone"] == "bad"
 
 
+def test_a_claim_of_which_no_control_can_be_made_is_told(sweep):
+    impossible = {
+        "name": "shout_current_value",
+        "breaks": "",
+        "verdict": "not about this model",
+        "reason": "cannot be made of this model: nothing can be written past the heads",
+        "measurements": [],
+    }
+    for seed in range(7):
+        sweep(seed, edit=(lambda document: claim_of(document).update(controls=[impossible])) if seed == 3 else None)
+    finding = finding_of(sweep.found())
+    assert [(aside.what, aside.runs) for aside in finding.failing] == [("no control", ("seed3",))]
+    assert json.loads(published(sweep)[DOCUMENT])["tone"] == "bad"
+
+
 def test_an_erratum_that_stands_on_a_seed_is_told(sweep):
     def as_published(document):
         erratum = next(claim for claim in document["claims"] if claim["kind"] == "erratum")

@@ -22,7 +22,7 @@ from cumsum_model.sweep.read import Run
 from cumsum_model.sweep.spread import Spread, least_room, spreads, tightest
 from cumsum_model.verification.document import readable
 from cumsum_model.verification.results import ClaimResult, Record
-from cumsum_model.verification.verdict import GOOD_ON_CONTROL, Verdict
+from cumsum_model.verification.verdict import WITHOUT_CONTROL, Verdict
 
 
 class Standing(StrEnum):
@@ -349,14 +349,14 @@ def _broken(run: Run, claim: str, record: Record) -> Broken:
     return Broken(run.name, run.outcome.seed, record.reason, measured, run.anchors[claim])
 
 
-def _failing(about: Iterable[tuple[Run, ClaimResult]]) -> tuple[Aside, ...]:
-    """Controls that survived or ended in an error, by name and verdict."""
-    return _asides(
+def _failing(about: Sequence[tuple[Run, ClaimResult]]) -> tuple[Aside, ...]:
+    """Controls that survived or ended in an error, by name and verdict, and that none could be made."""
+    broken = [
         (run, f"{control.subject} {control.verdict}", control.reason)
         for run, result in about
-        for control in result.controls
-        if control.verdict not in GOOD_ON_CONTROL
-    )
+        for control in result.failing_controls
+    ]
+    return _asides([*broken, *((run, "no control", WITHOUT_CONTROL) for run, result in about if result.lacks_control)])
 
 
 def _asides(told: Iterable[tuple[Run, str, str]]) -> tuple[Aside, ...]:
