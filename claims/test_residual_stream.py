@@ -46,7 +46,7 @@ def test_only_the_sum_matters_along_u(model, measure, proved):
         mutants.shout_current_value,
         mutants.drift_with_position,
         mutants.count_signs,
-        mutants.untrained_attention_scores,
+        mutants.attend_to_last,
     ],
     unless=no_account_of,
 )
