@@ -214,7 +214,8 @@ def _cluster(options: argparse.Namespace) -> Iterator[Client]:
             n_workers=options.workers or CPU_COUNT,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # no page, but a server all the same: for this machine, on any free port
+            worker_dashboard_address="127.0.0.1:0",
             local_directory=scratch,
             silence_logs=logging.CRITICAL,
         ) as cluster,
