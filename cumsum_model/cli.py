@@ -33,18 +33,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0 done, 1 failed, 2 called wrongly, 130 interrupted."""
     parser = argparse.ArgumentParser(
         prog="python -m cumsum_model",
-        description="The cumulative sum transformer: train a checkpoint, inspect, convert or prove one, compare "
-        "reports. "
-        "Verify it with `pytest claims/`.",
+        description="The cumulative sum transformer: train one checkpoint or many, inspect, convert or prove one, "
+        "compare reports. Verify one with `pytest claims/`.",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_train_command(commands)
     add_sweep_command(commands)
-    _add_mutants(commands)
+    add_universality_commands(commands)
     add_format_commands(commands)
+    _add_mutants(commands)
     add_proof_commands(commands)
     add_report_commands(commands)
-    add_universality_commands(commands)
     options = parser.parse_args(arguments)
     try:
         code: int = options.command(options)
