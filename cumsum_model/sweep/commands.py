@@ -15,7 +15,7 @@ from cumsum_model import recipe_options
 from cumsum_model.console import UNREADABLE, fail
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
     from cumsum_model.sweep.conduct import Landed, Standing
     from cumsum_model.sweep.plan import Job
@@ -185,7 +185,7 @@ def _publish(out: Path) -> int:
 
 
 class NotReached(RuntimeError):
-    """There is no scheduler where one was named."""
+    """There is no scheduler where one was named, or none can be started here."""
 
 
 @contextmanager
@@ -193,7 +193,7 @@ def _cluster(options: argparse.Namespace) -> Iterator[Client]:
     """A client of the cluster that was named, or of one on this machine that ends with the sweep."""
     import dask
     from dask.system import CPU_COUNT
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters of it is told by us
     if options.scheduler:
@@ -210,15 +210,28 @@ def _cluster(options: argparse.Namespace) -> Iterator[Client]:
     with (
         tempfile.TemporaryDirectory(prefix="cumsum-sweep-") as scratch,
         dask.config.set({"distributed.scheduler.allowed-failures": ALLOWED_DEATHS}),
-        LocalCluster(
-            n_workers=options.workers or CPU_COUNT,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address="127.0.0.1:0",  # no page, but a server all the same: for this machine, on any free port
-            worker_dashboard_address="127.0.0.1:0",
-            local_directory=scratch,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
+        _local_cluster(options.workers or CPU_COUNT, scratch) as cluster,
         Client(cluster) as client,
     ):
         yield client
+
+
+def _local_cluster(n_workers: int, scratch: str) -> LocalCluster:
+    """Workers on this machine. Dask starts one that dies anew, but for while it starts: then all are started again."""
+    from distributed import LocalCluster
+
+    for tries_left in (2, 1, 0):
+        try:
+            return LocalCluster(
+                n_workers=n_workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address="127.0.0.1:0",  # no page, but a server all the same: for this machine, any free port
+                worker_dashboard_address="127.0.0.1:0",
+                local_directory=scratch,
+                silence_logs=logging.CRITICAL,
+            )
+        except (RuntimeError, OSError) as error:
+            if not tries_left:
+                raise NotReached(f"no worker can be started on this machine ({str(error)[:200]})") from None
+    raise AssertionError("unreachable")
