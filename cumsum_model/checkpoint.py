@@ -108,8 +108,11 @@ class Checkpoint:
 
 
 def card_path(path: Path) -> Path:
-    """Where the card of the checkpoint `path` lies: `x.safetensors` has `x.card.json`."""
-    return path.with_suffix(".card.json")
+    """Where the card of the checkpoint `path` lies: `x.safetensors` has `x.card.json`, `x.pt` has `x.pt.card.json`.
+
+    So a file and what it was converted to may lie beside each other.
+    """
+    return path.with_suffix(".card.json") if path.suffix == ".safetensors" else path.with_name(f"{path.name}.card.json")
 
 
 def read_checkpoint(path: Path | str, device: torch.device | str = "cpu", reading: Reading = PLAIN) -> Checkpoint:
@@ -285,7 +288,7 @@ def not_the_reference(model: CumsumTransformer) -> str | None:
         mine[name].shape == theirs[name].shape and torch.allclose(mine[name].cpu(), theirs[name], rtol=0, atol=1e-3)
         for name in ("embed.W_E", "blocks.0.mlp.W_in", "blocks.0.mlp.W_out", "unembed.W_U")
     ]
-    if sum(shared) >= 2:
+    if sum(shared) >= 2 and model.cfg == reference_model().cfg:
         return None
     return "this claim is about the shipped checkpoint alone: its neuron numbers, or figures published of it"
 

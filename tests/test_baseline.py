@@ -77,6 +77,16 @@ def test_a_control_that_is_gone_is_missing():
     assert kinds([two], [claim(source_id="other", controls=())]) == [(Kind.MISSING, True), (Kind.NOT_COMPARABLE, False)]
 
 
+@pytest.mark.parametrize(("same_model", "fails"), [(True, True), (False, False)])
+def test_a_control_that_suddenly_cannot_be_made_fails_for_the_very_same_model(same_model, fails):
+    before = claim(controls=("widen", "tilt"))
+    after = claim(controls=("widen", "tilt"))
+    after.controls[1].verdict = Verdict.NOT_ABOUT
+    (difference,) = compare("b", [before], [after], same_model=same_model).differences
+    assert difference.fails is fails
+    assert "tilt" in difference.text
+
+
 def test_what_is_suddenly_not_about_the_model_fails_unless_it_is_about_one_model_only():
     away = claim(verdict=Verdict.NOT_ABOUT, reason="two layers")
     assert kinds([claim()], [away]) == [(Kind.NOT_ABOUT, True)]

@@ -255,6 +255,11 @@ def test_neuron_numbers_belong_to_the_reference_and_its_edited_copies(reference)
     assert checkpoint.not_the_reference(mutants.split_strongest_neuron(reference)) is None
     assert checkpoint.not_the_reference(mutants.swap_verdicts(reference)) is None
     assert "the shipped checkpoint alone" in checkpoint.not_the_reference(mutants.untrained(reference))
+    longer = untrained(CumsumConfig(n_ctx=21), seed=42)
+    longer.load_state_dict(
+        reference.state_dict() | {"pos_embed.W_pos": torch.cat([reference.W_pos, reference.W_pos[-1:]])}
+    )
+    assert "the shipped checkpoint alone" in checkpoint.not_the_reference(longer)
     other_sizes = untrained(CumsumConfig(max_value=3, d_mlp=4), seed=42)
     assert "the shipped checkpoint alone" in checkpoint.not_the_reference(other_sizes)
 

@@ -8,6 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -465,6 +466,31 @@ def test_an_order_that_was_insisted_on_is_not_doubted_later(save, tmp_path, refe
     path, out = save(hooked(reference, wrapped=True)), tmp_path / "out.safetensors"
     assert main(["convert", str(path), str(out), "--token-order", "value"]) == 0
     assert torch.equal(read_checkpoint(out).model.W_E, reference.W_E.roll(-5, 0))
+
+
+def test_a_file_and_what_it_was_converted_to_lie_beside_each_other(save, tmp_path, reference):
+    path, out = save(hooked(reference), "mine.pt"), tmp_path / "mine.safetensors"
+    assert main(["convert", str(path), str(out)]) == 0
+    assert equal(read_checkpoint(out).model, reference)
+    assert read_checkpoint(path).card is None
+    assert card_path(path) != card_path(out)
+
+
+def test_a_tensor_that_is_the_negative_of_its_bytes_is_refused(save, reference):
+    """`torch.load` gives the negative; who reads the bytes alone would take another model for this one."""
+    negated = torch.complex(torch.zeros(3), -reference.unembed.b_U.detach()).conj().imag
+    assert negated.is_neg()
+    assert torch.equal(negated, reference.unembed.b_U)
+    path = save(hooked(reference) | {"unembed.b_U": negated})
+    assert "the negative or conjugate of its bytes" in complaint(path)
+
+
+def test_thousands_of_views_of_one_large_storage_take_no_time(save, reference):
+    storage = torch.zeros(2**22)
+    path = save(hooked(reference) | {f"view{i}": storage[i : i + 1] for i in range(3_000)})
+    began = time.monotonic()
+    complaint(path)
+    assert time.monotonic() - began < 20  # copied for each view, these would be 48 GB
 
 
 def test_convert_replaces_nothing_unasked(save, tmp_path, reference, capsys):

@@ -101,6 +101,36 @@ def test_a_control_that_cannot_be_made_does_not_hide_one_that_survives(suite):
     result.stdout.fnmatch_lines(["*control leave_alone survived: *"])
 
 
+def test_a_control_that_cannot_be_made_beside_others_that_were_not_selected_accuses_nobody(suite):
+    body = NOT_OF_THIS_MODEL + HOLDS.replace("(widen_gap)", "(widen_a_second_gap, widen_gap)")
+    ids = [f"test_suite.py::test_gap[{subject}]" for subject in ("checkpoint", "widen_a_second_gap")]
+    result = suite(body, *ids)
+    assert result.ret == 0
+    result.stdout.no_fnmatch_line("*nothing shows that it can fail*")
+
+
+def test_a_control_that_spoils_the_checkpoint_and_then_cannot_be_made_is_an_error(suite):
+    fingerprint = """
+    import pytest
+
+    @pytest.fixture(autouse=True, scope="session")
+    def see_changes(request):
+        class Sees:
+            def pytest_verification_fingerprint(self, model):
+                return str(model)
+        request.config.pluginmanager.register(Sees())
+"""
+    spoils = """
+    def spoil(model):
+        model["gap"] = 0.5
+        raise NotOfThisModel("there is no second gap")
+"""
+    body = fingerprint + NOT_OF_THIS_MODEL + spoils + HOLDS.replace("(widen_gap)", "(spoil, widen_gap)")
+    result = suite(body)
+    assert result.ret == 1
+    assert "it changed the checkpoint under test" in result.stdout.str()
+
+
 def test_only_an_exception_that_says_so_means_that_a_control_cannot_be_made(suite):
     body = NOT_OF_THIS_MODEL.replace("cannot_be_made = True", "pass") + HOLDS.replace(
         "(widen_gap)", "(widen_a_second_gap, widen_gap)"

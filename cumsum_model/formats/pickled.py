@@ -281,7 +281,11 @@ def _call(called: object, arguments: object) -> object:
     match called, arguments:
         case Global(name), () if name == ORDERED_DICT:
             return {}
-        case Global(name), (Storage() as storage, int(offset), tuple(size), tuple(stride), *_) if name == TENSOR:
+        case Global(name), (Storage() as storage, int(offset), tuple(size), tuple(stride), *rest) if name == TENSOR:
+            if len(rest) > 2 and rest[2]:  # beside requires_grad and hooks: {"neg": True}, {"conj": True}
+                raise CheckpointError(
+                    "data.pkl has a tensor that is the negative or conjugate of its bytes: save clones"
+                )
             # The length first: a long tuple may be referred to often.
             fits = len(size) == len(stride) <= MAX_DIMS
             if fits and all(_is_count(number) for number in (offset, *size, *stride)):

@@ -60,7 +60,8 @@ def read_archive(content: bytes) -> tuple[dict[str, Tensor], tuple[str, ...]]:
             f"declares tensors of more than the {MAX_TENSOR_BYTES:,} bytes that are read, in a file of {len(content):,}"
         )
     byte_order = _byte_order(members)
-    return {name: _tensor(name, one, members, byte_order) for name, one in pickled.items()}, notes
+    flat = {one.storage: _flat(one.storage, members, byte_order) for one in pickled.values() if 0 not in one.size}
+    return {name: _tensor(one, flat) for name, one in pickled.items()}, notes
 
 
 def _members(content: bytes) -> dict[str, bytes]:
@@ -173,17 +174,21 @@ def _check(tensor: PickledTensor, members: Mapping[str, bytes]) -> None:
         raise CheckpointError(f"has a tensor that reaches beyond the bytes in {told}")
 
 
-def _tensor(name: str, described: PickledTensor, members: Mapping[str, bytes], byte_order: str) -> Tensor:
-    """The tensor itself, of a storage that holds all of it."""
-    dtype = _dtype(described.storage)
-    if 0 in described.size:
-        return torch.empty(described.size, dtype=dtype)
-    flat = torch.frombuffer(bytearray(members[f"data/{described.storage.key}"]), dtype=torch.uint8)
+def _flat(storage: Storage, members: Mapping[str, bytes], byte_order: str) -> Tensor:
+    """All bytes of a storage, in the order of this machine. Made once a storage: thousands of views may share it."""
+    flat = torch.frombuffer(bytearray(members[f"data/{storage.key}"]), dtype=torch.uint8)
     if byte_order != sys.byteorder:
-        flat = flat.view(-1, dtype.itemsize).flip(1).flatten()
-    if dtype == torch.bool and flat.max() > 1:
-        raise CheckpointError(f"{one_line(name)} is boolean, but has bytes that are neither 0 nor 1")
-    viewed = flat.view(dtype).as_strided(described.size, described.stride, described.offset)
+        flat = flat.view(-1, _dtype(storage).itemsize).flip(1).flatten()
+    if _dtype(storage) == torch.bool and flat.max() > 1:
+        raise CheckpointError(f"data/{one_line(storage.key)} is boolean, but has bytes that are neither 0 nor 1")
+    return flat.view(_dtype(storage))
+
+
+def _tensor(described: PickledTensor, flat: Mapping[Storage, Tensor]) -> Tensor:
+    """The tensor itself, of a storage that holds all of it."""
+    if 0 in described.size:
+        return torch.empty(described.size, dtype=_dtype(described.storage))
+    viewed = flat[described.storage].as_strided(described.size, described.stride, described.offset)
     return viewed.clone(memory_format=torch.contiguous_format)
 
 

@@ -10,10 +10,14 @@ from itertools import groupby
 from cumsum_model.verification.measure import Comparison as Judgement
 from cumsum_model.verification.measure import Measurement, format_number
 from cumsum_model.verification.results import ClaimResult
-from cumsum_model.verification.verdict import GOOD_ON_CONTROL, Verdict
+from cumsum_model.verification.verdict import WITHOUT_CONTROL, Verdict
 
 SHRINK = 0.5
 """Slack that shrank by more than this share is mentioned: less than half of the room to spare is left."""
+
+
+SHOWN = (Verdict.REFUTED, Verdict.CONFIRMED)
+"""Controls that showed that a claim can fail."""
 
 
 class Kind(StrEnum):
@@ -161,16 +165,22 @@ def _differences(
     elif was.verdict == Verdict.NOT_ABOUT:
         yield Kind.ADDED, f"was not about the baseline's model; here: {_state(now)}", False
     else:
-        yield from _weakened(was, now, shrink, fail_on_shrink)
+        yield from _weakened(was, now, same_model, shrink, fail_on_shrink)
 
 
 def _weakened(
-    was: ClaimResult, now: ClaimResult, shrink: float, fail_on_shrink: bool
+    was: ClaimResult, now: ClaimResult, same_model: bool, shrink: float, fail_on_shrink: bool
 ) -> Iterator[tuple[Kind, str, bool]]:
     """What a claim that is good in both reports says with less behind it."""
     ran = {control.subject for control in now.controls}
-    lost = {control.subject for control in was.controls if control.verdict in GOOD_ON_CONTROL} - ran
+    refuted = {control.subject for control in was.controls if control.verdict in SHOWN}
+    lost = refuted - ran
     edited = _edited(was, now)
+    impossible = sorted(refuted & {control.subject for control in now.impossible_controls})
+    if impossible and same_model:
+        yield Kind.CONTROLS, f"said not to exist of the very same model: {', '.join(impossible)}", True
+    elif impossible:
+        edited.append(f"controls that cannot be made of this model: {', '.join(impossible)}")
     if lost and not (ran and edited):
         yield Kind.MISSING, "controls that refuted it in the baseline did not run here", True
     elif lost:
@@ -227,6 +237,8 @@ def _state(result: ClaimResult) -> str:
         told += f" ({measurement.name} {value}, not {judgement.operator} {judgement.bound})"
     elif not result.good and checkpoint.reason:
         told += f" ({checkpoint.reason})"
+    if result.lacks_control:
+        told += f" ({WITHOUT_CONTROL})"
     for control in result.failing_controls:
         told += f", control {control.subject} {control.verdict}"
     return told

@@ -220,12 +220,17 @@ def model(request: pytest.FixtureRequest, checkpoint: Any, subject: Control | No
         except Exception as error:
             if not getattr(error, "cannot_be_made", False):
                 raise
+            _require_unchanged(request.config, checkpoint, before)
             request.node.stash[OUT_OF_SCOPE] = f"cannot be made of this model: {error}"
             pytest.skip(str(error))
         if made[subject] is checkpoint:
             raise ValueError(f"{subject.__name__} returns the model that it was given: a control is a new one")
     yield checkpoint if subject is None else made[subject]
-    if _fingerprint(request.config, checkpoint) != before:
+    _require_unchanged(request.config, checkpoint, before)
+
+
+def _require_unchanged(config: pytest.Config, model: Any, before: str | None) -> None:
+    if _fingerprint(config, model) != before:
         raise RuntimeError("it changed the checkpoint under test: nothing that runs after it means anything")
 
 

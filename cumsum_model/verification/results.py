@@ -108,7 +108,7 @@ class ClaimResult:
     @property
     def lacks_control(self) -> bool:
         """Whether nothing shows that it can fail on this model, as none of its controls can be made of it."""
-        return bool(self.impossible_controls) and len(self.impossible_controls) == len(self.controls)
+        return self.checkpoint is not None and 0 < self.n_controls <= len(self.impossible_controls)
 
     @property
     def good(self) -> bool:
