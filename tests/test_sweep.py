@@ -108,9 +108,10 @@ def test_the_same_command_has_nothing_left_to_do(undisturbed):
     assert out.strip()
 
 
-def workers_of(process):
+def workers_at_work(process):
+    """Those that are training or verifying just now, which each does in a process of its own."""
     children = psutil.Process(process.pid).children(recursive=True)
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline()) and child.children()]
 
 
 @pytest.mark.parametrize("seed", [1])
@@ -121,9 +122,9 @@ def test_workers_killed_at_five_random_moments_change_nothing(undisturbed, tmp_p
     while killed < 5 and process.poll() is None:
         time.sleep(draw.uniform(1, 4))
         try:
-            alive = workers_of(process)
-            if alive:
-                draw.choice(alive).send_signal(signal.SIGKILL)
+            at_work = workers_at_work(process)
+            if at_work:
+                draw.choice(at_work).send_signal(signal.SIGKILL)
                 killed += 1
         except psutil.NoSuchProcess:
             continue
