@@ -94,7 +94,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _describe(checkpoint: Checkpoint) -> str:
     told = f"checkpoint {os.path.relpath(checkpoint.path)}, sha256 {checkpoint.sha256[:12]}"
     if checkpoint.read_as != SAFETENSORS:
-        told += f", {checkpoint.read_as}"
+        told += f", {'; '.join((checkpoint.read_as, *checkpoint.notes))}"
     recipe = checkpoint.card.get("recipe") if checkpoint.card else None
     if checkpoint.card and isinstance(recipe, dict):
         told += f", seed {recipe.get('seed')}, epoch {checkpoint.card.get('kept_epoch')}"

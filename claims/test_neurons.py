@@ -31,11 +31,11 @@ def nothing_to_compare(model):
 )
 def test_neurons_are_one_sided(model, measure):
     neurons = read_neurons(model)
+    assert measure("live neurons that fire on positive means", (neurons.slope[neurons.live] > 0).sum()) >= 1
+    assert measure("live neurons that fire on negative means", (neurons.slope[neurons.live] < 0).sum()) >= 1
     # Closer to mean 0 than to mean 1 of either sign: on every sum but those next to zero it takes one side.
     kink = (neurons.kink[neurons.live] / value_slope(model)).abs().max()
     assert measure("largest distance of a kink from zero", kink, "units of mean") < 0.5
-    assert measure("live neurons that fire on positive means", (neurons.slope[neurons.live] > 0).sum()) >= 1
-    assert measure("live neurons that fire on negative means", (neurons.slope[neurons.live] < 0).sum()) >= 1
 
 
 @claim(
@@ -54,6 +54,7 @@ def test_neurons_are_one_sided(model, measure):
 def test_neurons_push_their_own_side(model, measure):
     neurons = read_neurons(model)
     live = neurons.live
+    assert measure("live neurons", live.sum()) >= 1
     assert measure("least push on the class of its own side", neurons.own_side[live].min(), "logits") > 0
     assert measure("largest push on the other side", neurons.other_side[live].max(), "logits") < 0
     assert measure('least push on "zero"', neurons.zero[live].min(), "logits") > 0

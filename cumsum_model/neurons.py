@@ -46,7 +46,7 @@ class Neurons:
 
     @cached_property
     def live(self) -> Bool[Tensor, " d_mlp"]:
-        return self.strength >= LIVE_SHARE * self.strength.max()
+        return (self.strength >= LIVE_SHARE * self.strength.max()) & (self.strength > 0)
 
     @cached_property
     def own_side(self) -> Float[Tensor, " d_mlp"]:

@@ -10,10 +10,11 @@ from cumsum_model.verification.baseline import Kind, compare
 from cumsum_model.verification.document import encode, to_document
 from cumsum_model.verification.measure import Comparison as Judgement
 from cumsum_model.verification.measure import Measurement
+from cumsum_model.verification.page import Illustrations, render_page
 from cumsum_model.verification.report import Report
 from cumsum_model.verification.results import ClaimResult, Record
 from cumsum_model.verification.source import source_id
-from cumsum_model.verification.verdict import Verdict
+from cumsum_model.verification.verdict import WITHOUT_CONTROL, Verdict
 
 
 def claim(name="gap", verdict=Verdict.HOLDS, slack=1.0, controls=("widen",), **fields):
@@ -82,9 +83,13 @@ def test_a_control_that_suddenly_cannot_be_made_fails_for_the_very_same_model(sa
     before = claim(controls=("widen", "tilt"))
     after = claim(controls=("widen", "tilt"))
     after.controls[1].verdict = Verdict.NOT_ABOUT
+    assert after.good
     (difference,) = compare("b", [before], [after], same_model=same_model).differences
     assert difference.fails is fails
     assert "tilt" in difference.text
+    after.controls[0].verdict = Verdict.NOT_ABOUT
+    assert not after.good
+    assert render_page(Report([after], []), Illustrations()).count(f'<p class="told">{WITHOUT_CONTROL}') == 1
 
 
 def test_what_is_suddenly_not_about_the_model_fails_unless_it_is_about_one_model_only():

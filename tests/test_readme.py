@@ -109,7 +109,9 @@ def test_the_seeds_are_told_as_the_sweep_found_them(universality):
         assert statement == claim["statement"]
         assert (int(holds), int(n)) == (claim["holds"], claim["n"])
         assert (int(low), int(high)) == (math.floor(100 * claim["interval"][0]), math.ceil(100 * claim["interval"][1]))
-        told = (f"seed {broken['seed']} ({float(broken['measured'][0]['value']):.3g})" for broken in claim["refuted_by"])
+        told = (
+            f"seed {broken['seed']} ({float(broken['measured'][0]['value']):.3g})" for broken in claim["refuted_by"]
+        )
         assert refuting == ", ".join(told)
 
 

@@ -1,6 +1,6 @@
 """Whether a model was read in the wrong order, told from what it answers.
 
-A model whose embedding rows are taken in the wrong order loads silently and answers a quarter of the sums rightly.
+A model whose embedding rows are taken in the wrong order loads silently and answers a third of the sums rightly.
 Nothing in its shapes says so; that it answers nearly all of them rightly in the other order does.
 """
 

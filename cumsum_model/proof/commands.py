@@ -277,11 +277,15 @@ def _read(path: str | None) -> Checkpoint | None:
 
     torch.set_num_threads(1)
     try:
-        return read_checkpoint(path or os.path.relpath(REFERENCE))
+        checkpoint = read_checkpoint(path or os.path.relpath(REFERENCE))
     except Misread as error:
         fail(error.for_conversion, code=UNREADABLE)
     except CheckpointError as error:
         fail(str(error), code=UNREADABLE)
+    else:
+        if checkpoint.notes:
+            print(f"note: {checkpoint.path}: {'; '.join(checkpoint.notes)}", file=sys.stderr)
+        return checkpoint
     return None
 
 

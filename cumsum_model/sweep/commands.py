@@ -50,7 +50,7 @@ the scheduler cannot be reached, 130 interrupted
 
 examples:
   python -m cumsum_model sweep --seeds 0:32 --out sweeps/published
-  python -m cumsum_model sweep --seeds 0:8 --grid d_mlp=2,4,8 --grid seq_len=10,20,40 --out sweeps/sizes
+  python -m cumsum_model sweep --seeds 0:8 --grid d_mlp=4,8,16 --grid seq_len=10,20,40 --out sweeps/sizes
   python -m cumsum_model sweep --seeds 0:1000 --out sweeps/many --scheduler tcp://10.0.0.1:8786
 """
 
@@ -195,7 +195,8 @@ def _cluster(options: argparse.Namespace) -> Iterator[Client]:
     from dask.system import CPU_COUNT
     from distributed import Client
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters of it is told by us
+    for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters of it is told by us
     if options.scheduler:
         try:
             client = Client(options.scheduler, timeout=10)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from cumsum_model.verification.measure import format_number
 from cumsum_model.verification.report import Report
 from cumsum_model.verification.results import ClaimResult, Record
-from cumsum_model.verification.verdict import Verdict
+from cumsum_model.verification.verdict import WITHOUT_CONTROL, Verdict
 
 if TYPE_CHECKING:
     import jinja2
@@ -88,6 +88,7 @@ def render_page(report: Report, illustrations: Illustrations) -> str:
     scripts = [_read("report.js"), *(panel.script for panel in illustrations.panels)]
     style = "\n".join([_read("report.css"), *(panel.style for panel in illustrations.panels)])
     return _template().render(
+        without_control=WITHOUT_CONTROL,
         report=report,
         sections=_sections(report, illustrations),
         panels=illustrations.panels,
