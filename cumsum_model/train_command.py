@@ -45,6 +45,7 @@ examples:
 """
 
 
+MOST_THREADS = 1024
 DIVERGED = 3
 """Exit code of a training run whose loss stopped being a number."""
 
@@ -85,6 +86,9 @@ def _train(options: argparse.Namespace) -> int:
             with tempfile.TemporaryFile(dir=out):  # better now than after an epoch of training
                 pass
             return _train_into(out, options)
+    except BrokenPipeError:  # whoever reads what is told is gone, the folder is as good as before
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        return 1
     except OSError as error:
         return fail(f"--out {str(out)[:200]}: {error.strerror or error}")
 
@@ -116,8 +120,8 @@ def _train_into(out: Path, options: argparse.Namespace) -> int:
 
     if options.device == "cuda" and not torch.cuda.is_available():
         return fail("--device cuda: torch sees no CUDA device on this machine")
-    if options.threads < 1:
-        return fail(f"--threads must be at least 1, got {options.threads}")
+    if not 1 <= options.threads <= MOST_THREADS:
+        return fail(f"--threads must lie in 1 .. {MOST_THREADS}, got {options.threads}")
     try:
         recipe = recipe_options.recipe_of(recipe_options.chosen(options))
     except ValueError as error:
@@ -150,7 +154,7 @@ def _train_into(out: Path, options: argparse.Namespace) -> int:
     for written in (path, card_path(path), state_path):
         sweep_up(written)
     torch.set_num_threads(options.threads)
-    keeper = _Keeper(state_path, options.device, started)
+    keeper = _Keeper(state_path, options.device, started, forced=options.force)
     if started is not None:
         _say_where_it_goes_on(started, options.device)
     try:
@@ -167,6 +171,8 @@ def _train_into(out: Path, options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print(f"interrupted; {keeper.told}", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        raise
     except ImportError as error:
         return fail(f"--tensorboard: {error}; pip install tensorboard")
     except Diverged as error:
@@ -203,9 +209,10 @@ def _was_trained_by(recipe: Recipe, path: Path) -> bool:
 class _Keeper:
     """Writes where a run stands after every epoch, and knows what to say of it when the run ends early."""
 
-    def __init__(self, path: Path, device: str, started: Unfinished | None) -> None:
+    def __init__(self, path: Path, device: str, started: Unfinished | None, *, forced: bool) -> None:
         self.path = path
         self.device = device
+        self.forced = forced
         self.state = started.state if started else None
 
     def keep(self, state: State) -> None:
@@ -223,7 +230,8 @@ class _Keeper:
         if self.state is None:
             return "nothing was written"
         n_done, n = self.state.epochs_done, self.state.recipe.epochs
-        return f"{n_done} of {n} epochs are kept, the same command goes on from there"
+        without = " without --force" if self.forced else ""
+        return f"{n_done} of {n} epochs are kept, the same command{without} goes on from there"
 
 
 def _say_where_it_goes_on(started: Unfinished, device: str) -> None:
@@ -258,7 +266,7 @@ def _tensorboard(folder: Path | None, recipe: Recipe, started: State | None) -> 
 
     n_done = started.epochs_done * recipe.steps_per_epoch if started else 0
     # What an interrupted run had logged beyond the epoch from which it goes on is not shown twice.
-    writer = SummaryWriter(str(folder), purge_step=n_done + 1 if started else None)
+    writer = SummaryWriter(str(folder), purge_step=n_done + 1)
     last_epoch = started.epochs_done - 1 if started else -1
 
     def log(step: Step) -> None:

@@ -53,8 +53,8 @@ def encode(unfinished: Unfinished) -> bytes:
         "device": unfinished.device,
         "threads": unfinished.threads,
         "torch": unfinished.torch_version,
-        "sha256": _digest(tensors),
     }
+    rest["sha256"] = _digest(tensors, rest)
     return safetensors.torch.save(tensors, {"run": json.dumps(rest)})
 
 
@@ -71,7 +71,7 @@ def read_unfinished(path: Path) -> Unfinished:
         told = error.strerror or str(error)
     except UnfinishedError as error:
         told = str(error)
-    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (SafetensorError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         told = f"is not the state of a training run ({' '.join(str(error).split())[:100]})"
     raise UnfinishedError(f"{path}: {told}") from None
 
@@ -79,7 +79,7 @@ def read_unfinished(path: Path) -> Unfinished:
 def _decode(tensors: Mapping[str, Tensor], rest: Mapping[str, Any]) -> Unfinished:
     if rest["format"] != 1:
         raise UnfinishedError(f"is of format {rest['format']}, this version reads format 1")
-    if rest["sha256"] != _digest(tensors):
+    if rest["sha256"] != _digest(tensors, {name: value for name, value in rest.items() if name != "sha256"}):
         raise UnfinishedError("was changed since it was written")
     recipe = recipe_from(rest["recipe"])
     history = tuple(Epoch(**epoch) for epoch in rest["history"])
@@ -97,12 +97,16 @@ def _decode(tensors: Mapping[str, Tensor], rest: Mapping[str, Any]) -> Unfinishe
 
 def recipe_from(plain: Mapping[str, Any]) -> Recipe:
     """The recipe that `dataclasses.asdict` made plain. Raises ValueError or TypeError."""
-    return Recipe(**{**plain, "config": CumsumConfig(**plain["config"])})
+    try:
+        return Recipe(**{**plain, "config": CumsumConfig(**plain["config"])})
+    except OverflowError as error:  # an integer where a float should be
+        raise ValueError(str(error)) from None
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _digest(tensors: Mapping[str, Tensor], rest: Mapping[str, Any]) -> str:
+    """Of everything in the file: a history that was changed would choose another epoch without a word."""
+    digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode())
     for name in sorted(tensors):
-        digest.update(name.encode())
+        digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
         digest.update(tensors[name].contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

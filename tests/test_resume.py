@@ -240,6 +240,17 @@ def damaged(content):
     yield "checkpoint", None, "is not the state of a training run"
 
 
+def test_a_history_that_was_changed_is_noticed(half, capsys):
+    """It chooses the epoch that is kept."""
+    path = half / TRAINING_FILE
+    content = path.read_bytes()
+    index = content.index(b"val_accuracy")
+    digit = content.index(b"0.", index) + 2
+    path.write_bytes(content[:digit] + (b"9" if content[digit : digit + 1] != b"9" else b"8") + content[digit + 1 :])
+    assert main(["train", "--out", str(half), *TINY]) == 1
+    assert "was changed since it was written" in capsys.readouterr().err
+
+
 def test_a_damaged_state_is_one_line_and_stays(half, capsys):
     state = half / TRAINING_FILE
     train_options = ["train", "--out", str(half), *TINY]
@@ -325,7 +336,7 @@ def test_what_a_killed_writer_left_is_swept_up(half):
 
 
 def test_a_run_that_diverges_leaves_nothing(tmp_path, capsys):
-    assert main(["train", "--out", str(tmp_path), *TINY, "--lr-start", "1e30", "--lr-end", "1e30"]) == 1
+    assert main(["train", "--out", str(tmp_path), *TINY, "--lr-start", "1e30", "--lr-end", "1e30"]) == 3
     assert "the loss is" in capsys.readouterr().err
     assert not contents(tmp_path)
 

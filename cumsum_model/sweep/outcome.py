@@ -7,6 +7,7 @@ Beside it lie `model.safetensors` and `model.card.json`, as `train` writes them,
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -119,7 +120,9 @@ def read_outcome(path: Path) -> Outcome:
         outcome = Outcome(**{**plain, "ending": Ending(plain["ending"])})
         _require(isinstance(outcome.name, str) and isinstance(outcome.seed, int) and isinstance(outcome.suite, str))
         _require(isinstance(outcome.varied, dict) and isinstance(outcome.recipe, dict))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        _require(isinstance(outcome.seconds, dict))
+        _require(all(isinstance(each, int | float) and math.isfinite(each) for each in outcome.seconds.values()))
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise OutcomeError(f"{path}: is not the outcome of a run ({str(error)[:100]})") from None
     return outcome
 

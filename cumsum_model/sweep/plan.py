@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,9 +36,10 @@ def plan(seeds: Sequence[int], grid: Mapping[str, Sequence[Number]], numbers: Ma
 
     Raises PlanError.
     """
+    n_runs = math.prod(map(len, grid.values())) * len(seeds)
+    if n_runs > MOST:
+        raise PlanError(f"these are {n_runs:,} runs, more than {MOST:,}")
     cells = [dict(zip(grid, cell, strict=True)) for cell in itertools.product(*grid.values())]
-    if len(cells) * len(seeds) > MOST:
-        raise PlanError(f"these are {len(cells) * len(seeds):,} runs, more than {MOST:,}")
     jobs = []
     for cell in cells:
         for seed in seeds:

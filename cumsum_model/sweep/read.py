@@ -125,7 +125,10 @@ def _without_copies(runs: Iterable[Run]) -> list[Run]:
     kept = []
     for run in runs:
         if run.outcome is not None:
-            key = json.dumps([run.outcome.suite, run.outcome.seed, dict(run.outcome.varied)], sort_keys=True)
+            key = json.dumps(
+                [run.outcome.suite, run.outcome.seed, dict(run.outcome.varied), dict(run.outcome.recipe)],
+                sort_keys=True,
+            )
             if key in seen:
                 run = replace(run, outcome=None, report=None, why=f"it is the same seed and options as {seen[key]}")
             seen.setdefault(key, run.name)
@@ -141,7 +144,7 @@ def _checked(path: Path, outcome: Outcome) -> Outcome:
         "exit_code and kept_epoch": all(number is None or isinstance(number, int) for number in whole_or_none),
         "reason and unproved": isinstance(outcome.reason, str) and isinstance(outcome.unproved, str),
         "sha256": outcome.sha256 is None or isinstance(outcome.sha256, str),
-        "varied": all(isinstance(value, int | float) and math.isfinite(value) for value in outcome.varied.values()),
+        "varied": all(isinstance(value, int | float) and _finite(value) for value in outcome.varied.values()),
         "seed": not isinstance(outcome.seed, bool),
         "proved": proved is None
         or (
@@ -154,6 +157,13 @@ def _checked(path: Path, outcome: Outcome) -> Outcome:
         if not right:
             raise OutcomeError(f"{path}: is not the outcome of a run (its {part} cannot be that)")
     return outcome
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floating point numbers, which no option takes
+        return False
 
 
 def _bounds(interval: tuple[int, int], most: int) -> bool:

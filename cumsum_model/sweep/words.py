@@ -69,7 +69,8 @@ def _over_groups(found: Universality) -> str:
     everywhere = sum(all(f.holds_on_all for f in by_cell) for by_cell in claims.values())
     accidents = sum(any(f.standing == Standing.ACCIDENT for f in by_cell) for by_cell in claims.values())
     options = " and ".join(dict.fromkeys(option for group in groups for option, _ in group.varied))
-    told = f"{everywhere} of {counted(len(claims), 'claim')} hold on every run at every {options}"
+    where = f"at every {options}" if options else f"of {len(groups)} recipes"
+    told = f"{everywhere} of {counted(len(claims), 'claim')} hold on every run {where}"
     return told + (f"; in {accidents} the seed decides somewhere" if accidents else "")
 
 
@@ -91,8 +92,14 @@ def _over_seeds(group: Group) -> str:
         )
         if words
     ]
-    if group.with_standing(Standing.TOO_FEW):
-        told.append(f"{counted(n, 'seed')} {'are' if n > 1 else 'is'} too few to call a claim universal")
+    few = group.with_standing(Standing.TOO_FEW)
+    if few:
+        most = max(finding.tally.n for finding in few)
+        told.append(
+            f"{counted(n, 'seed')} {'are' if n > 1 else 'is'} too few to call a claim universal"
+            if most == n
+            else f"{_are(len(few), 'about too few of them to be called universal')}"
+        )
     return "; ".join(told)
 
 
@@ -130,7 +137,7 @@ def _limits(found: Universality) -> Iterator[Note]:
         yield Note(f"Controls were left out of {of}: nothing shows there that a claim can fail.", good=False)
     few = [group for group in found.groups if group.with_standing(Standing.TOO_FEW)]
     if few:
-        n = min(len(group.counted) for group in few)
+        n = max(finding.tally.n for group in few for finding in group.with_standing(Standing.TOO_FEW))
         low = at_least(clopper_pearson(n, 0, n)[0])
         yield Note(
             f"A claim that holds on {n} of {n} runs is only shown to hold on {low} of seeds or more: too few to call "
