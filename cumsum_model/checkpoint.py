@@ -23,7 +23,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from cumsum_model.files import beside, settle
+from cumsum_model.files import beside, settle, write_whole
 from cumsum_model.formats.diagnosis import Misreading, misread
 from cumsum_model.formats.naming import PLAIN, classic, is_bridge
 from cumsum_model.formats.naming import Reading as Reading
@@ -260,8 +260,14 @@ def write_checkpoint(path: Path, model: CumsumTransformer, card: Mapping[str, An
     path.parent.mkdir(parents=True, exist_ok=True)
     # Both files are safely on disk before the first is replaced; the old card goes before the new model comes.
     with beside(path, content) as new_model, beside(card_path(path), _as_json(full_card)) as new_card:
+        old_card = card_path(path).read_bytes() if card_path(path).is_file() else None
         card_path(path).unlink(missing_ok=True)
-        os.replace(new_model, path)
+        try:
+            os.replace(new_model, path)
+        except OSError:
+            if old_card is not None:
+                write_whole(card_path(path), old_card)
+            raise
         os.replace(new_card, card_path(path))
         settle(path.parent)
     return Checkpoint(model, path, full_card["sha256"], full_card)

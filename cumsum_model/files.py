@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -47,4 +48,5 @@ def settle(folder: Path) -> None:
 def sweep_up(path: Path) -> None:
     """Remove what a writer of `path` that was killed has left beside it. Raises OSError."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*"):
-        left.unlink(missing_ok=True)
+        if re.fullmatch(r"[a-z0-9_]{8}", left.name.rpartition(".")[2]):  # as `tempfile` names them, and nobody else's
+            left.unlink(missing_ok=True)

@@ -328,11 +328,11 @@ def test_a_file_size_limit_is_a_full_disk_for_real(tmp_path):
 
 
 def test_what_a_killed_writer_left_is_swept_up(half):
-    (half / ".model.safetensors.abc").write_bytes(b"half a model")
-    (half / f".{TRAINING_FILE}.xyz").write_bytes(b"half a state")
-    (half / ".mine").write_bytes(b"not ours")
+    (half / ".model.safetensors.ab_cd012").write_bytes(b"half a model")
+    (half / f".{TRAINING_FILE}.xyzxyzxy").write_bytes(b"half a state")
+    (half / ".model.card.json.swp").write_bytes(b"not ours")
     assert main(["train", "--out", str(half), *TINY]) == 0
-    assert sorted(contents(half)) == [".mine", *RESULT]
+    assert sorted(contents(half)) == [".model.card.json.swp", *RESULT]
 
 
 def test_a_run_that_diverges_leaves_nothing(tmp_path, capsys):

@@ -147,7 +147,7 @@ def test_a_sweep_that_is_killed_goes_on_where_it_stood(undisturbed, tmp_path):
     assert not psutil.wait_procs(children, timeout=20)[1]  # nothing goes on without it
     done = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("report.json")}
     (tmp_path / "runs" / "seed3").mkdir(exist_ok=True)
-    (tmp_path / "runs" / "seed3" / ".model.safetensors.abc").write_bytes(b"half a model")
+    (tmp_path / "runs" / "seed3" / ".model.safetensors.abcd_012").write_bytes(b"half a model")
     code, _, err = end(sweep(tmp_path))
     assert code == 0, err
     assert re.search(r"4 runs: [123] done", err)
@@ -289,7 +289,7 @@ def test_what_is_whole_is_done(done):
     assert conduct.standing(done, job(), SUITE).outcome is not None
 
 
-@pytest.mark.parametrize("damaged", ["outcome.json", "report.json"])
+@pytest.mark.parametrize("damaged", ["outcome.json", "report.json", "report.html"])
 @pytest.mark.parametrize("damage", ["missing", "cut", "text"])
 def test_a_run_that_lacks_its_verdicts_is_verified_again(done, damaged, damage):
     path = done / "runs" / "seed0" / damaged
@@ -309,6 +309,14 @@ def test_a_run_that_lacks_its_checkpoint_is_trained_again(done, damaged, damage)
     stands = conduct.standing(done, job(), SUITE)
     assert stands.outcome is None
     assert not stands.files
+
+
+def test_a_report_of_another_model_is_made_again(done, undisturbed):
+    run = done / "runs" / "seed0"
+    (run / "report.json").write_bytes((undisturbed / "runs" / "seed1" / "report.json").read_bytes())
+    stands = conduct.standing(done, job(), SUITE)
+    assert stands.outcome is None
+    assert stands.files
 
 
 def test_other_claims_verify_it_again_and_do_not_train_it(done):
@@ -444,6 +452,7 @@ def test_the_fingerprint_changes_with_what_decides_a_verdict_and_with_nothing_el
     for path in [
         *ROOT.glob("*.py"),
         ROOT / "pyproject.toml",
+        ROOT / "fixtures" / "reference.safetensors",
         *ROOT.glob("claims/*.py"),
         *ROOT.glob("cumsum_model/**/*.py"),
     ]:
@@ -457,6 +466,7 @@ def test_the_fingerprint_changes_with_what_decides_a_verdict_and_with_nothing_el
     for name, decides in {
         "claims/test_task.py": True,
         "conftest.py": True,
+        "fixtures/reference.safetensors": True,
         "cumsum_model/circuit.py": True,
         "cumsum_model/verification/measure.py": True,
         "cumsum_model/figures/canvas.py": False,

@@ -200,7 +200,7 @@ def _cluster(options: argparse.Namespace) -> Iterator[Client]:
     if options.scheduler:
         try:
             client = Client(options.scheduler, timeout=10)
-        except (OSError, ValueError, TimeoutError) as error:
+        except (OSError, ValueError, TypeError, TimeoutError) as error:
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise NotReached(f"--scheduler {options.scheduler}: cannot be reached ({reason})") from None
         with client:

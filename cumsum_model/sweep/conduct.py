@@ -18,6 +18,7 @@ from cumsum_model.files import sweep_up, write_whole
 from cumsum_model.recipe_options import arguments, difference
 from cumsum_model.sweep.outcome import OUTCOME_FILE, RUNS, Ending, Outcome, OutcomeError, encode, read_outcome
 from cumsum_model.sweep.plan import Job
+from cumsum_model.sweep.read import read_run
 from cumsum_model.sweep.suite import Suite, fingerprint
 from cumsum_model.sweep.work import REPORT_FILES, OtherCode, TrainedFiles, Verdicts, train_model, verify_model
 from cumsum_model.unfinished import recipe_from
@@ -87,7 +88,7 @@ def standing(folder: Path, job: Job, suite: Suite) -> Standing:
     if trained.card is None or "recipe" not in trained.card:
         return Standing()
     _require_recipe(run, job, trained.card["recipe"])
-    if outcome is not None and (outcome.suite, outcome.sha256) == (suite.name, trained.sha256) and _has_report(run):
+    if outcome is not None and (outcome.suite, outcome.sha256) == (suite.name, trained.sha256) and _is_whole(run):
         return Standing(outcome)
     files = {path.name: path.read_bytes() for path in (trained.path, card_path(trained.path))}
     return Standing(files=files, seconds=outcome.seconds.get("train") if outcome else None)
@@ -100,13 +101,9 @@ def _outcome(run: Path) -> Outcome | None:
         return None
 
 
-def _has_report(run: Path) -> bool:
-    from cumsum_model.verification.document import ReportError, read_report
-
-    try:
-        return read_report(run / "report.json").exit_code is not None
-    except ReportError:
-        return False
+def _is_whole(run: Path) -> bool:
+    """Whether all is there, and fits together: what a universality report could not read is not done."""
+    return not read_run(run).unread and all((run / name).is_file() for name in REPORT_FILES)
 
 
 def _require_recipe(run: Path, job: Job, plain: Any) -> None:

@@ -105,6 +105,9 @@ def encode(outcome: Outcome) -> bytes:
 def read_outcome(path: Path) -> Outcome:
     """The outcome in a file. Raises OutcomeError, whatever the file holds."""
     try:
+        if not path.is_file():
+            path.stat()
+            raise OutcomeError(f"{path}: is not a regular file")
         if path.stat().st_size > MAX_BYTES:
             raise OutcomeError(f"{path}: takes more than the {MAX_BYTES:,} bytes that are read")
         plain = json.loads(path.read_bytes())

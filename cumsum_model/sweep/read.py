@@ -72,14 +72,15 @@ def read_runs(folder: Path) -> list[Run]:
         names = sorted(entry.name for entry in runs_folder.iterdir() if entry.is_dir())
     except OSError as error:
         raise SweepError(f"{shown}: has no folder {RUNS!r} that can be read ({error.strerror or error})") from None
-    runs = _without_copies([_read(runs_folder / name) for name in names])
+    runs = _without_copies([read_run(runs_folder / name) for name in names])
     if not any(run.outcome for run in runs):
         why = f"; the first: {runs[0].why}" if runs else ""
         raise SweepError(f"{shown}: none of the {len(runs)} folders in {RUNS!r} is a run that can be read{why}")
     return sorted(runs, key=_order)
 
 
-def _read(folder: Path) -> Run:
+def read_run(folder: Path) -> Run:
+    """The run in a folder, whatever is in it: what is wrong with it is in `why`."""
     name = readable(folder.name)
     try:
         outcome = _checked(folder / OUTCOME_FILE, read_outcome(folder / OUTCOME_FILE))

@@ -19,6 +19,7 @@ def fingerprint() -> str:
     """Of the claims, what they measure with and what judges them; of the source text alone, on any machine the same."""
     paths = [
         ROOT / "conftest.py",
+        ROOT / "fixtures" / "reference.safetensors",
         ROOT / "pyproject.toml",
         *CLAIMS.rglob("*.py"),
         *(ROOT / "cumsum_model").rglob("*.py"),
