@@ -7,6 +7,7 @@ is no second way to train or to verify, and nothing of one run is left in the ne
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -83,8 +84,6 @@ def verify_model(name: str, checkpoint: Mapping[str, bytes], suite: Suite, code:
         for file, content in checkpoint.items():
             (model_folder / file).write_bytes(content)
         arguments = [
-            f"--rootdir={ROOT}",
-            f"--config-file={ROOT / 'pyproject.toml'}",
             f"--checkpoint={name}",
             f"--report={name}/report",
             "--benchmark-disable",
@@ -93,7 +92,7 @@ def verify_model(name: str, checkpoint: Mapping[str, bytes], suite: Suite, code:
             "no:cacheprovider",
             *suite.arguments,
         ]
-        ended = _run([*_PYTEST, str(CLAIMS), *arguments], folder)
+        ended = _run([*_PYTEST, *arguments], folder)
         if ended.returncode not in (0, 1) or not (model_folder / "report" / "report.json").is_file():
             raise WorkFailed(_last_lines("pytest claims/", ended))
         proved, unproved = _prove(model_folder)
@@ -157,6 +156,9 @@ as long."""
 
 def _run(arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_FOR_THE_WORK)}
+    # Where this project lies is no argument, as a report tells its arguments, and is the same on every machine.
+    places = [str(CLAIMS), f"--rootdir={ROOT}", f"--config-file={ROOT / 'pyproject.toml'}"]
+    environment["PYTEST_ADDOPTS"] = shlex.join(places)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
     return subprocess.run(  # noqa: S603
         [sys.executable, *arguments],
