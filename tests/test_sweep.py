@@ -180,7 +180,7 @@ def free_port():
 def cluster(tmp_path):
     """A Dask scheduler and two workers, each a process of its own. A task is given back at the first death."""
     address = f"tcp://127.0.0.1:{free_port()}"
-    environment = os.environ | {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+    environment = os.environ | {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0", "PYTHONPATH": str(ROOT)}
     started = []
 
     def start(*command):
