@@ -15,8 +15,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from cumsum_model.checkpoint import REFERENCE, Checkpoint, CheckpointError, Reading, read_checkpoint
 from cumsum_model.data import CumsumDataset, evaluation_set
-from cumsum_model.formats.commands import n_heads
-from cumsum_model.formats.naming import TOKEN_ORDERS
+from cumsum_model.formats.commands import add_reading
 from cumsum_model.formats.source import SAFETENSORS
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.verification.claim import Control
@@ -45,18 +44,7 @@ settings.register_profile("thorough", settings.get_profile("ci"), max_examples=2
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("checkpoint", "how to read a checkpoint from elsewhere")
-    group.addoption(
-        "--token-order",
-        choices=TOKEN_ORDERS,
-        help="rows of the embedding: value, from -max to +max (default), or wrapped, 0, +1 .. +max, -max .. -1, "
-        "as the original release stored them",
-    )
-    group.addoption(
-        "--n-heads",
-        type=n_heads,
-        metavar="N",
-        help="how many heads the matrices of a TransformerLens bridge hold (default: 1; other files say so)",
-    )
+    add_reading(group.addoption)
 
 
 @pytest.hookimpl(tryfirst=True)

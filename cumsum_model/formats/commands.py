@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     convert.set_defaults(command=_convert)
     convert.add_argument("checkpoint", metavar="IN", help="the file, or a folder that `train` wrote")
     convert.add_argument("out", type=Path, metavar="OUT", help="what to write; its name ends in .safetensors")
-    _add_reading(convert)
+    add_reading(convert.add_argument)
     convert.add_argument("--force", action="store_true", help="replace OUT and its card if they exist")
     inspect = commands.add_parser(
         "inspect",
@@ -80,18 +81,19 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     inspect.set_defaults(command=_inspect)
     inspect.add_argument("checkpoint", metavar="IN", help="the file, or a folder that `train` wrote")
-    _add_reading(inspect)
+    add_reading(inspect.add_argument)
     inspect.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _add_reading(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
+def add_reading(add: Callable[..., object]) -> None:
+    """The options that say how to read a file, for a command or for pytest: `add` is what takes one of them."""
+    add(
         "--token-order",
         choices=("value", "wrapped"),
         help="rows of the embedding: value, from -max to +max (default), or wrapped, 0, +1 .. +max, -max .. -1, "
         "as the original release stored them",
     )
-    command.add_argument(
+    add(
         "--n-heads",
         type=n_heads,
         metavar="N",

@@ -102,7 +102,7 @@ def _sweep(options: argparse.Namespace) -> int:
         return fail(str(error), code=2)
 
     from cumsum_model.sweep.conduct import OtherRecipe, clean, standing, write_outcome
-    from cumsum_model.sweep.outcome import RUNS
+    from cumsum_model.sweep.outcome import RUNS, Ending
     from cumsum_model.sweep.suite import CLAIMS, Suite
 
     if not CLAIMS.is_dir():
@@ -119,7 +119,7 @@ def _sweep(options: argparse.Namespace) -> int:
             stands = standing(out, job, suite)
             if stands.outcome is None:
                 left.append((job, stands))
-            else:
+            elif stands.outcome.ending is Ending.DIVERGED:  # whichever claims it did not get to
                 write_outcome(out / RUNS / job.name, stands.outcome)
     except OtherRecipe as error:
         return fail(str(error), code=UNREADABLE)
