@@ -1,0 +1,55 @@
+"""What every benchmark is given: `versus` for two ways side by side, `figure` for a number that is not a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from cumsum_model.benchmarking.side_by_side import Pair, RatioClock, in_turns, spread
+
+CLOCK = RatioClock()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.add_marker(pytest.mark.benchmark(timer=CLOCK))
+
+
+@pytest.fixture
+def figure(benchmark: Any) -> Callable[..., None]:
+    """`figure(what, numbers, ..)`: hand measured numbers to pytest-benchmark, where smaller is better."""
+
+    def figure(what: str, numbers: Sequence[float], *, unit: str = "x", goal: float | None = None, **more: Any) -> None:
+        remaining: Iterator[float] = iter(numbers)
+
+        def next_one() -> None:
+            CLOCK.shows += next(remaining)
+
+        CLOCK.shows = 0.0
+        benchmark.pedantic(next_one, rounds=len(numbers), iterations=1)
+        benchmark.extra_info.update(figure=what, unit=unit, goal=goal, **more)
+
+    return figure
+
+
+@pytest.fixture
+def versus(figure: Callable[..., None]) -> Callable[..., Pair]:
+    """`versus(what, ours, theirs, rounds=..)`: time both in turns; the figure is ours in units of theirs."""
+
+    def versus(
+        what: str,
+        ours: Callable[[], object],
+        theirs: Callable[[], object],
+        *,
+        rounds: int,
+        warm_up: int = 1,
+        goal: float | None = None,
+        **more: Any,
+    ) -> Pair:
+        pair = in_turns(ours, theirs, rounds=rounds, warm_up=warm_up)
+        seconds = {"ours": spread(pair.ours), "theirs": spread(pair.theirs)}
+        figure(what, pair.ratios.tolist(), goal=goal, seconds=seconds, **more)
+        return pair
+
+    return versus
