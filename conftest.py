@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from cumsum_model.checkpoint import REFERENCE, Checkpoint, CheckpointError, Reading, read_checkpoint
@@ -37,6 +37,7 @@ settings.register_profile(
     database=None,
     deadline=None,
     report_multiple_bugs=False,
+    phases=set(Phase) - {Phase.explain},  # which would take as long as the search, to comment on code that is no bug
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 settings.register_profile("thorough", settings.get_profile("ci"), max_examples=20_000, derandomize=False)

@@ -19,6 +19,8 @@ from einops import einsum
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from cumsum_model.importing import importing
+
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
@@ -268,9 +270,10 @@ class CumsumTransformer(nn.Module):
 
     def bridge(self) -> TransformerBridge:
         """The same weights as a TransformerLens 4 bridge, for work with its hooks and as an oracle."""
-        from transformer_lens.config import TransformerBridgeConfig
-        from transformer_lens.model_bridge import TransformerBridge
-        from transformer_lens.utilities.tl_checkpoint_conversion import convert_tl_checkpoint
+        with importing():
+            from transformer_lens.config import TransformerBridgeConfig
+            from transformer_lens.model_bridge import TransformerBridge
+            from transformer_lens.utilities.tl_checkpoint_conversion import convert_tl_checkpoint
 
         sizes = asdict(self.cfg)
         del sizes["max_value"]

@@ -10,8 +10,7 @@ def near_zero_values(draw: st.DrawFn, max_value: int, seq_len: int) -> list[int]
     """Sequences of 1 to `seq_len` values in -max_value .. +max_value whose sum is -1, 0 or +1.
 
     Some keep to small values, some jump between the extremes, and all are steered so that they arrive:
-    each value is drawn from those that leave the goal within reach. Shrinks towards short sequences of
-    small values.
+    each value leaves the goal within reach. Shrinks towards short sequences of small values.
     """
     length = draw(st.integers(1, seq_len))
     goal = draw(st.sampled_from([0, 1, -1]))
@@ -43,12 +42,17 @@ def long_cancellations(draw: st.DrawFn, max_value: int, seq_len: int) -> list[in
 
 
 def _arriving(draw: st.DrawFn, length: int, goal: int, largest: int) -> list[int]:
+    """`length` values of at most `largest` in size whose sum is `goal`; there has to be such a sequence.
+
+    Wishes are drawn, all at once, and each value is the nearest to its wish that leaves the goal within reach.
+    """
+    wishes = draw(st.lists(st.integers(-largest, largest), min_size=length, max_size=length))
     values: list[int] = []
     still_needed = goal
-    for places_left in range(length - 1, -1, -1):
+    for places_left, wish in zip(range(length - 1, -1, -1), wishes, strict=True):
         reach = largest * places_left
         low, high = max(-largest, still_needed - reach), min(largest, still_needed + reach)
-        value = draw(st.integers(low, high) | st.sampled_from([low, high]))
+        value = min(max(wish, low), high)
         values.append(value)
         still_needed -= value
     return values

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from cumsum_model.importing import importing
 from cumsum_model.verification.claim import Claim, Control, declared
 from cumsum_model.verification.junit import properties
 from cumsum_model.verification.measure import Recorder
@@ -96,6 +97,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(group)
     parser.addini("claim_paths", "folders in which every test has to be a claim or a timing", type="paths")
     parser.addini("claim_order", "files of claims in reading order; others follow", type="args", default=[])
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests() -> Generator[None]:
+    with importing():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    with importing():
+        return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)
