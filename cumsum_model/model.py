@@ -19,6 +19,7 @@ from einops import einsum
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from cumsum_model import engine
 from cumsum_model.importing import importing
 
 if TYPE_CHECKING:
@@ -225,10 +226,15 @@ class CumsumTransformer(nn.Module):
         return self.embed.W_E.device
 
     def forward(self, toks: Int[Tensor, "batch pos"], at: At = _as_it_is) -> Float[Tensor, "batch pos d_vocab_out"]:
-        """Logits at every position. `at(name, activation)` sees each activation and may replace it."""
+        """Logits at every position. `at(name, activation)` sees each activation and may replace it.
+
+        With nobody looking and no gradient asked for, `engine` computes the same in fewer operations.
+        """
         n = toks.shape[-1]
         if n > self.cfg.n_ctx:
             raise ValueError(f"sequences of length {n} do not fit in n_ctx = {self.cfg.n_ctx}")
+        if at is _as_it_is and not (torch.is_grad_enabled() and self.embed.W_E.requires_grad):
+            return engine.logits(self, toks)
         # F.embedding, not indexing: its backward pass adds up rows in the same order in every run.
         resid = at("hook_embed", F.embedding(toks, self.embed.W_E)) + at("hook_pos_embed", self.pos_embed.W_pos[:n])
         for layer, block in enumerate(self.blocks):

@@ -29,7 +29,10 @@ def imports(path, *, everywhere=True):
 def test_verification_knows_nothing_of_the_model():
     for path in (PACKAGE / "verification").rglob("*.py"):
         for name in imports(path):
-            own = name.startswith("cumsum_model.verification") or name in ("cumsum_model.files", "cumsum_model.importing")
+            own = name.startswith("cumsum_model.verification") or name in (
+                "cumsum_model.files",
+                "cumsum_model.importing",
+            )
             assert not name.startswith("cumsum_model") or own, path
             assert name.partition(".")[0] not in ("torch", "numpy"), path
 

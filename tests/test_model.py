@@ -1,8 +1,10 @@
+import copy
 import math
 
 import pytest
 import torch
 
+from cumsum_model import engine
 from cumsum_model.data import CumsumDataset
 from cumsum_model.model import AXES, CumsumConfig, CumsumTransformer
 from cumsum_model.training import untrained
@@ -87,7 +89,7 @@ def test_no_position_sees_the_future(reference):
 def test_cache_holds_every_activation_under_its_classic_name(reference):
     toks = CumsumDataset(3, 5, 20).toks
     logits, cache = reference.run_with_cache(toks)
-    assert torch.equal(logits, reference(toks))
+    torch.testing.assert_close(logits, reference(toks), atol=1e-4, rtol=0)
     attn = {f"blocks.0.attn.hook_{name}" for name in ("q", "k", "v", "attn_scores", "pattern", "z")}
     stream = {f"blocks.0.hook_{name}" for name in ("resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post")}
     mlp = {"blocks.0.mlp.hook_pre", "blocks.0.mlp.hook_post"}
@@ -96,6 +98,35 @@ def test_cache_holds_every_activation_under_its_classic_name(reference):
     assert cache["blocks.0.attn.hook_q"].shape == (3, 20, 1, 12)
     resid_mid = cache["blocks.0.hook_resid_pre"] + cache["blocks.0.hook_attn_out"]
     assert torch.equal(cache["blocks.0.hook_resid_mid"], resid_mid)
+
+
+@pytest.mark.parametrize("cfg", SIZES, ids=["default", "other sizes"])
+@pytest.mark.parametrize("batch", [0, 1, 3, 50, 700], ids=lambda batch: f"batch {batch}")
+@pytest.mark.parametrize("n", [1, 6], ids=lambda n: f"n = {n}")
+def test_it_says_the_same_whether_or_not_anybody_looks(cfg, batch, n):
+    model = untrained(cfg, seed=1)
+    for _, parameter in model.named_parameters():  # biases too
+        parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)), alpha=0.1)
+    model.double()
+    toks = torch.randint(cfg.d_vocab, (batch, n), generator=torch.Generator().manual_seed(3))
+    looked_at, _ = model.run_with_cache(toks)
+    torch.testing.assert_close(model(toks), looked_at, atol=1e-12, rtol=0)
+
+
+def test_a_batch_larger_than_a_piece_comes_out_in_order(reference):
+    toks = CumsumDataset(2 * engine.AT_ONCE // 400 + 7, 5, 20).toks
+    torch.testing.assert_close(reference(toks)[-9:], reference(toks[-9:]), atol=1e-4, rtol=0)
+
+
+def test_gradients_are_those_of_the_pass_that_can_be_looked_at(reference):
+    toks = CumsumDataset(30, 5, 20).toks
+    grads = []
+    for forward in (lambda model: model(toks), lambda model: model.run_with_cache(toks)[0]):
+        model = copy.deepcopy(reference).requires_grad_()
+        forward(model).square().mean().backward()
+        grads.append([parameter.grad for parameter in model.parameters()])
+    for plain, looked_at in zip(*grads, strict=True):
+        assert torch.equal(plain, looked_at)
 
 
 def test_a_hook_on_resid_mid_moves_the_skip_connection_too(reference):

@@ -18,16 +18,14 @@ from typing import Any
 import pytest
 
 from cumsum_model.importing import importing
+from cumsum_model.verification import hooks
 from cumsum_model.verification.claim import Claim, Control, declared
 from cumsum_model.verification.junit import properties
 from cumsum_model.verification.measure import Recorder
-from cumsum_model.verification.page import Illustrations
 from cumsum_model.verification.publishing import Publisher, add_options
-from cumsum_model.verification.report import Report
 from cumsum_model.verification.results import CHECKPOINT, Record, require_plain
 from cumsum_model.verification.selection import Collected
 from cumsum_model.verification.session import Session, all_mutants, blank_record
-from cumsum_model.verification.subject import Subject
 from cumsum_model.verification.verdict import (
     GOOD_ON_CHECKPOINT,
     GOOD_ON_CONTROL,
@@ -43,30 +41,8 @@ PROPERTIES = pytest.StashKey[list[tuple[str, str]]]()
 PUBLISHER = pytest.StashKey[Publisher]()
 
 
-class Hooks:
-    @pytest.hookspec(firstresult=True)
-    def pytest_verification_subject(self, config: pytest.Config) -> str | None:
-        """One line that says which checkpoint is under test, for the report."""
-
-    @pytest.hookspec(firstresult=True)
-    def pytest_verification_fingerprint(self, config: pytest.Config, model: Any) -> str | None:
-        """Something that differs when the model does, to notice a test that edits the checkpoint."""
-
-    @pytest.hookspec(firstresult=True)
-    def pytest_verification_details(self, config: pytest.Config) -> Subject | None:
-        """What the report says of the checkpoint beside the verdicts. Called once, for `--report`."""
-
-    @pytest.hookspec(firstresult=True)
-    def pytest_verification_illustrate(self, config: pytest.Config, report: Report) -> Illustrations | None:
-        """Figures and panels for the page of `--report`."""
-
-    @pytest.hookspec(firstresult=True)
-    def pytest_verification_mutants(self, config: pytest.Config) -> tuple[list[Control], list[Control]] | None:
-        """All mutants for `--matrix`: those that break something, and innocent ones."""
-
-
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    pluginmanager.add_hookspecs(Hooks)
+    pluginmanager.add_hookspecs(hooks)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
