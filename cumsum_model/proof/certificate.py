@@ -57,7 +57,7 @@ _READOUTS = np.concatenate([_DIFFERENCES, -_DIFFERENCES]).astype(np.float64)
 """Their smallest values, and (as the smallest of the opposite) their largest."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Length:
     """Everything proved of the sequences of length `n`. Arrays are [last token, sum index] unless said otherwise.
 
@@ -82,6 +82,9 @@ class Length:
     right_high: np.ndarray
     signs: np.ndarray
     doubt: float
+
+    def __repr__(self) -> str:  # of arrays this long no failing test should print all
+        return f"Length({self.n}: smallest margin {self.smallest_margin:+.4g})"
 
     @property
     def shown_wrong(self) -> np.ndarray:
@@ -141,7 +144,7 @@ class Length:
         return float(self.least[a, s]), tuple(self.least_witness[a, s].tolist())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Certificate:
     """What is proved of a model, for every sequence of every length up to its context."""
 
@@ -149,6 +152,9 @@ class Certificate:
     lengths: tuple[Length, ...]
     right_at_every_position: tuple[int, int]
     """How many sequences of full length are right at every position, at least and at most."""
+
+    def __repr__(self) -> str:
+        return f"Certificate({len(self.lengths)} lengths: smallest margin {self.smallest_margin:+.4g})"
 
     @property
     def sequences(self) -> int:
