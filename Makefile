@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help claims test lint matrix universality fixture screenshots clean
+.PHONY: help claims test lint bench guard baseline matrix universality fixture screenshots clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,6 +19,18 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(VENV)/installed  ## measure how fast everything is, into docs/performance.md
+	mkdir -p runs
+	$(BIN)/pytest benchmarks/ --benchmark-quiet --benchmark-json=runs/bench.json $(ARGS)
+	$(BIN)/python -m cumsum_model.benchmarking.table runs/bench.json --into docs/performance.md
+
+guard: $(VENV)/installed  ## fail if a ratio is half as large again as in benchmarks/baseline.json
+	$(BIN)/pytest benchmarks/ -m guard --benchmark-quiet --benchmark-compare=benchmarks/baseline.json \
+		--benchmark-compare-fail=median:50% $(ARGS)
+
+baseline: $(VENV)/installed  ## save the ratios of this commit as the ones that `make guard` compares with
+	$(BIN)/pytest benchmarks/ -m guard --benchmark-quiet --benchmark-json=benchmarks/baseline.json
 
 matrix: $(VENV)/installed  ## run every claim on every broken model, into docs/matrix.json
 	$(BIN)/python -m cumsum_model mutants -n 2 --out docs/matrix.json

@@ -46,6 +46,13 @@ settings.register_profile("thorough", settings.get_profile("ci"), max_examples=2
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("checkpoint", "how to read a checkpoint from elsewhere")
     add_reading(group.addoption)
+    parser.getgroup("verification").addoption(
+        "--timings",
+        choices=("few", "all"),
+        default="few",
+        help="forward passes to time: the engine at two sizes, or every way at every size, which takes minutes "
+        "(default: few)",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cumsum_model.benchmarking.machine import described
 from cumsum_model.benchmarking.side_by_side import Pair, RatioClock, in_turns, spread
 
 CLOCK = RatioClock()
@@ -16,8 +17,12 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     item.add_marker(pytest.mark.benchmark(timer=CLOCK))
 
 
+def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
+    machine_info["suite"] = described()
+
+
 @pytest.fixture
-def figure(benchmark: Any) -> Callable[..., None]:
+def figure(request: pytest.FixtureRequest, benchmark: Any) -> Callable[..., None]:
     """`figure(what, numbers, ..)`: hand measured numbers to pytest-benchmark, where smaller is better."""
 
     def figure(what: str, numbers: Sequence[float], *, unit: str = "x", goal: float | None = None, **more: Any) -> None:
@@ -28,7 +33,8 @@ def figure(benchmark: Any) -> Callable[..., None]:
 
         CLOCK.shows = 0.0
         benchmark.pedantic(next_one, rounds=len(numbers), iterations=1)
-        benchmark.extra_info.update(figure=what, unit=unit, goal=goal, **more)
+        file = (request.module.__doc__ or request.path.name).splitlines()[0]
+        benchmark.extra_info.update(figure=what, unit=unit, goal=goal, file=file, **more)
 
     return figure
 

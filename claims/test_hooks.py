@@ -60,7 +60,7 @@ def test_ablations_agree(model, measure, data, bridge):
     over=EVALUATION_SET,
     refuted_by=[mutants.add_head_output_twice, mutants.add_mlp_output_twice],
 )
-def test_uniform_attention_agrees(model, measure, data, bridge):
+def test_uniform_patterns_agree(model, measure, data, bridge):
     toks = data.toks.to(model.device)
     # The bridge's hook_attn_scores holds the pattern, and edits to it are discarded. A query of zero
     # makes every score zero instead, and the softmax does the rest.

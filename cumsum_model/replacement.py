@@ -8,8 +8,10 @@ no residual stream. How far its logits are from the model's is how much the expl
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -50,6 +52,52 @@ class Explanation:
         pre = mean[..., None] * self.pre_gain + self.pre_token[toks] + self.pre_pos[pos]
         past_neurons = mean[..., None] * self.logit_gain + self.logit_token[toks] + self.logit_pos[pos]
         return past_neurons + pre.relu() @ self.push
+
+    def tabulated(self) -> Table:
+        """The same program as a table: all that it is given are length, last token and sum, and those are few."""
+        n_ctx, d_vocab = len(self.pre_pos), len(self.pre_token)
+        largest = n_ctx * (d_vocab // 2)
+        sums = torch.arange(-largest, largest + 1, device=self.push.device).expand(d_vocab, -1)
+        toks = torch.arange(d_vocab, device=self.push.device)[:, None].expand(sums.shape)
+        return Table(torch.stack([self.at(pos, toks, sums.double() / (pos + 1)) for pos in range(n_ctx)]).float())
+
+
+@dataclass(frozen=True)
+class Table:
+    """An explanation's logits, written down for everything that it can be given: in float32.
+
+    logits: [position, last token, sum + n_ctx * max_value]; of the sums that some lengths do not reach nobody asks.
+    """
+
+    logits: Float[Tensor, "n_ctx d_vocab n_sums d_vocab_out"]
+
+    def __call__(self, values: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab_out"]:
+        """Logits: a running sum, and one row of the table for each position."""
+        rows = values.cumsum(1).add_(values, alpha=self.logits.shape[2]).add_(self._starts[: values.shape[-1]])
+        return F.embedding(rows, self._flat)
+
+    def at(
+        self, pos: int | slice, toks: Int[Tensor, "*batch"], mean: Float[Tensor, "*batch"]
+    ) -> Float[Tensor, "*batch d_vocab_out"]:
+        """As `Explanation.at`: the mean has to be that of whole numbers."""
+        counts = torch.arange(1, len(self.logits) + 1, device=mean.device)
+        sums = (mean * counts[pos]).round().long()
+        return self.logits[torch.arange(len(self.logits), device=toks.device)[pos], toks, sums + self._largest]
+
+    @property
+    def _largest(self) -> int:
+        return self.logits.shape[2] // 2
+
+    @cached_property
+    def _flat(self) -> Float[Tensor, "row d_vocab_out"]:
+        return self.logits.flatten(0, 2)
+
+    @cached_property
+    def _starts(self) -> Int[Tensor, " n_ctx"]:
+        """The row of each position for the value 0 and the sum 0."""
+        n_ctx, d_vocab, n_sums, _ = self.logits.shape
+        positions = torch.arange(n_ctx, device=self.logits.device)
+        return (positions * d_vocab + d_vocab // 2) * n_sums + self._largest
 
 
 def explain(model: CumsumTransformer) -> Explanation:

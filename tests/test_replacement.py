@@ -6,6 +6,7 @@ from cumsum_model.behaviour import divergence, run
 from cumsum_model.data import CumsumDataset, evaluation_set
 from cumsum_model.model import CumsumConfig
 from cumsum_model.neurons import read_neurons
+from cumsum_model.proof.replaced import distance
 from cumsum_model.replacement import explain
 from cumsum_model.training import untrained
 
@@ -37,6 +38,27 @@ def test_another_number_can_stand_in_for_the_mean(reference):
 def test_two_layers_are_another_story():
     with pytest.raises(ValueError, match="the explanation is of one layer, the model has 2"):
         explain(untrained(CumsumConfig(n_layers=2), seed=0))
+
+
+@pytest.mark.parametrize("n", [1, 7, 20])
+def test_the_table_says_what_the_program_says(reference, n):
+    program = explain(reference)
+    values = CumsumDataset(500, 5, 20, seed=8).values[:, :n]
+    extremes = torch.tensor([[5] * n, [-5] * n])
+    for some in (values, extremes):
+        torch.testing.assert_close(program.tabulated()(some).double(), program(some), atol=1e-4, rtol=0)
+
+
+def test_what_is_proved_of_the_table_is_proved_of_what_it_says(reference):
+    program = explain(reference)
+    table = program.tabulated()
+    table.logits[11, 3, 100 + 8] += 10  # position 12, value -2, sum +8
+    proved = distance(reference, table)
+    assert proved.found > 9
+    assert (len(proved.witness), proved.witness[-1], sum(proved.witness)) == (12, -2, 8)
+    values = torch.tensor([proved.witness])
+    apart = (table(values)[0, -1] - run(reference, values + 5)[0, -1]).abs().max().item()
+    assert apart == pytest.approx(proved.found, abs=1e-3)
 
 
 def test_divergence_is_zero_only_of_equals():

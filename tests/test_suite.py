@@ -60,7 +60,7 @@ def test_every_claim_holds_on_the_reference(reference_run):
 
 
 def test_timings_are_reported_and_a_missing_gpu_is_no_failure(reference_run):
-    assert len(re.findall(r"^TIMED +Forward pass of 1", reference_run.stdout, re.MULTILINE)) >= 2
+    assert len(re.findall(r"^TIMED +Forward pass of the engine: 1", reference_run.stdout, re.MULTILINE)) >= 2
     if not torch.cuda.is_available():
         assert "not run: no CUDA device" in reference_run.stdout
 

@@ -15,7 +15,7 @@ from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof.balls import Array, Ball, exact
 from cumsum_model.proof.extremes import Cells, Position
 from cumsum_model.proof.tables import tables
-from cumsum_model.replacement import Explanation
+from cumsum_model.replacement import Explanation, Table
 
 MOST = 64
 """At most so many classes of one length are looked at more closely."""
@@ -37,7 +37,7 @@ class Distance:
     wrong_answers: int
 
 
-def distance(model: CumsumTransformer, program: Explanation) -> Distance:
+def distance(model: CumsumTransformer, program: Explanation | Table) -> Distance:
     """Bound the largest difference between a logit of `program` and of `model`. Raises Unprovable."""
     read = tables(model)
     push = exact(_LOGITS) @ Ball(read.push.mid.T, read.push.rad.T)
@@ -67,7 +67,7 @@ def _differences(cells: Cells, numbers: Array, told: Array) -> Array:
     return sign * told[cells.readout % 3, cells.a, cells.s] - numbers
 
 
-def _told(program: Explanation, position: Position) -> Array:
+def _told(program: Explanation | Table, position: Position) -> Array:
     """What the program says of each class: it is given the sum as a mean, and the last token."""
     mean = torch.from_numpy(position.sum_of / position.n)
     tokens = torch.arange(len(mean))[:, None].expand(mean.shape)

@@ -133,6 +133,8 @@ def timing(statement: str, *, over: str, needs: Callable[[], str | None] | None 
     """Make a test a timing: what it measures is reported, and no time is ever a reason to fail.
 
     needs   None if the machine has what it takes, or what is missing; then it is reported "not run"
+
+    Of a timing that is parametrised, `statement` and `over` may name parameters in braces: "{batch} sequences".
     """
 
     def mark(test: Test) -> Test:

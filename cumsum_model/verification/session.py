@@ -7,10 +7,11 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from cumsum_model.verification.claim import Claim, Control, declared
+from cumsum_model.verification.claim import Claim, Control, Timing, declared
 from cumsum_model.verification.github import workflow_commands
 from cumsum_model.verification.matrix import Matrix
 from cumsum_model.verification.publishing import Publisher, illustrated
@@ -238,8 +239,8 @@ def blank_record(item: pytest.Item) -> Record | None:
         claim=claim,
         section=module_doc.splitlines()[0],
         kind="claim" if isinstance(declaration, Claim) else "timing",
-        statement=declaration.statement,
-        over=declaration.over,
+        statement=_filled(declaration, declaration.statement, callspec),
+        over=_filled(declaration, declaration.over, callspec),
         subject=subject,
         verdict=Verdict.NOT_RUN,
         reason="selected, but no result arrived",
@@ -255,6 +256,11 @@ def blank_record(item: pytest.Item) -> Record | None:
         record.own = control is None or control in declaration.controls
         record.breaks = (inspect.getdoc(control) or "").partition("\n")[0] if control is not None else ""
     return record
+
+
+def _filled(declaration: Claim | Timing, sentence: str, callspec: Any) -> str:
+    """The sentence itself; one of a timing may name parameters in braces, as in "{batch} sequences"."""
+    return sentence.format_map(callspec.params) if isinstance(declaration, Timing) and callspec else sentence
 
 
 def all_mutants(config: pytest.Config) -> tuple[list[Control], list[Control]]:

@@ -1,0 +1,79 @@
+"""Forward passes: the engine against the bridge, and the explanation as a program against the engine."""
+
+import contextlib
+
+import pytest
+import torch
+
+from cumsum_model.benchmarking.forward import least_bytes, operations_of, subject, tokens, way_of
+from cumsum_model.benchmarking.machine import limits
+from cumsum_model.benchmarking.side_by_side import seconds_of
+from cumsum_model.proof.replaced import distance
+from cumsum_model.replacement import explain
+
+SECONDS = 4
+"""For all rounds of one comparison together, but for the longest passes, which are run three times."""
+
+STEADY = [(1, 1, 20), (1, 1000, 20)]
+"""Quick, and in one thread: a second one stalls whenever the machine has anything else to do."""
+
+ROWS = [
+    pytest.param(threads, batch, n, marks=[pytest.mark.guard] if (threads, batch, n) in STEADY else [])
+    for threads in (1, 2)
+    for n in (20, 200)
+    for batch in (1, 1000, 100_000)
+]
+rows = pytest.mark.parametrize(("threads", "batch", "n"), ROWS)
+
+
+@pytest.fixture(scope="module")
+def proved_error(checkpoint):
+    """How far the table is from the model at most, over every sequence: of the shipped sizes."""
+    return distance(checkpoint, explain(checkpoint).tabulated()).proved
+
+
+@rows
+def test_engine_against_bridge(checkpoint, versus, threads, batch, n):
+    goal = {1: 1 / 5, 1000: 1 / 1.5}.get(batch)
+    side_by_side(versus, checkpoint, "engine", "bridge", threads, batch, n, goal=goal)
+
+
+@rows
+def test_program_against_engine(checkpoint, versus, threads, batch, n, proved_error):
+    more = {"proved_error": proved_error} if n <= checkpoint.cfg.n_ctx else {}
+    side_by_side(versus, checkpoint, "program", "engine", threads, batch, n, goal=1 / 20, **more)
+
+
+@contextlib.contextmanager
+def torch_threads(number):
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@torch.inference_mode()
+def side_by_side(versus, checkpoint, ours, theirs, threads, batch, n, goal, **more):
+    with torch_threads(threads):
+        model = subject(checkpoint, n)
+        toks = tokens(model, batch, n)
+        first, second = way_of(ours, model, toks), way_of(theirs, model, toks)
+        first()  # first calls pay for caches
+        once = min(seconds_of(first) + seconds_of(second) for _ in range(2))
+        some = toks[:1000]
+        small = way_of(ours, model, some)
+        least = limits().seconds(operations_of(small), least_bytes(some, small())) * batch / len(some)
+        pair = versus(
+            f"{ours} / {theirs}, {batch:,} x {n}, {threads} thread{'s' * (threads > 1)}",
+            first,
+            second,
+            rounds=min(max(int(SECONDS / once), 3), 300),
+            warm_up=0 if once > 1 else 3,
+            goal=goal,
+            tokens=toks.numel(),
+            least_seconds=least,
+            **more,
+        )
+        assert (pair.ours > 0).all()
