@@ -87,6 +87,7 @@ def verify_model(name: str, checkpoint: Mapping[str, bytes], suite: Suite, code:
             f"--checkpoint={name}",
             f"--report={name}/report",
             "--benchmark-disable",
+            "--processes=1",  # a worker has one core
             "--quiet",
             "-p",
             "no:cacheprovider",

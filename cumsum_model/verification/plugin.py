@@ -24,6 +24,8 @@ from cumsum_model.verification.junit import properties
 from cumsum_model.verification.measure import Recorder
 from cumsum_model.verification.publishing import Publisher, add_options
 from cumsum_model.verification.results import CHECKPOINT, Record, require_plain
+from cumsum_model.verification.second_process import SecondProcess
+from cumsum_model.verification.second_process import add_options as add_process_options
 from cumsum_model.verification.selection import Collected
 from cumsum_model.verification.session import Session, all_mutants, blank_record
 from cumsum_model.verification.verdict import (
@@ -70,6 +72,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=Path,
         help="run every claim on every mutant, print which notices which, and save the table as JSON",
     )
+    add_process_options(group)
     add_options(group)
     parser.addini("claim_paths", "folders in which every test has to be a claim or a timing", type="paths")
     parser.addini("claim_order", "files of claims in reading order; others follow", type="args", default=[])
@@ -100,6 +103,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[MUTANTS] = {}
     collected = Collected(config)
     _register(config, collected, "verification-collected")
+    config.pluginmanager.register(SecondProcess(config), "verification-second-process")
     if not hasattr(config, "workerinput"):  # the one process that sees all results
         _make_room_for(config.getoption("matrix"))
         publisher = config.stash.get(PUBLISHER, None)
