@@ -29,7 +29,8 @@ def first_positions(model: CumsumTransformer, n_ctx: int) -> CumsumTransformer:
 def every_sequence(d_vocab: int, length: int, batch: int = BATCH) -> Iterator[Int[Tensor, "batch length"]]:
     """The tokens of all d_vocab^length sequences, in the order of counting, a batch at a time."""
     places = d_vocab ** torch.arange(length - 1, -1, -1)
-    for numbers in torch.arange(d_vocab**length).split(batch):
+    for first in range(0, d_vocab**length, batch):
+        numbers = torch.arange(first, min(first + batch, d_vocab**length))
         yield numbers[:, None] // places % d_vocab
 
 
