@@ -132,7 +132,7 @@ def z3(W, limit, _every):
             solver.add(direct + smt.Sum([_rational(smt, k) * r for k, r in zip(one.push, post, strict=True)]) <= 0)
             start = time.perf_counter()
             answer = solver.check()
-            told = {smt.unsat: "proved", smt.sat: "refuted"}.get(answer, f"no answer in {limit:g} s")
+            told = {"unsat": "proved", "sat": "refuted"}.get(str(answer), f"no answer in {limit:g} s")
             row(name, one, told, time.perf_counter() - start)
             if answer == smt.unknown:
                 break

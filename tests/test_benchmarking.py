@@ -8,9 +8,9 @@ from cumsum_model import mutants
 from cumsum_model.behaviour import accuracy, run
 from cumsum_model.benchmarking import brute_force, growth
 from cumsum_model.benchmarking.integer_program import relaxed_difference, smallest_difference, sums_of
-from cumsum_model.benchmarking.intervals import interval_bounds
+from cumsum_model.benchmarking.intervals import Box, interval_bounds
 from cumsum_model.checkpoint import REFERENCE, read_checkpoint
-from cumsum_model.circuit import value_slope
+from cumsum_model.circuit import score_spread, value_slope
 from cumsum_model.data import NEG, POS, ZERO, evaluation_set
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.rounding import margin_error
@@ -55,6 +55,11 @@ def test_a_stretched_model_has_the_flaws_of_the_original(reference):
 
     assert mixed(mutants.hold_the_mean_exactly(reference)) < mixed(growth.stretched(reference, n_ctx=40)) / 2
     assert mixed(growth.stretched(reference, n_ctx=40)) == pytest.approx(mixed(reference), rel=0.5)
+
+
+def test_a_longer_model_attends_as_much_more_evenly(reference):
+    # A score counts by the values that it moves, in units of mean, of which sums now lie half as far apart.
+    assert score_spread(growth.stretched(reference, n_ctx=40)) == pytest.approx(score_spread(reference) / 2, rel=0.2)
 
 
 def test_simply_longer_positions_would_not_do(reference):
@@ -118,8 +123,8 @@ def test_the_first_positions_answer_as_the_whole_model_does(reference):
 
 @pytest.mark.parametrize("name", ["reference", "seed7", "length40"])
 def test_brute_force_finds_the_smallest_margin_that_is_proved(name):
-    model = brute_force.first_positions(read_checkpoint(REFERENCE.with_name(f"{name}.safetensors")).model, 4)
-    for length in certify(model).lengths:
+    model = brute_force.first_positions(read_checkpoint(REFERENCE.with_name(f"{name}.safetensors")).model, 5)
+    for length in certify(model).lengths:  # the longest takes several batches
         found = brute_force.smallest_margin(model, length.n)
         assert found == pytest.approx(length.smallest_margin, abs=margin_error(model))
 
@@ -143,6 +148,32 @@ def test_no_sequence_is_outside_its_intervals(reference, control, right, other, 
         found = differences(model, allowed, right, other)
         assert low <= found.min() + 1e-9
         assert found.max() <= high + 1e-9
+
+
+def inside(box, count, generator):
+    """Points of a box, its corners among them."""
+    share = torch.rand(count, *box.low.shape, generator=generator, dtype=torch.float64)
+    share[: count // 2] = share[: count // 2].round()
+    return box.low + share * (box.high - box.low)
+
+
+def test_no_point_of_a_box_is_mapped_outside():
+    generator = torch.Generator().manual_seed(0)
+    ends = 3 * torch.randn(2, 2, 4, generator=generator, dtype=torch.float64)
+    x, y = (Box(pair.amin(0), pair.amax(0)) for pair in ends.transpose(0, 1))
+    at_x, at_y = inside(x, 20_000, generator), inside(y, 20_000, generator)
+    W = torch.randn(4, 3, generator=generator, dtype=torch.float64)
+    for box, points in [
+        (x + y, at_x + at_y),
+        (x * y, at_x * at_y),
+        (x @ W, at_x @ W),
+        (x.softmax(), at_x.softmax(-1)),
+        (x.sum(-1), at_x.sum(-1)),
+    ]:
+        assert (box.low <= points.amin(0) + 1e-12).all()
+        assert (points.amax(0) <= box.high + 1e-12).all()
+        assert torch.allclose(box.low, points.amin(0))  # corners are attained: nothing is given away in one step
+        assert torch.allclose(box.high, points.amax(0))
 
 
 def test_intervals_of_a_single_sequence_are_its_difference(reference):
