@@ -64,7 +64,7 @@ def test_a_process_that_dies_leaves_its_claims_in_error(suite):
     assert result.ret == 1
     result.stdout.fnmatch_lines(
         [
-            "ERROR     The gap is small",
+            "ERROR     test_2",
             "*the process that ran it crashed*",
             "4 claims: 3 hold, 1 in error; controls refuted 3/4*",
         ]

@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 import pytest
@@ -62,9 +62,7 @@ class SecondProcess:
                 os.waitpid(copy, 0)
                 raise
             self._tell(told, [item for group in groups[first.taken :] for item in group])
-        rest = [item for item in session.items if not _is_claim(item)]
-        for item, after in zip(rest, [*rest[1:], None], strict=True):
-            item.ihook.pytest_runtest_protocol(item=item, nextitem=after)
+        self._run(item for item in session.items if not _is_claim(item))
         return True
 
     def _is_wanted(self, groups: list[list[pytest.Item]]) -> bool:
@@ -94,13 +92,12 @@ class SecondProcess:
             capture.suspend_global_capture()
             self.config.pluginmanager.register(_Scribe(self.config, told))
             self._run(taken)
-            told.flush()
             code = 0
         finally:
             os._exit(code)
 
-    def _run(self, taken: _Taken) -> None:
-        items = iter(taken)
+    def _run(self, some: Iterable[pytest.Item]) -> None:
+        items = iter(some)
         item = next(items, None)
         while item is not None:
             after = next(items, None)
@@ -165,6 +162,7 @@ class _Scribe:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         data = self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
         self.told.write(json.dumps(data).encode() + b"\n")
+        self.told.flush()  # what is told stays told, should the next claim take the process with it
 
 
 def _groups(items: list[pytest.Item]) -> Iterator[list[pytest.Item]]:
