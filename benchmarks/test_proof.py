@@ -45,6 +45,7 @@ def trained_for_40():
 # What it costs
 
 
+@pytest.mark.guard
 def test_proof_of_the_shipped_model(reference, versus):
     # The forward pass is no rival: it says nothing of every sequence. But whoever has this model runs it, it keeps to
     # one core, and like the proof it spends its time in many operations on small arrays.

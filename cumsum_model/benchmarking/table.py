@@ -134,16 +134,10 @@ def main() -> int:
             print(table, end="")
         else:
             write_whole(options.into, insert(options.into.read_text(), table).encode())
-    except (Unreadable, ValueError) as error:
-        print(
-            f"error: {options.into}: {error}"
-            if options.into and not isinstance(error, Unreadable)
-            else f"error: {error}"
-        )
-        return 1
-    except OSError as error:
-        print(f"error: {options.into}: {error.strerror}", file=sys.stderr)
-        return 1
+    except Unreadable as error:
+        return fail(str(error))
+    except (ValueError, OSError) as error:
+        return fail(f"{options.into}: {getattr(error, 'strerror', None) or error}")
     return 0
 
 
