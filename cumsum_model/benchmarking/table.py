@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cumsum_model.console import fail
 from cumsum_model.files import write_whole
 
 START, END = "<!-- measured by `make bench` -->", "<!-- end of what was measured -->"
