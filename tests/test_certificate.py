@@ -262,12 +262,15 @@ def test_a_ball_that_holds_too_much_is_refused():
         exact(np.array([1e200])) * exact(np.array([1e200]))
 
 
-@pytest.mark.parametrize(("positions", "d_vocab"), [(0, 3), (1, 3), (4, 3), (3, 5)])
-def test_the_program_finds_the_smallest_sum_and_a_sequence_that_has_it(positions, d_vocab):
+@pytest.mark.parametrize("functionals", [2, program.FEW, 70])
+@pytest.mark.parametrize(("positions", "d_vocab"), [(0, 3), (1, 3), (4, 3), (3, 5), (2, 300)])
+def test_the_program_finds_the_smallest_sum_and_a_sequence_that_has_it(positions, d_vocab, functionals):
     from itertools import product
 
-    g = np.random.default_rng(positions).normal(size=(2, positions, d_vocab))
-    stages = program.smallest(g)
+    g = np.random.default_rng(positions).normal(size=(positions, d_vocab, functionals))
+    least, choices = program.smallest_and_choices(g)
+    assert (program.smallest(g) == least).all()
+    assert (program.stages(g)[-1] == least).all()
     sequences = np.array(list(product(range(d_vocab), repeat=positions)), dtype=np.int64).reshape(
         d_vocab**positions, positions
     )
@@ -275,8 +278,8 @@ def test_the_program_finds_the_smallest_sum_and_a_sequence_that_has_it(positions
     for s in range(positions * (d_vocab - 1) + 1):
         of_sum = sequences[sequences.sum(1) == s]
         assert counts[s] == len(of_sum)
-        for row in range(2):
-            sums = g[row, np.arange(positions), of_sum].sum(1)
-            assert stages[-1][row, s] == pytest.approx(sums.min())
-            found = program.sequences_attaining(g, stages, np.array([row]), np.array([s]))[0]
+        for row in (0, functionals - 1):
+            sums = g[np.arange(positions), of_sum, row].sum(1)
+            assert least[s, row] == pytest.approx(sums.min())
+            found = program.sequences_attaining(choices, np.array([row]), np.array([s]))[:, 0]
             assert found.tolist() == of_sum[sums.argmin()].tolist()

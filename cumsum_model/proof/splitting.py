@@ -52,7 +52,7 @@ def cost_of_prefixes(prefixes: int, positions: int, d_vocab: int) -> int:
 class Conditions:
     """Sums over positions, and what has to be positive for a sequence to count.
 
-    Row r of `g` [row, position, token] and `own` [row] is one sum, known within `error` [row]. Rows lie together
+    Row r of `g` [position, token, row] and `own` [row] is one sum, known within `error` [row]. Rows lie together
     in choices (choice_starts), choices in conditions (condition_starts). A condition is met if in some choice all
     sums are positive; a sequence counts if all conditions are met. Where a condition is not `complete`, this is
     enough to meet it but may not be needed.
@@ -78,9 +78,10 @@ class Conditions:
 
     def extremes_ahead(self) -> list[tuple[Array, Array]]:
         """For 0, 1, .. positions still to come: smallest and largest contribution of each row, [row, sum index]."""
-        backwards = self.g[:, ::-1]
-        smallest = program.smallest(np.concatenate([backwards, -backwards]))
-        return [(stage[: len(self.g)], -stage[len(self.g) :]) for stage in smallest]
+        backwards = self.g[::-1]
+        stages = program.stages(np.concatenate([backwards, -backwards], -1))
+        rows = len(self.own)
+        return [(stage[:, :rows].T, -stage[:, rows:].T) for stage in stages]
 
 
 def count_by_prefix(
@@ -97,7 +98,7 @@ def count_by_prefix(
     `error` of 0. Returns the answer and how many prefixes were split. The answer is None if more than `limit`
     prefixes of one length would have to be. ahead: `conditions.extremes_ahead()`. completions: `program.count`.
     """
-    _, positions, d_vocab = conditions.g.shape
+    positions, d_vocab, _ = conditions.g.shape
     left, reached = np.array([total]), conditions.own[:, None].copy()
     certain = unclear = prefixes = 0
     for position in range(positions + 1):
@@ -113,7 +114,7 @@ def count_by_prefix(
         else:
             prefixes += len(left)
             left = (left[:, None] - np.arange(d_vocab)).ravel()
-            reached = (reached[:, :, None] + conditions.g[:, position, None]).reshape(len(reached), -1)
+            reached = (reached[:, :, None] + conditions.g[position].T[:, None]).reshape(len(reached), -1)
             possible = (left >= 0) & (left < len(completions[positions - position - 1]))
             left, reached = left[possible], reached[:, possible]
     return (certain, certain + unclear), prefixes
