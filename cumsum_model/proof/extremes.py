@@ -8,7 +8,7 @@ A class is all sequences of one length n, last token a and running sum. Within a
    sequence found; Dinkelbach's iteration, the minimum of Z (readout - mu) at mu = the best readout so
    far, closes the gap.
 
-Where a class holds both signs of a neuron, its cases are told apart: see `cases`.
+Where a class holds both signs of a neuron, its cases are told apart: see `firing`.
 
 Source: Dinkelbach 1967 (fractional programming); the rest is ours.
 """
@@ -20,9 +20,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cumsum_model.proof import program
+from cumsum_model.proof import firing, program
 from cumsum_model.proof.balls import DOUBLE, Array, Ball, beside, exact, gamma, reshape
-from cumsum_model.proof.cases import EXPANDED, Cases, Signs, cases_of, coefficients_of
+from cumsum_model.proof.firing import Cases, Signs, cases_of, coefficients_of
 from cumsum_model.proof.tables import Query, Tables
 
 ROUNDS = 8
@@ -129,7 +129,7 @@ class Position:
         step = np.rint((cells.attained[found] - cells.attained[found].min()) / span * SHARED).astype(np.int64)
         _, first, group = np.unique(group * (SHARED + 1) + step, return_index=True, return_inverse=True)
         mu = np.bincount(group, cells.attained[found]) / np.bincount(group)
-        self._improve(cells, found, group, found[first], mu, readouts, push)
+        self._improve(cells, found, group, found[first], mu, readouts, push, witnesses=False)
 
     def refine(self, cells: Cells, chosen: np.ndarray, readouts: Array, push: Ball) -> None:
         """Close the gap between bound and witness of the `chosen` cells, as far as it goes."""
@@ -152,13 +152,17 @@ class Position:
         mu: Array,
         readouts: Array,
         push: Ball,
+        witnesses: bool = True,
     ) -> None:
-        """Run the program for groups of cells, as `rows` makes them."""
+        """Run the program for groups of cells, as `rows` makes them; for `witnesses` too, or for the bounds alone."""
         for start, stop in self._blocks(cells, first):
             inside = np.flatnonzero((group >= start) & (group < stop))
             some, of = chosen[inside], group[inside] - start
             rows = self.rows(cells, some, of, first[start:stop], mu[start:stop], readouts, push)
-            self._run(cells, some, of, rows, mu[start:stop], readouts)
+            least, choices = program.smallest_and_choices(rows.g) if witnesses else (program.smallest(rows.g), None)
+            if choices is not None:
+                self._witness(cells, some, of, rows.cases, choices, readouts)
+            self._bound(cells, some, of, rows, mu[start:stop], least)
 
     def _blocks(self, cells: Cells, first: np.ndarray) -> Iterator[tuple[int, int]]:
         """Ranges of groups that are run together, so that memory stays bounded."""
@@ -166,14 +170,13 @@ class Position:
         # A dozen numbers for each entry of a table while it is made, and a byte for each choice of the program.
         each = (positions * d_vocab + 1) * (96 + positions)
         mixed = (self.signs[cells.a[first], cells.s[first]] == 0).sum(1)
-        until = np.cumsum(2 ** np.minimum(mixed, EXPANDED)) * each // TOGETHER
+        until = np.cumsum(2 ** np.minimum(mixed, firing.EXPANDED)) * each // TOGETHER
         starts = np.flatnonzero(np.diff(until, prepend=-1))
         yield from zip(starts, np.append(starts[1:], len(first)), strict=True)
 
-    def _run(self, cells: Cells, chosen: np.ndarray, group: np.ndarray, rows: Rows, mu: Array, readouts: Array) -> None:
-        """Improve the chosen cells by what the program finds in the rows of their groups."""
+    def _bound(self, cells: Cells, chosen: np.ndarray, group: np.ndarray, rows: Rows, mu: Array, least: Array) -> None:
+        """Keep the best of the bounds, given the smallest sums in the rows of each group."""
         cases = rows.cases
-        least, choices = program.smallest_and_choices(rows.g)
         least = _down(least + _down(rows.own - rows.error))
 
         # Over the choices: smallest among those where k < 0, then best among those where k > 0.
@@ -186,7 +189,6 @@ class Position:
         with np.errstate(divide="ignore", invalid="ignore"):
             bound = np.where(divisor > 0, _down(mu[group] + _down(numerator / divisor)), -np.inf)
         cells.bound[chosen] = np.maximum(cells.bound[chosen], bound)
-        self._witness(cells, chosen, group, cases, choices, readouts)
 
     def rows(
         self,
@@ -217,7 +219,7 @@ class Position:
         # The smallest l - o where l is right and the largest o - l where o is right are one readout. They stay apart
         # where only some neurons can be expanded, and which ones is up to the first cell.
         same = (readouts[:, None] == readouts).all(2).argmax(1)
-        all_expanded = (self.signs == 0).sum(2) <= EXPANDED
+        all_expanded = (self.signs == 0).sum(2) <= firing.EXPANDED
         key = self.kinds[a, s] * len(same) + np.where(all_expanded[a, s], same[readout], readout)
         occurs = np.zeros((self.kinds.max() + 1) * len(same), dtype=bool)
         occurs[key] = True

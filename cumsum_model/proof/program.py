@@ -64,11 +64,12 @@ def sequences_attaining(choices: Choices, functional: np.ndarray, sums: np.ndarr
     Of several, the one whose last token is smallest, then the one before it, and so on.
     """
     tokens = np.empty((len(choices), len(sums)), dtype=choices[0].dtype if choices else np.uint8)
-    left = sums.copy()
+    step = choices[0].shape[1] if choices else 1
+    at = sums * step + functional
     for position in reversed(range(len(choices))):
-        tokens[position] = choices[position][left, functional]
-        left -= tokens[position]
-    assert not left.any()
+        tokens[position] = choices[position].take(at)
+        at -= np.multiply(tokens[position], step, dtype=np.int64)
+    assert (at == functional).all()
     return tokens
 
 
@@ -98,7 +99,7 @@ def _stages(g: Array, choices: Choices | None = None) -> Iterator[Array]:
                 np.maximum(chosen[by_token], marks[:sums], out=chosen[by_token])
             np.minimum(reached[by_token], candidate, out=reached[by_token])
         if choices is not None:
-            choices.append(chosen)
+            choices.append(np.ascontiguousarray(chosen))
         yield reached
         before, after = after, before
 

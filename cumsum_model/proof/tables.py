@@ -39,7 +39,7 @@ class Query:
     weights: w_j(t), [a, position j, token t].
     slack: what the shares of attention may be off by, times what they share out, [a, readout]. 0 for one head.
     own, moved, by_head: what these were made of, in floating point, to evaluate single sequences with: [readout, a],
-    [head, position j, readout, token t] and the scores [head, a, position j, token t].
+    [head, position j, readout, token t] and the scores [head, position j, a, token t].
     """
 
     n: int
@@ -52,10 +52,11 @@ class Query:
 
     def readouts(self, tokens: np.ndarray) -> Array:
         """Every readout of given sequences [position, sequence], in floating point: [readout, sequence]."""
-        a = tokens[-1]
+        a = tokens[-1].astype(np.int64)
+        pairs = a * self.own.shape[1] + tokens  # of query and key
         columns = self.own.take(a, 1)
         for scores, moved in zip(self.by_head, self.moved, strict=True):
-            weights = np.stack([scores[a, position, token] for position, token in enumerate(tokens)])
+            weights = np.stack([met.take(pair) for met, pair in zip(scores, pairs, strict=True)])
             np.exp(weights - weights.max(0), out=weights)  # a shift of its own for each sequence: no Z comes near 0
             total, Z = np.zeros_like(columns), np.zeros(len(a))
             for w, to_move, token in zip(weights, moved, tokens, strict=True):
@@ -118,7 +119,11 @@ class Tables:
         weights = (scores - shift).exp()
         own = self.own[n - 1][None, :, None, None, :]
         moved = self.moved[:, None, :n]  # [head, 1, j, t, readout]
-        plain = self.own.mid[n - 1].T.copy(), self.moved.mid[:, :n].swapaxes(2, 3).copy(), scores.mid
+        plain = (
+            self.own.mid[n - 1].T.copy(),
+            self.moved.mid[:, :n].swapaxes(2, 3).copy(),
+            scores.mid.swapaxes(1, 2).copy(),
+        )
         if len(weights.mid) == 1:
             columns = weights[0][..., None] * (own[0] + moved[0])
             return Query(n, columns, weights[0], np.zeros((self.d_vocab, columns.shape[-1])), *plain)
