@@ -121,6 +121,8 @@ def count_by_prefix(
 
 
 def _sequences(left: np.ndarray, ways: np.ndarray) -> int:
+    if not len(left):
+        return 0
     occurs = np.bincount(left, minlength=len(ways))
     return sum(int(occurs[sum_]) * ways[sum_] for sum_ in np.flatnonzero(occurs))
 
@@ -151,8 +153,7 @@ def count_positive(
     reached = own + floor.sum() + slope * sums
     width = int(steps.max(1).sum()) + 1
 
-    digits = 1 if d_vocab**positions < 2**63 else -(-(d_vocab**positions).bit_length() // DIGIT_BITS)
-    counts = np.zeros((digits, 1, width), dtype=np.int64)
+    counts = np.zeros((1, 1, width), dtype=np.int64)
     counts[0, 0, 0] = 1
     lowest = 0  # the sum index of row 0: rows from which no wanted sum can be reached are left out
     filled = 1
@@ -160,6 +161,10 @@ def count_positive(
         left = (positions - position - 1) * (d_vocab - 1)
         new_lowest = max(0, int(sums.min()) - left)
         new_highest = min((position + 1) * (d_vocab - 1), int(sums.max()))
+        digits = _digits(d_vocab ** (position + 1))
+        if digits > len(counts):
+            counts = np.concatenate([counts, np.zeros((digits - len(counts), *counts.shape[1:]), dtype=np.int64)])
+            _carry(counts)
         after = np.zeros((digits, new_highest - new_lowest + 1, width), dtype=np.int64)
         for token in range(d_vocab):
             first, last = max(lowest + token, new_lowest), min(lowest + counts.shape[1] - 1 + token, new_highest)
@@ -168,16 +173,26 @@ def count_positive(
             moved = steps[position, token]
             source = counts[:, first - token - lowest : last - token - lowest + 1, :filled]
             after[:, first - new_lowest : last - new_lowest + 1, moved : moved + filled] += source
-        for digit in range(digits - 1):
-            after[digit + 1] += after[digit] // DIGIT
-            after[digit] %= DIGIT
+        _carry(after)
         counts, lowest = after, new_lowest
         filled += int(steps[position].max())
 
     at = reached[:, None] + step * np.arange(width)
     of_sum = counts[:, sums - lowest]
     certain, possible = (
-        sum(np.where(kept, of_sum[digit], 0).astype(object).sum(1) * DIGIT**digit for digit in range(digits))
+        sum(np.where(kept, of_sum[digit], 0).astype(object).sum(1) * DIGIT**digit for digit in range(len(counts)))
         for kept in (at > lost, at > -lost)
     )
     return certain, possible
+
+
+def _digits(largest: int) -> int:
+    """How many digits counts up to `largest` are kept in: one as long as an int64 holds them."""
+    return 1 if largest < 2**63 else -(-largest.bit_length() // DIGIT_BITS)
+
+
+def _carry(counts: np.ndarray) -> None:
+    """Leave less than DIGIT in all digits but the last, [digit, ..]."""
+    for digit in range(len(counts) - 1):
+        counts[digit + 1] += counts[digit] // DIGIT
+        counts[digit] %= DIGIT
