@@ -67,14 +67,19 @@ class Conditions:
 
     def least(self, sums: Array) -> Array:
         """Whether all conditions are met, as a sign: positive only if they are. `sums` is [row, ..]."""
-        met = np.minimum.reduceat(sums - self.error[:, None], self.choice_starts, axis=0)
-        return np.maximum.reduceat(met, self.condition_starts, axis=0).min(0)
+        return self._met(sums - self.error[:, None]).min(0)
 
     def most(self, sums: Array) -> Array:
         """Whether some condition is not met, as a sign: positive unless that is certain."""
-        met = np.minimum.reduceat(sums + self.error[:, None], self.choice_starts, axis=0)
-        by_condition = np.maximum.reduceat(met, self.condition_starts, axis=0)
-        return np.where(self.complete[:, None], by_condition, np.inf).min(0)
+        return self._met(sums + self.error[:, None]).min(0, where=self.complete[:, None], initial=np.inf)
+
+    def _met(self, sums: Array) -> Array:
+        """Of each condition the largest over its choices of the smallest sum."""
+        if len(self.choice_starts) < len(sums):
+            sums = np.minimum.reduceat(sums, self.choice_starts, axis=0)
+        if len(self.condition_starts) < len(sums):
+            sums = np.maximum.reduceat(sums, self.condition_starts, axis=0)
+        return sums
 
     def extremes_ahead(self) -> list[tuple[Array, Array]]:
         """For 0, 1, .. positions still to come: smallest and largest contribution of each row, [row, sum index]."""
@@ -113,8 +118,8 @@ def count_by_prefix(
             return None, prefixes
         else:
             prefixes += len(left)
-            left = (left[:, None] - np.arange(d_vocab)).ravel()
-            reached = (reached[:, :, None] + conditions.g[position].T[:, None]).reshape(len(reached), -1)
+            left = (left - np.arange(d_vocab)[:, None]).ravel()
+            reached = (reached[:, None] + conditions.g[position].T[:, :, None]).reshape(len(reached), -1)
             possible = (left >= 0) & (left < len(completions[positions - position - 1]))
             left, reached = left[possible], reached[:, possible]
     return (certain, certain + unclear), prefixes
