@@ -159,9 +159,11 @@ class Position:
             inside = np.flatnonzero((group >= start) & (group < stop))
             some, of = chosen[inside], group[inside] - start
             rows = self.rows(cells, some, of, first[start:stop], mu[start:stop], readouts, push)
-            least, choices = program.smallest_and_choices(rows.g) if witnesses else (program.smallest(rows.g), None)
-            if choices is not None:
+            if witnesses:
+                least, choices = program.smallest_and_choices(rows.g)
                 self._witness(cells, some, of, rows.cases, choices, readouts)
+            else:
+                least = program.smallest(rows.g)
             self._bound(cells, some, of, rows, mu[start:stop], least)
 
     def _blocks(self, cells: Cells, first: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -216,8 +218,8 @@ class Position:
     def grouped(self, cells: Cells, chosen: np.ndarray, readouts: Array) -> tuple[np.ndarray, np.ndarray]:
         """Group cells that share readout, query and signs: the group of each, and one cell of each group."""
         a, s, readout = cells.a[chosen], cells.s[chosen], cells.readout[chosen]
-        # The smallest l - o where l is right and the largest o - l where o is right are one readout. They stay apart
-        # where only some neurons can be expanded, and which ones is up to the first cell.
+        # The smallest l - o where l is right and the largest o - l where o is right are one readout, pushed alike. They
+        # stay apart where only some neurons can be expanded, and which ones is up to the first cell.
         same = (readouts[:, None] == readouts).all(2).argmax(1)
         all_expanded = (self.signs == 0).sum(2) <= firing.EXPANDED
         key = self.kinds[a, s] * len(same) + np.where(all_expanded[a, s], same[readout], readout)
