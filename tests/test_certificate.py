@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from cumsum_model.checkpoint import REFERENCE, read_checkpoint, write_checkpoint
 from cumsum_model.cli import main
 from cumsum_model.data import evaluation_set, labels_of
 from cumsum_model.model import CumsumConfig, CumsumTransformer
-from cumsum_model.proof import balls, program
+from cumsum_model.proof import balls, extremes, program
 from cumsum_model.proof.balls import Ball, exact
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.document import to_document
@@ -262,12 +263,15 @@ def test_a_ball_that_holds_too_much_is_refused():
         exact(np.array([1e200])) * exact(np.array([1e200]))
 
 
-@pytest.mark.parametrize(("positions", "d_vocab"), [(0, 3), (1, 3), (4, 3), (3, 5)])
-def test_the_program_finds_the_smallest_sum_and_a_sequence_that_has_it(positions, d_vocab):
+@pytest.mark.parametrize("functionals", [2, program.FEW, 70])
+@pytest.mark.parametrize(("positions", "d_vocab"), [(0, 3), (1, 3), (4, 3), (3, 5), (2, 300)])
+def test_the_program_finds_the_smallest_sum_and_a_sequence_that_has_it(positions, d_vocab, functionals):
     from itertools import product
 
-    g = np.random.default_rng(positions).normal(size=(2, positions, d_vocab))
-    stages = program.smallest(g)
+    g = np.random.default_rng(positions).normal(size=(positions, d_vocab, functionals))
+    least, choices = program.smallest_and_choices(g)
+    assert (program.smallest(g) == least).all()
+    assert (program.stages(g)[-1] == least).all()
     sequences = np.array(list(product(range(d_vocab), repeat=positions)), dtype=np.int64).reshape(
         d_vocab**positions, positions
     )
@@ -275,8 +279,32 @@ def test_the_program_finds_the_smallest_sum_and_a_sequence_that_has_it(positions
     for s in range(positions * (d_vocab - 1) + 1):
         of_sum = sequences[sequences.sum(1) == s]
         assert counts[s] == len(of_sum)
-        for row in range(2):
-            sums = g[row, np.arange(positions), of_sum].sum(1)
-            assert stages[-1][row, s] == pytest.approx(sums.min())
-            found = program.sequences_attaining(g, stages, np.array([row]), np.array([s]))[0]
+        for row in (0, functionals - 1):
+            sums = g[np.arange(positions), of_sum, row].sum(1)
+            assert least[s, row] == pytest.approx(sums.min())
+            found = program.sequences_attaining(choices, np.array([row]), np.array([s]))[:, 0]
             assert found.tolist() == of_sum[sums.argmin()].tolist()
+
+
+@pytest.mark.parametrize("sizes", [{"TOGETHER": 1, "SEQUENCES": 7}, {"TOGETHER": 2**16}, {"NEAR": 1}, {"FEW": 10**9}])
+def test_what_is_proved_does_not_depend_on_how_much_is_worked_on_at_once(monkeypatch, sizes):
+    model = untrained(CumsumConfig(n_ctx=5, max_value=2), seed=3)
+    whole = certify(model)
+    for name, size in sizes.items():
+        monkeypatch.setattr(program if hasattr(program, name) else extremes, name, size)
+    for one, other in zip(certify(model).lengths, whole.lengths, strict=True):
+        for name in ("least_tokens", "most_tokens", "right_low", "right_high", "signs"):
+            assert (getattr(one, name) == getattr(other, name)).all(), name
+        for name in ("smallest", "largest", "least", "most"):
+            assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-12, abs=1e-12), name
+
+
+def test_memory_beside_the_certificate_is_bounded():
+    """Also of a model in which nearly every class has signs of its own, so that there is no end of functionals."""
+    model = untrained(CumsumConfig(n_ctx=16), seed=0)
+    tracemalloc.start()
+    certificate = certify(model, budget=0)
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(certificate.lengths) == 16
+    assert peak - kept < extremes.TOGETHER

@@ -27,8 +27,8 @@ def test_the_programs_sums_are_within_their_error(seed):
     generator = np.random.default_rng(seed)
     g = generator.normal(size=(5, 3)) * 10.0 ** generator.integers(-9, 9, size=(5, 3))
     own = float(generator.normal())
-    least = program.smallest(g[None])[-1][0] + own
-    (error,) = extremes._error(exact(g[None]), exact([own]))
+    least = program.smallest(g[..., None])[:, 0] + own
+    (error,) = extremes._error(exact(g[..., None]), exact([own]))
     truth = {}
     for tokens, total in exact_sums(g, own):
         truth[sum(tokens)] = min(truth.get(sum(tokens), total), total)
@@ -39,11 +39,11 @@ def test_the_programs_sums_are_within_their_error(seed):
 def test_adding_up_loses_something_and_the_error_covers_it():
     g = np.zeros((6, 3))
     g[0], g[1:] = 1.0, 2.0**-53  # each is lost when it is added to 1
-    least = program.smallest(g[None])[-1][0]
+    least = program.smallest(g[..., None])[:, 0]
     assert (least == 1.0).all()
-    (error,) = extremes._error(exact(g[None]), exact([0.0]))
+    (error,) = extremes._error(exact(g[..., None]), exact([0.0]))
     assert Fraction(5, 2**53) <= Fraction(float(error)) < Fraction(1, 2**45)
-    spread = Ball(g[None], np.full((1, 6, 3), 0.25))
+    spread = Ball(g[..., None], np.full((6, 3, 1), 0.25))
     assert extremes._error(spread, exact([0.0]))[0] >= 6 * 0.25
 
 

@@ -1,7 +1,8 @@
 """Proofs over every sequence: `certificate.certify` searches, `checker.check` verifies without trusting the search.
 
 Read in this order: `tables` writes everything that decides a prediction as sums over positions, `program` finds the
-extremes of such sums, `extremes` makes of them bounds on logits, `certificate` the verdict on every sequence.
+extremes of such sums, `extremes` makes of them bounds on logits (`firing` where a neuron may fire or not),
+`certificate` the verdict on every sequence.
 `balls` carries rounding errors along, `rounding` bounds what float32 adds, `splitting` and `counting` count where
 right and wrong sequences mix. `checker` and `exactly` share no code with these.
 """

@@ -84,8 +84,8 @@ class Ball:
     def __matmul__(self, other: Ball) -> Ball:
         mid = self.mid @ other.mid
         sizes = np.abs(self.mid), np.abs(other.mid)
-        propagated = sizes[0] @ other.rad + self.rad @ other.magnitude
-        return _ball(mid, propagated + gamma(self.shape[-1]) * (sizes[0] @ sizes[1]))
+        rounding = gamma(self.shape[-1]) * sizes[1]
+        return _ball(mid, sizes[0] @ (other.rad + rounding) + self.rad @ other.magnitude)
 
     def exp(self) -> Ball:
         """Exponential of each entry. Radii of at least 1 are refused: such a score is not known."""
@@ -121,3 +121,13 @@ def square_root(number: int) -> Ball:
     """The square root of a whole number: IEEE 754 rounds it correctly."""
     root = np.asarray(math.sqrt(number))
     return Ball(root, np.where(root * root == number, 0.0, DOUBLE * root))
+
+
+def beside(*balls: Ball) -> Ball:
+    """One after the other along the last axis."""
+    return Ball(np.concatenate([b.mid for b in balls], -1), np.concatenate([b.rad for b in balls], -1))
+
+
+def reshape(ball: Ball, *shape: int) -> Ball:
+    """The same numbers in another shape."""
+    return Ball(ball.mid.reshape(shape), ball.rad.reshape(shape))

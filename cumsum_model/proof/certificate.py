@@ -63,8 +63,8 @@ class Length:
 
     sums: the running sum of each class. counts: how many sequences it has, per sum index. No sequence of a class has
     a margin below `smallest` or above `largest`; `least` and `most` are the margins, in floating point, of the
-    sequences (tokens, [.., position]) `least_witness` and `most_witness` in it. right_low and right_high: how
-    many of its sequences are right, at least and at most.
+    sequences `least_tokens` and `most_tokens` in it, [.., position], in as few bytes as hold a token: they are most of
+    a certificate. right_low and right_high: how many of its sequences are right, at least and at most.
     signs: +1 or -1 where all sequences of the class agree on the sign of a neuron, [.., neuron].
     doubt: `least` and `most` are off by less.
     """
@@ -74,10 +74,10 @@ class Length:
     counts: np.ndarray
     smallest: Array
     least: Array
-    least_witness: np.ndarray
+    least_tokens: np.ndarray
     largest: Array
     most: Array
-    most_witness: np.ndarray
+    most_tokens: np.ndarray
     right_low: np.ndarray
     right_high: np.ndarray
     signs: np.ndarray
@@ -85,6 +85,16 @@ class Length:
 
     def __repr__(self) -> str:  # of arrays this long no failing test should print all
         return f"Length({self.n}: smallest margin {self.smallest_margin:+.4g})"
+
+    @property
+    def least_witness(self) -> np.ndarray:
+        """The tokens of a sequence of each class that has the margin `least`, [.., position], to be reckoned with."""
+        return self.least_tokens.astype(np.int64)
+
+    @property
+    def most_witness(self) -> np.ndarray:
+        """The same for `most`."""
+        return self.most_tokens.astype(np.int64)
 
     @property
     def shown_wrong(self) -> np.ndarray:
@@ -141,7 +151,7 @@ class Length:
     def hardest(self) -> tuple[float, tuple[int, ...]]:
         """The smallest margin of a sequence that was found, and the tokens of that sequence."""
         a, s = np.unravel_index(self.least.argmin(), self.least.shape)
-        return float(self.least[a, s]), tuple(self.least_witness[a, s].tolist())
+        return float(self.least[a, s]), tuple(self.least_tokens[a, s].tolist())
 
 
 @dataclass(frozen=True, repr=False)
@@ -253,10 +263,10 @@ def _prove(position: Position, counts: np.ndarray, refine_all: bool, budget: int
         by_size = (-counts[cells.s[undecided]].astype(np.float64)).argsort(kind="stable")
         position.refine(cells, undecided[by_size[:REFINED]], _READOUTS, push)
 
-    smallest, least, least_witness = _least(position, cells, differences)
+    smallest, least, least_tokens = _least(position, cells, differences)
     # The largest margin is the largest of the smaller of two differences: no more than the smaller largest.
     largest = _grid(position, cells, ~differences, -cells.bound).min(0)
-    most, most_witness = _most(position, cells, ~differences)
+    most, most_tokens = _most(position, cells, ~differences)
     right, wrong = smallest > 0, largest <= 0
     low = np.where(right, counts, 0)
     high = np.where(wrong, 0, np.broadcast_to(counts, wrong.shape))
@@ -272,10 +282,10 @@ def _prove(position: Position, counts: np.ndarray, refine_all: bool, budget: int
         counts,
         smallest,
         least,
-        least_witness,
+        least_tokens,
         largest,
         most,
-        most_witness,
+        most_tokens,
         low,
         high,
         position.signs,
@@ -307,7 +317,7 @@ def _least(position: Position, cells: Cells, chosen: np.ndarray) -> tuple[Array,
 def _most(position: Position, cells: Cells, chosen: np.ndarray) -> tuple[Array, np.ndarray]:
     """The largest margin that was found: of the two sequences with the largest differences, the better one."""
     found = np.flatnonzero(chosen)
-    outputs = position.outputs(cells.witness[found])
+    outputs = cells.outputs[found]
     pair = cells.readout[found] % len(_DIFFERENCES) // 2 * 2
     differences = [(outputs * _DIFFERENCES[pair + which]).sum(1) for which in range(2)]
     margins = np.full(len(cells.s), -np.inf)

@@ -35,7 +35,7 @@ def count_right(
     """
     if not len(chosen):
         return
-    group, first = position.grouped(cells, chosen)
+    group, first = position.grouped(cells, chosen, readouts)
     rows = position.rows(cells, chosen, group, first, np.zeros(len(first)), readouts, push)
     classes: Classes = {}
     for cell, of in zip(chosen, group, strict=True):
@@ -52,7 +52,7 @@ class _Counter:
         self.rows, self.budget = rows, budget
         self.free, self.d_vocab = position.n - 1, position.tables.d_vocab
         self.completions = program.count(self.free, self.d_vocab)
-        self.row_starts = np.append(rows.cases.choice_starts, len(rows.g))
+        self.row_starts = np.append(rows.cases.choice_starts, len(rows.own))
         self.choice_starts = np.append(rows.cases.group_starts, len(rows.cases.choice_starts))
         left_over = np.zeros(len(rows.cases.group_starts))
         np.maximum.at(left_over, group, rows.cases.left_over)
@@ -69,7 +69,7 @@ class _Counter:
                 choice_starts.append(len(rows))
                 rows.extend(range(self.row_starts[choice], self.row_starts[choice + 1]))
         return Conditions(
-            self.rows.g[rows],
+            self.rows.g[:, :, rows],
             self.rows.own[rows],
             self.error[rows],
             np.array(choice_starts),
@@ -113,7 +113,7 @@ class _Counter:
         counted: dict[tuple[int, int], Count] = {}
         for row, sums in wanted.items():
             found = splitting.count_positive(
-                self.rows.g[row], self.rows.own[row], self.error[row], np.array(sums), resolution
+                self.rows.g[:, :, row], self.rows.own[row], self.error[row], np.array(sums), resolution
             )
             counted.update(((row, s), (low, high)) for s, low, high in zip(sums, *found, strict=True))
         for (a, s), groups in classes.items():

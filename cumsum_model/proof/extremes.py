@@ -8,32 +8,31 @@ A class is all sequences of one length n, last token a and running sum. Within a
    sequence found; Dinkelbach's iteration, the minimum of Z (readout - mu) at mu = the best readout so
    far, closes the gap.
 
-Where a class holds both signs of a neuron that pushes the readout by k, k ReLU(y) is the larger of 0 and
-k y if k > 0 and the smaller of them if k < 0. So "for each choice among the first kind the smallest over all
-choices among the second" bounds the minimum from below, and the best choice is taken. At most
-EXPANDED neurons are treated so; what is left of the others is bounded by the range of y.
+Where a class holds both signs of a neuron, its cases are told apart: see `firing`.
 
 Source: Dinkelbach 1967 (fractional programming); the rest is ours.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from cumsum_model.proof import program
-from cumsum_model.proof.balls import DOUBLE, Array, Ball, gamma
+from cumsum_model.proof import firing, program
+from cumsum_model.proof.balls import DOUBLE, Array, Ball, beside, exact, gamma, reshape
+from cumsum_model.proof.firing import Cases, Signs, cases_of, coefficients_of
 from cumsum_model.proof.tables import Query, Tables
-
-EXPANDED = 3
-"""Neurons of both signs in a class whose two cases are told apart: two to this power times the work."""
 
 ROUNDS = 8
 """At most so many of Dinkelbach's iteration, which converges faster than linearly."""
 
-NOTHING = 1e-250
-"""A push of this size, such as that of a silenced neuron, adds less than the 1e-150 that every error allows for."""
+TOGETHER = 2**23
+"""Bytes, about, that the functionals may take of which a run is made: more make several runs."""
+
+SEQUENCES = 2048
+"""So many are evaluated at once: what they need stays near."""
 
 SHARED = 16
 """Into how many steps the range of a readout is divided when classes share a run."""
@@ -47,8 +46,8 @@ class Cells:
     """A selection of (readout, class) pairs and what is known of the smallest readout of each.
 
     readout, a, s: which readout, last token and sum index (over the free positions).
-    bound: proved; no sequence of the class has a smaller readout. attained: the readout of `witness`,
-    the tokens of one sequence of the class, in floating point.
+    bound: proved; no sequence of the class has a smaller readout. attained: the readout of `witness`, the tokens of
+    one sequence of the class, [.., position], in floating point. outputs: all that is read of it, [.., column].
     """
 
     readout: np.ndarray
@@ -57,6 +56,7 @@ class Cells:
     bound: Array
     attained: Array
     witness: np.ndarray
+    outputs: Array
 
 
 class Position:
@@ -75,13 +75,18 @@ class Position:
         self.sums = (self.n - 1) * (tables.d_vocab - 1) + 1
 
         queries, neurons = tables.d_vocab, tables.d_mlp
-        every_a, every_i = np.repeat(tokens, neurons), np.tile(np.arange(neurons), queries)
-        pre = self.free[every_a, :, :, every_i], self.own[every_a, every_i], query.slack[every_a, every_i]
-        low, high = self._range(*pre)
-        self.pre_low = low.reshape(queries, neurons, self.sums).transpose(0, 2, 1)
-        self.pre_high = high.reshape(queries, neurons, self.sums).transpose(0, 2, 1)
+        low, high = self._range(
+            beside(_functionals_last(self.free[..., :neurons]), _functionals_last(self.free_weights[..., None])),
+            beside(reshape(self.own[:, :neurons], queries * neurons), self.own_weights),
+            np.append(query.slack[:, :neurons], np.zeros(queries)),
+        )
+        of_neurons, of_Z = slice(queries * neurons), slice(queries * neurons, None)
+        self.pre_low, self.pre_high = (
+            bounds[:, of_neurons].reshape(self.sums, queries, neurons).swapaxes(0, 1) for bounds in (low, high)
+        )
         self.signs = (self.pre_low >= 0).astype(np.int8) - (self.pre_high <= 0)
-        self.Z_low, self.Z_high = self._range(self.free_weights, self.own_weights, np.zeros(queries))
+        self.Z_low, self.Z_high = low[:, of_Z].T, high[:, of_Z].T
+        self.kinds = _kinds(self.signs)
 
     @property
     def sum_of(self) -> np.ndarray:
@@ -90,13 +95,12 @@ class Position:
         return values[:, None] + np.arange(self.sums) - self.tables.max_value * (self.n - 1)
 
     def _range(self, g: Ball, own: Ball, slack: Array) -> tuple[Array, Array]:
-        """Proved bounds of sums over positions, [functional, sum]."""
-        both = np.concatenate([g.mid, -g.mid])
-        least = program.smallest(both)[-1]
+        """Proved bounds of sums over positions, [sum, functional]."""
+        least = program.smallest(np.concatenate([g.mid, -g.mid], -1))
         error = _error(g, own) + slack
-        half = len(g.mid)
-        low, high = least[:half] + own.mid[:, None], own.mid[:, None] - least[half:]
-        return _down(low - error[:, None]), -_down(-(high + error[:, None]))
+        half = g.shape[-1]
+        low, high = least[:, :half] + own.mid, own.mid - least[:, half:]
+        return _down(low - error), -_down(-(high + error))
 
     def smallest(self, readouts: Array, applies: np.ndarray, push: Ball) -> Cells:
         """Bound the smallest of each readout in each class that it applies to.
@@ -106,9 +110,11 @@ class Position:
         """
         readout, a, s = np.nonzero(applies)
         blank = np.full(len(s), np.inf)
-        cells = Cells(readout, a, s, -blank, blank, np.zeros((len(s), self.n), dtype=np.int64))
+        witness = np.zeros((len(s), self.n), dtype=np.min_scalar_type(self.tables.d_vocab - 1))
+        outputs = np.zeros((len(s), readouts.shape[1]))
+        cells = Cells(readout, a, s, -blank, blank, witness, outputs)
         every = np.arange(len(s))
-        group, first = self.grouped(cells, every)
+        group, first = self.grouped(cells, every, readouts)
         self._improve(cells, every, group, first, np.zeros(len(first)), readouts, push)
         return cells
 
@@ -118,12 +124,12 @@ class Position:
         A run at mu leaves a gap of |readout - mu| times how much Z varies, so few values of mu do for all.
         """
         found = np.flatnonzero(np.isfinite(cells.attained))
-        group, _ = self.grouped(cells, found)
+        group, _ = self.grouped(cells, found, readouts)
         span = np.ptp(cells.attained[found]) or 1.0
         step = np.rint((cells.attained[found] - cells.attained[found].min()) / span * SHARED).astype(np.int64)
         _, first, group = np.unique(group * (SHARED + 1) + step, return_index=True, return_inverse=True)
         mu = np.bincount(group, cells.attained[found]) / np.bincount(group)
-        self._improve(cells, found, group, found[first], mu, readouts, push)
+        self._improve(cells, found, group, found[first], mu, readouts, push, witnesses=False)
 
     def refine(self, cells: Cells, chosen: np.ndarray, readouts: Array, push: Ball) -> None:
         """Close the gap between bound and witness of the `chosen` cells, as far as it goes."""
@@ -146,23 +152,45 @@ class Position:
         mu: Array,
         readouts: Array,
         push: Ball,
+        witnesses: bool = True,
     ) -> None:
-        """One run of the program for groups of cells, as `rows` makes them."""
-        rows = self.rows(cells, chosen, group, first, mu, readouts, push)
+        """Run the program for groups of cells, as `rows` makes them; for `witnesses` too, or for the bounds alone."""
+        for start, stop in self._blocks(cells, first):
+            inside = np.flatnonzero((group >= start) & (group < stop))
+            some, of = chosen[inside], group[inside] - start
+            rows = self.rows(cells, some, of, first[start:stop], mu[start:stop], readouts, push)
+            if witnesses:
+                least, choices = program.smallest_and_choices(rows.g)
+                self._witness(cells, some, of, rows.cases, choices, readouts)
+            else:
+                least = program.smallest(rows.g)
+            self._bound(cells, some, of, rows, mu[start:stop], least)
+
+    def _blocks(self, cells: Cells, first: np.ndarray) -> Iterator[tuple[int, int]]:
+        """Ranges of groups that are run together, so that memory stays bounded."""
+        positions, d_vocab = self.free.shape[1:3]
+        # A dozen numbers for each entry of a table while it is made, and a byte for each choice of the program.
+        each = (positions * d_vocab + 1) * (96 + positions)
+        mixed = (self.signs[cells.a[first], cells.s[first]] == 0).sum(1)
+        until = np.cumsum(2 ** np.minimum(mixed, firing.EXPANDED)) * each // TOGETHER
+        starts = np.flatnonzero(np.diff(until, prepend=-1))
+        yield from zip(starts, np.append(starts[1:], len(first)), strict=True)
+
+    def _bound(self, cells: Cells, chosen: np.ndarray, group: np.ndarray, rows: Rows, mu: Array, least: Array) -> None:
+        """Keep the best of the bounds, given the smallest sums in the rows of each group."""
         cases = rows.cases
-        stages = program.smallest(rows.g)
-        least = _down(stages[-1] + _down(rows.own - rows.error)[:, None])
+        least = _down(least + _down(rows.own - rows.error))
 
         # Over the choices: smallest among those where k < 0, then best among those where k > 0.
-        by_choice = np.minimum.reduceat(least, cases.choice_starts, axis=0)
-        by_group = np.maximum.reduceat(by_choice, cases.group_starts, axis=0)
+        if len(cases.group_starts) < len(rows.own):
+            by_choice = np.minimum.reduceat(least, cases.choice_starts, axis=1)
+            least = np.maximum.reduceat(by_choice, cases.group_starts, axis=1)
         a, s = cells.a[chosen], cells.s[chosen]
-        numerator = _down(by_group[group, s] - cases.left_over)
+        numerator = _down(least[s, group] - cases.left_over)
         divisor = np.where(numerator >= 0, self.Z_high[a, s], self.Z_low[a, s])
         with np.errstate(divide="ignore", invalid="ignore"):
             bound = np.where(divisor > 0, _down(mu[group] + _down(numerator / divisor)), -np.inf)
         cells.bound[chosen] = np.maximum(cells.bound[chosen], bound)
-        self._witness(cells, chosen, group, cases, rows.g, stages, readouts)
 
     def rows(
         self,
@@ -178,46 +206,47 @@ class Position:
 
         group: of each chosen cell. first: one cell of each group. mu: of each group.
         """
-        cases = _cases(self, cells, chosen, group, first, push)
+        here, there = (cells.a[first], cells.s[first]), (cells.a[chosen], cells.s[chosen])
+        signs = Signs(self.signs[here], self.pre_low[here], self.pre_high[here])
+        cases = cases_of(signs, push[cells.readout[first]], self.pre_high[there], group)
         r, a = cells.readout[first][cases.group], cells.a[first][cases.group]
-        coefficients = _coefficients(readouts, push, r, cases.firing, self.query.columns.shape[-1])
+        coefficients = coefficients_of(readouts[r], push[r], cases.firing)
         g, own = self._functionals(coefficients, a, mu[cases.group])
         slack = (coefficients.magnitude * self.query.slack[a]).sum(1) * (1 + 1e-9)
         return Rows(cases, g.mid, own.mid, (_error(g, own) + slack) * (1 + 1e-12))
 
-    def grouped(self, cells: Cells, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def grouped(self, cells: Cells, chosen: np.ndarray, readouts: Array) -> tuple[np.ndarray, np.ndarray]:
         """Group cells that share readout, query and signs: the group of each, and one cell of each group."""
-        patterns, kind = np.unique(self.signs.reshape(-1, self.tables.d_mlp), axis=0, return_inverse=True)
-        kind = kind.reshape(self.signs.shape[:2])
-        a, s = cells.a[chosen], cells.s[chosen]
-        key = (cells.readout[chosen] * self.tables.d_vocab + a) * len(patterns) + kind[a, s]
-        _, first, group = np.unique(key, return_index=True, return_inverse=True)
-        return group, chosen[first]
+        a, s, readout = cells.a[chosen], cells.s[chosen], cells.readout[chosen]
+        # The smallest l - o where l is right and the largest o - l where o is right are one readout, pushed alike. They
+        # stay apart where only some neurons can be expanded, and which ones is up to the first cell.
+        same = (readouts[:, None] == readouts).all(2).argmax(1)
+        all_expanded = (self.signs == 0).sum(2) <= firing.EXPANDED
+        key = self.kinds[a, s] * len(same) + np.where(all_expanded[a, s], same[readout], readout)
+        occurs = np.zeros((self.kinds.max() + 1) * len(same), dtype=bool)
+        occurs[key] = True
+        group = (np.cumsum(occurs) - 1)[key]
+        first = np.empty(np.count_nonzero(occurs), dtype=np.int64)
+        first[group[::-1]] = chosen[::-1]
+        return group, first
 
     def _functionals(self, coefficients: Ball, a: np.ndarray, mu: Array) -> tuple[Ball, Ball]:
-        """The tables of Z * (readout - mu) for each row: [row, position, token], and the query's own part, [row]."""
-        positions, d_vocab = self.free.shape[1:3]
-        columns = self.free.shape[-1]
-        mid, rad = (np.empty((len(a), positions, d_vocab)) for _ in range(2))
+        """The tables of Z * (readout - mu) for each row: [position, token, row], and the query's own part, [row]."""
+        positions, d_vocab, columns = self.free.shape[1:]
+        mid, rad = (np.empty((positions * d_vocab, len(a))) for _ in range(2))
         own_mid, own_rad = np.empty(len(a)), np.empty(len(a))
         for token in np.unique(a):
             rows = np.flatnonzero(a == token)
             across = Ball(coefficients.mid[rows].T, coefficients.rad[rows].T)
-            free = (
-                Ball(
-                    self.free.mid[token].reshape(positions * d_vocab, columns),
-                    self.free.rad[token].reshape(positions * d_vocab, columns),
-                )
-                @ across
-            )
+            free = reshape(self.free[token], positions * d_vocab, columns) @ across
             own = self.own[[token]] @ across
-            mid[rows], rad[rows] = (part.T.reshape(len(rows), positions, d_vocab) for part in (free.mid, free.rad))
+            mid[:, rows], rad[:, rows] = free.mid, free.rad
             own_mid[rows], own_rad[rows] = own.mid[0], own.rad[0]
-        g, own = Ball(mid, rad), Ball(own_mid, own_rad)
+        g, own = reshape(Ball(mid, rad), positions, d_vocab, len(a)), Ball(own_mid, own_rad)
         if mu.any():
-            zero = np.zeros_like(mu)
-            g = g - Ball(mu[:, None, None] + np.zeros_like(mid), np.zeros_like(mid)) * self.free_weights[a]
-            own = own - Ball(mu, zero) * self.own_weights[a]
+            weights = _functionals_last(self.free_weights[a][..., None])
+            g = g - exact(np.broadcast_to(mu, weights.shape)) * weights
+            own = own - exact(mu) * self.own_weights[a]
         return g, own
 
     def _witness(
@@ -226,58 +255,42 @@ class Position:
         chosen: np.ndarray,
         group: np.ndarray,
         cases: Cases,
-        g: Array,
-        stages: program.Stages,
+        choices: program.Choices,
         readouts: Array,
     ) -> None:
         """Keep the best of the sequences that the program's rows point to."""
         row_starts = cases.choice_starts[cases.group_starts]
-        how_many = np.diff(np.append(row_starts, len(g)))
+        how_many = np.diff(np.append(row_starts, len(cases.group)))
         for case in range(int(how_many.max())):
-            which = np.flatnonzero(how_many[group] > case)
-            cell = chosen[which]
-            row = row_starts[group[which]] + case
-            tokens = program.sequences_attaining(g, stages, row, cells.s[cell])
-            tokens = np.concatenate([tokens, cells.a[cell, None]], axis=1)
-            value = (self.outputs(tokens) * readouts[cells.readout[cell]]).sum(1)
-            value[~np.isfinite(value)] = np.inf
-            better = value < cells.attained[cell]
-            cells.attained[cell[better]] = value[better]
-            cells.witness[cell[better]] = tokens[better]
+            possible = np.flatnonzero(how_many[group] > case)
+            for start in range(0, len(possible), SEQUENCES):
+                which = possible[start : start + SEQUENCES]
+                cell = chosen[which]
+                tokens = np.empty((self.n, len(cell)), dtype=cells.witness.dtype)
+                tokens[:-1] = program.sequences_attaining(choices, row_starts[group[which]] + case, cells.s[cell])
+                tokens[-1] = cells.a[cell]
+                outputs = self.outputs(tokens)
+                value = (outputs * readouts[cells.readout[cell]].T).sum(0)
+                better = np.isfinite(value) & (value < cells.attained[cell])
+                cells.attained[cell[better]] = value[better]
+                cells.witness[cell[better]] = tokens[:, better].T
+                cells.outputs[cell[better]] = outputs[:, better].T
 
     def outputs(self, tokens: np.ndarray) -> Array:
-        """What is read after the neurons, for given sequences [sequence, position], in floating point.
+        """What is read after the neurons, for given sequences [position, sequence], in floating point.
 
-        [sequence, column]: the three logits, and the further directions as they are in resid_mid.
+        [column, sequence]: the three logits, and the further directions as they are in resid_mid.
         """
         neurons, logits = self.tables.push.shape
         with np.errstate(divide="ignore", invalid="ignore"):
             columns = self.query.readouts(tokens)
-            out = columns[:, neurons:].copy()
-            out[:, :logits] += columns[:, :neurons].clip(min=0) @ self.tables.push.mid
-        return out
-
-
-@dataclass(frozen=True)
-class Cases:
-    """The rows of one run: for each group, the choices of firing neurons that have to be told apart.
-
-    Rows of a group lie together, in blocks of one choice among the neurons with k > 0 and all among those with
-    k < 0. left_over: what the neurons that were not expanded may take away, for each chosen cell. complete: whether
-    there are none in a group, so that max over the first kind of min over the second *is* the readout.
-    """
-
-    group: np.ndarray
-    firing: np.ndarray
-    choice_starts: np.ndarray
-    group_starts: np.ndarray
-    left_over: Array
-    complete: np.ndarray
+            columns[neurons : neurons + logits] += (columns[:neurons].clip(min=0).T @ self.tables.push.mid).T
+        return columns[neurons:]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows themselves: `g` [row, position, token] and `own` [row] add up to what is bounded, within `error`."""
+    """The rows themselves: `g` [position, token, row] and `own` [row] add up to what is bounded, within `error`."""
 
     cases: Cases
     g: Array
@@ -285,81 +298,31 @@ class Rows:
     error: Array
 
 
-def _cases(
-    position: Position, cells: Cells, chosen: np.ndarray, group: np.ndarray, first: np.ndarray, push: Ball
-) -> Cases:
-    a, s, readout = cells.a[first], cells.s[first], cells.readout[first]
-    signs = position.signs[a, s]
-    k = push[readout]
-    mixed = (signs == 0) & (k.magnitude > NOTHING)
-    # A push of unknown sign, as by cancellation, is nearly nothing: it is bounded like one that was not expanded.
-    rises, falls = mixed & (k.mid > k.rad), mixed & ~(k.mid > k.rad)
-    high = position.pre_high[cells.a[chosen], cells.s[chosen]]
-    low = position.pre_low[cells.a[chosen], cells.s[chosen]]
-
-    expanded = mixed & (np.abs(k.mid) > k.rad)
-    if expanded.sum(1).max() > EXPANDED:
-        swing = np.minimum(position.pre_high[a, s], -position.pre_low[a, s]) * np.abs(k.mid) * expanded
-        rank = (-swing).argsort(1, kind="stable").argsort(1, kind="stable")
-        expanded &= rank < EXPANDED
-    on_by_choice = rises & ~expanded & (position.pre_high[a, s] > -position.pre_low[a, s])
-    kept_out = falls & ~expanded
-
-    rows_group: list[int] = []
-    rows_firing: list[np.ndarray] = []
-    choice_starts: list[int] = []
-    group_starts: list[int] = []
-    always = (signs > 0) | on_by_choice
-    plain = ~expanded.any(1)
-    row = 0
-    for index in range(len(first)):
-        group_starts.append(len(choice_starts))
-        if plain[index]:
-            choice_starts.append(row)
-            rows_group.append(index)
-            rows_firing.append(always[index])
-            row += 1
-            continue
-        up, down = np.flatnonzero(expanded[index] & rises[index]), np.flatnonzero(expanded[index] & falls[index])
-        for upper in range(2 ** len(up)):
-            choice_starts.append(row)
-            for lower in range(2 ** len(down)):
-                firing = always[index].copy()
-                firing[up] = (upper >> np.arange(len(up))) & 1
-                firing[down] = (lower >> np.arange(len(down))) & 1
-                rows_group.append(index)
-                rows_firing.append(firing)
-                row += 1
-    # min(0, k y) >= -|k| max(y, 0); a push of unknown sign is covered by the same with its magnitude.
-    taken = k.magnitude[group] * high.clip(min=0) * kept_out[group]
-    assert (low[kept_out[group]] <= 0).all()
-    left_over = taken.sum(1) * (1 + 1e-12)
-    return Cases(
-        np.array(rows_group),
-        np.array(rows_firing),
-        np.array(choice_starts),
-        np.array(group_starts),
-        left_over,
-        ~(mixed & ~expanded).any(1),
-    )
-
-
-def _coefficients(readouts: Array, push: Ball, r: np.ndarray, firing: np.ndarray, columns: int) -> Ball:
-    """What each column counts in each row: the push of the neurons that fire, and the readout itself."""
-    mid, rad = np.zeros((len(r), columns)), np.zeros((len(r), columns))
-    neurons = push.shape[1]
-    mid[:, :neurons], rad[:, :neurons] = push.mid[r] * firing, push.rad[r] * firing
-    mid[:, neurons:] = readouts[r]
-    return Ball(mid, rad)
+def _kinds(signs: np.ndarray) -> np.ndarray:
+    """Number the patterns of signs of each query, [a, sum]: the same number means the same query and the same signs."""
+    queries, sums, neurons = signs.shape
+    kinds = np.repeat(np.arange(queries), sums)
+    for start in range(0, neurons, 20):  # as many digits of base 3 as fit into an int64 beside the number so far
+        digits = signs[..., start : start + 20].reshape(queries * sums, -1) + 1
+        place = 3 ** np.arange(digits.shape[1])
+        kinds = np.unique(kinds * 3**20 + digits @ place, return_inverse=True)[1]
+    return kinds.reshape(queries, sums)
 
 
 def _error(g: Ball, own: Ball) -> Array:
     """How far the program's sums may be off, for each functional: stored entries, and adding them up."""
-    positions = g.shape[1]
+    positions = len(g.mid)
     if not positions:
         return own.rad * (1 + 1e-9) + 1e-150
-    sizes = np.abs(g.mid).max(2).sum(1) + np.abs(own.mid)
-    return (g.rad.max(2).sum(1) + own.rad + gamma(positions + 2) * sizes) * (1 + 1e-9) + 1e-150
+    sizes = np.abs(g.mid).max(1).sum(0) + np.abs(own.mid)
+    return (g.rad.max(1).sum(0) + own.rad + gamma(positions + 2) * sizes) * (1 + 1e-9) + 1e-150
+
+
+def _functionals_last(balls: Ball) -> Ball:
+    """From [query, position, token, readout] to [position, token, functional]: one for each query and readout."""
+    queries, positions, d_vocab, readouts = balls.shape
+    shape = positions, d_vocab, queries * readouts
+    return Ball(*(part.transpose(1, 2, 0, 3).reshape(shape) for part in (balls.mid, balls.rad)))
 
 
 def _down(numbers: Array) -> Array:

@@ -57,7 +57,7 @@ def distance(model: CumsumTransformer, program: Explanation | Table) -> Distance
             attained = _differences(cells, cells.attained, told)
             if attained.max() >= found:
                 found = float(attained.max())
-                witness = tuple((cells.witness[attained.argmax()] - read.max_value).tolist())
+                witness = tuple((cells.witness[attained.argmax()].astype(int) - read.max_value).tolist())
     return Distance(proved, found, witness, wrong_answers)
 
 

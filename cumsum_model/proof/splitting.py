@@ -52,7 +52,7 @@ def cost_of_prefixes(prefixes: int, positions: int, d_vocab: int) -> int:
 class Conditions:
     """Sums over positions, and what has to be positive for a sequence to count.
 
-    Row r of `g` [row, position, token] and `own` [row] is one sum, known within `error` [row]. Rows lie together
+    Row r of `g` [position, token, row] and `own` [row] is one sum, known within `error` [row]. Rows lie together
     in choices (choice_starts), choices in conditions (condition_starts). A condition is met if in some choice all
     sums are positive; a sequence counts if all conditions are met. Where a condition is not `complete`, this is
     enough to meet it but may not be needed.
@@ -67,20 +67,26 @@ class Conditions:
 
     def least(self, sums: Array) -> Array:
         """Whether all conditions are met, as a sign: positive only if they are. `sums` is [row, ..]."""
-        met = np.minimum.reduceat(sums - self.error[:, None], self.choice_starts, axis=0)
-        return np.maximum.reduceat(met, self.condition_starts, axis=0).min(0)
+        return self._met(sums - self.error[:, None]).min(0)
 
     def most(self, sums: Array) -> Array:
         """Whether some condition is not met, as a sign: positive unless that is certain."""
-        met = np.minimum.reduceat(sums + self.error[:, None], self.choice_starts, axis=0)
-        by_condition = np.maximum.reduceat(met, self.condition_starts, axis=0)
-        return np.where(self.complete[:, None], by_condition, np.inf).min(0)
+        return self._met(sums + self.error[:, None]).min(0, where=self.complete[:, None], initial=np.inf)
+
+    def _met(self, sums: Array) -> Array:
+        """Of each condition the largest over its choices of the smallest sum."""
+        if len(self.choice_starts) < len(sums):
+            sums = np.minimum.reduceat(sums, self.choice_starts, axis=0)
+        if len(self.condition_starts) < len(sums):
+            sums = np.maximum.reduceat(sums, self.condition_starts, axis=0)
+        return sums
 
     def extremes_ahead(self) -> list[tuple[Array, Array]]:
         """For 0, 1, .. positions still to come: smallest and largest contribution of each row, [row, sum index]."""
-        backwards = self.g[:, ::-1]
-        smallest = program.smallest(np.concatenate([backwards, -backwards]))
-        return [(stage[: len(self.g)], -stage[len(self.g) :]) for stage in smallest]
+        backwards = self.g[::-1]
+        stages = program.stages(np.concatenate([backwards, -backwards], -1))
+        rows = len(self.own)
+        return [(stage[:, :rows].T, -stage[:, rows:].T) for stage in stages]
 
 
 def count_by_prefix(
@@ -97,7 +103,7 @@ def count_by_prefix(
     `error` of 0. Returns the answer and how many prefixes were split. The answer is None if more than `limit`
     prefixes of one length would have to be. ahead: `conditions.extremes_ahead()`. completions: `program.count`.
     """
-    _, positions, d_vocab = conditions.g.shape
+    positions, d_vocab, _ = conditions.g.shape
     left, reached = np.array([total]), conditions.own[:, None].copy()
     certain = unclear = prefixes = 0
     for position in range(positions + 1):
@@ -112,14 +118,16 @@ def count_by_prefix(
             return None, prefixes
         else:
             prefixes += len(left)
-            left = (left[:, None] - np.arange(d_vocab)).ravel()
-            reached = (reached[:, :, None] + conditions.g[:, position, None]).reshape(len(reached), -1)
+            left = (left - np.arange(d_vocab)[:, None]).ravel()
+            reached = (reached[:, None] + conditions.g[position].T[:, :, None]).reshape(len(reached), -1)
             possible = (left >= 0) & (left < len(completions[positions - position - 1]))
             left, reached = left[possible], reached[:, possible]
     return (certain, certain + unclear), prefixes
 
 
 def _sequences(left: np.ndarray, ways: np.ndarray) -> int:
+    if not len(left):
+        return 0
     occurs = np.bincount(left, minlength=len(ways))
     return sum(int(occurs[sum_]) * ways[sum_] for sum_ in np.flatnonzero(occurs))
 
@@ -150,8 +158,7 @@ def count_positive(
     reached = own + floor.sum() + slope * sums
     width = int(steps.max(1).sum()) + 1
 
-    digits = 1 if d_vocab**positions < 2**63 else -(-(d_vocab**positions).bit_length() // DIGIT_BITS)
-    counts = np.zeros((digits, 1, width), dtype=np.int64)
+    counts = np.zeros((1, 1, width), dtype=np.int64)
     counts[0, 0, 0] = 1
     lowest = 0  # the sum index of row 0: rows from which no wanted sum can be reached are left out
     filled = 1
@@ -159,6 +166,10 @@ def count_positive(
         left = (positions - position - 1) * (d_vocab - 1)
         new_lowest = max(0, int(sums.min()) - left)
         new_highest = min((position + 1) * (d_vocab - 1), int(sums.max()))
+        digits = _digits(d_vocab ** (position + 1))
+        if digits > len(counts):
+            counts = np.concatenate([counts, np.zeros((digits - len(counts), *counts.shape[1:]), dtype=np.int64)])
+            _carry(counts)
         after = np.zeros((digits, new_highest - new_lowest + 1, width), dtype=np.int64)
         for token in range(d_vocab):
             first, last = max(lowest + token, new_lowest), min(lowest + counts.shape[1] - 1 + token, new_highest)
@@ -167,16 +178,26 @@ def count_positive(
             moved = steps[position, token]
             source = counts[:, first - token - lowest : last - token - lowest + 1, :filled]
             after[:, first - new_lowest : last - new_lowest + 1, moved : moved + filled] += source
-        for digit in range(digits - 1):
-            after[digit + 1] += after[digit] // DIGIT
-            after[digit] %= DIGIT
+        _carry(after)
         counts, lowest = after, new_lowest
         filled += int(steps[position].max())
 
     at = reached[:, None] + step * np.arange(width)
     of_sum = counts[:, sums - lowest]
     certain, possible = (
-        sum(np.where(kept, of_sum[digit], 0).astype(object).sum(1) * DIGIT**digit for digit in range(digits))
+        sum(np.where(kept, of_sum[digit], 0).astype(object).sum(1) * DIGIT**digit for digit in range(len(counts)))
         for kept in (at > lost, at > -lost)
     )
     return certain, possible
+
+
+def _digits(largest: int) -> int:
+    """How many digits counts up to `largest` are kept in: one as long as an int64 holds them."""
+    return 1 if largest < 2**63 else -(-largest.bit_length() // DIGIT_BITS)
+
+
+def _carry(counts: np.ndarray) -> None:
+    """Leave less than DIGIT in all digits but the last, [digit, ..]."""
+    for digit in range(len(counts) - 1):
+        counts[digit + 1] += counts[digit] // DIGIT
+        counts[digit] %= DIGIT

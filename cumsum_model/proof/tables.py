@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cumsum_model.model import CumsumTransformer
-from cumsum_model.proof.balls import Array, Ball, exact, gamma, square_root
+from cumsum_model.proof.balls import Array, Ball, beside, exact, gamma, reshape, square_root
 
 
 class Unprovable(ValueError):
@@ -38,8 +38,8 @@ class Query:
     columns: Z times each readout, [a, position j, token t, readout]; at the query's own position only t = a occurs.
     weights: w_j(t), [a, position j, token t].
     slack: what the shares of attention may be off by, times what they share out, [a, readout]. 0 for one head.
-    own, moved, by_head: what these were made of, in floating point, to evaluate single sequences with: [a, readout],
-    [head, position j, token t, readout] and the scores [head, a, position j, token t].
+    own, moved, by_head: what these were made of, in floating point, to evaluate single sequences with: [readout, a],
+    [head, position j, readout, token t] and the scores [head, position j, a, token t].
     """
 
     n: int
@@ -51,17 +51,19 @@ class Query:
     by_head: Array
 
     def readouts(self, tokens: np.ndarray) -> Array:
-        """Every readout of given sequences [sequence, position], in floating point: [sequence, readout]."""
-        a = tokens[:, -1]
-        columns = self.own[a]
+        """Every readout of given sequences [position, sequence], in floating point: [readout, sequence]."""
+        a = tokens[-1].astype(np.int64)
+        pairs = a * self.own.shape[1] + tokens  # of query and key
+        columns = self.own.take(a, 1)
         for scores, moved in zip(self.by_head, self.moved, strict=True):
-            met = np.stack([scores[a, position, tokens[:, position]] for position in range(self.n)])
-            weights = np.exp(met - met.max(0))  # a shift of its own for each sequence, so that no Z comes near 0
+            weights = np.stack([met.take(pair) for met, pair in zip(scores, pairs, strict=True)])
+            np.exp(weights - weights.max(0), out=weights)  # a shift of its own for each sequence: no Z comes near 0
             total, Z = np.zeros_like(columns), np.zeros(len(a))
-            for position, w in enumerate(weights):
-                total += w[:, None] * moved[position, tokens[:, position]]
+            for w, to_move, token in zip(weights, moved, tokens, strict=True):
+                met = to_move.take(token, 1)
+                total += np.multiply(met, w, out=met)
                 Z += w
-            columns = columns + total / Z[:, None]
+            columns += np.divide(total, Z, out=total)
         return columns
 
 
@@ -117,7 +119,11 @@ class Tables:
         weights = (scores - shift).exp()
         own = self.own[n - 1][None, :, None, None, :]
         moved = self.moved[:, None, :n]  # [head, 1, j, t, readout]
-        plain = self.own.mid[n - 1], self.moved.mid[:, :n], scores.mid
+        plain = (
+            self.own.mid[n - 1].T.copy(),
+            self.moved.mid[:, :n].swapaxes(2, 3).copy(),
+            scores.mid.swapaxes(1, 2).copy(),
+        )
         if len(weights.mid) == 1:
             columns = weights[0][..., None] * (own[0] + moved[0])
             return Query(n, columns, weights[0], np.zeros((self.d_vocab, columns.shape[-1])), *plain)
@@ -165,10 +171,10 @@ def _tables(W: dict[str, Ball], max_value: int, directions: Array | None) -> Tab
     extra = np.zeros((d_model, 0)) if directions is None else directions
     stream = W["W_pos"][:, None] + W["W_E"][None]  # resid_pre, [position, token, d_model]
 
-    readers = _beside(W["W_in"], W["W_U"], exact(extra))
+    readers = beside(W["W_in"], W["W_U"], exact(extra))
     own = (stream + W["b_O"]) @ readers
     past_neurons = W["b_out"] @ W["W_U"] + W["b_U"]
-    own = own + _beside(W["b_in"], past_neurons, exact(np.zeros(extra.shape[1])))
+    own = own + beside(W["b_in"], past_neurons, exact(np.zeros(extra.shape[1])))
 
     root = square_root(d_head).inverse()
     scores, moved = [], []
@@ -176,9 +182,9 @@ def _tables(W: dict[str, Ball], max_value: int, directions: Array | None) -> Tab
     for head in range(n_heads):
         q = (flat @ W["W_Q"][head] + W["b_Q"][head]) * root
         k = flat @ W["W_K"][head] + W["b_K"][head]
-        scores.append(_reshape(q @ Ball(k.mid.T, k.rad.T), n_ctx, d_vocab, n_ctx, d_vocab))
+        scores.append(reshape(q @ Ball(k.mid.T, k.rad.T), n_ctx, d_vocab, n_ctx, d_vocab))
         v = flat @ W["W_V"][head] + W["b_V"][head]
-        moved.append(_reshape(v @ (W["W_O"][head] @ readers), n_ctx, d_vocab, readers.shape[-1]))
+        moved.append(reshape(v @ (W["W_O"][head] @ readers), n_ctx, d_vocab, readers.shape[-1]))
     return Tables(max_value, d_mlp, _stack(scores), own, _stack(moved), W["W_out"] @ W["W_U"])
 
 
@@ -194,13 +200,5 @@ def _range_of_sums(weights: Ball) -> tuple[Array, Array]:
     return lowest * (1 - wider), highest * (1 + wider)
 
 
-def _beside(*balls: Ball) -> Ball:
-    return Ball(np.concatenate([b.mid for b in balls], -1), np.concatenate([b.rad for b in balls], -1))
-
-
 def _stack(balls: list[Ball]) -> Ball:
     return Ball(np.stack([b.mid for b in balls]), np.stack([b.rad for b in balls]))
-
-
-def _reshape(ball: Ball, *shape: int) -> Ball:
-    return Ball(ball.mid.reshape(shape), ball.rad.reshape(shape))
