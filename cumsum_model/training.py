@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from cumsum_model.behaviour import accuracy, cross_entropy, run
+from cumsum_model import gradient
+from cumsum_model.behaviour import accuracy, run
 from cumsum_model.data import CumsumDataset
 from cumsum_model.model import CumsumConfig, CumsumTransformer
+from cumsum_model.optimizer import Adam
 
 LARGEST = 10**9
 """No size of a recipe may be larger; what fits in memory is for the machine to say."""
@@ -150,6 +151,87 @@ def untrained(cfg: CumsumConfig, seed: int) -> CumsumTransformer:
     return model.requires_grad_(False)
 
 
+class Training:
+    """A run of `recipe`, epoch by epoch, from its beginning or from `start`.
+
+    The random draws are those of the original code: two plain `DataLoader`s and torch's global
+    generator. They are made here from a generator of our own, so the caller's is untouched.
+
+    Raises ValueError if `start` is of another recipe.
+    """
+
+    def __init__(self, recipe: Recipe, device: torch.device | str = "cpu", start: State | None = None) -> None:
+        if start is not None and start.recipe != recipe:
+            raise ValueError("the run was started with another recipe")
+        self.recipe = recipe
+        self.device = torch.device(device)
+        self.history: list[Epoch] = []
+        cfg = recipe.config
+        self.model = CumsumTransformer(cfg)
+        initialise(self.model, torch.Generator().manual_seed(recipe.seed))
+        self.model.to(device)
+
+        self._train_set = CumsumDataset(recipe.train_size, cfg.max_value, cfg.n_ctx, seed=recipe.seed).to(device)
+        self._generator = torch.Generator().manual_seed(recipe.seed + 1)
+        self._val_set = CumsumDataset(recipe.val_size, cfg.max_value, cfg.n_ctx, generator=self._generator).to(device)
+
+        self._gradient = gradient.written_out if self.device.type == "cpu" else gradient.by_autograd
+        self._optimizer = Adam(self.model, recipe.weight_decay)
+        self._kept: Epoch | None = None
+        self._kept_weights: dict[str, Tensor] = {}
+        if start is not None:
+            self.model.load_state_dict(start.weights)
+            self._optimizer.restore(start.moments, start.epochs_done * recipe.steps_per_epoch)
+            self._generator.set_state(start.generator)
+            self.history = list(start.history)
+            self._kept, self._kept_weights = start.kept, dict(start.kept_weights)
+
+    def epoch(self, watch: Callable[[Step], None] | None = None) -> Epoch:
+        """Train for one more epoch, validate, and remember the weights if it is the best so far.
+
+        `watch` is called after every step. Raises Diverged when the loss of a batch is not finite.
+        """
+        recipe, index = self.recipe, len(self.history)
+        ended = self.history[-1] if self.history else None
+        learning_rate = recipe.learning_rate(index)
+        total = recipe.epochs * recipe.steps_per_epoch
+        for step, batch in enumerate(_batches(recipe, self._generator), start=1):
+            chosen = batch.to(self.device)
+            toks, labels = self._train_set.toks.index_select(0, chosen), self._train_set.labels.index_select(0, chosen)
+            loss, gradient_of_loss = self._gradient(self.model, toks, labels)
+            self._optimizer.step(gradient_of_loss, learning_rate)
+            last_loss = loss.item()
+            if not math.isfinite(last_loss):
+                raise Diverged(f"seed {recipe.seed}: the loss is {last_loss} at step {step} of epoch {index}")
+            if watch:
+                watch(Step(index * recipe.steps_per_epoch + step, total, index, last_loss, ended))
+
+        _draw_int64(self._generator)  # the seed that a DataLoader over the validation set would take
+        try:
+            logits = run(self.model, self._val_set.toks)
+        except ValueError as error:
+            raise Diverged(f"seed {recipe.seed}: after epoch {index} {error}") from None
+        ended = Epoch(index, last_loss, accuracy(logits, self._val_set.labels))
+        self.history.append(ended)
+        if ended.beats(self._kept):
+            self._kept, self._kept_weights = ended, _copied(self.model.state_dict())
+        return ended
+
+    def state(self) -> State:
+        """Where the run stands. There is nothing to tell before the first epoch."""
+        assert self._kept is not None
+        weights, moments = _copied(self.model.state_dict()), _copied(self._optimizer.moments())
+        history, generator = tuple(self.history), self._generator.get_state()
+        return State(self.recipe, history, self._kept, weights, self._kept_weights, moments, generator)
+
+    def result(self) -> Trained:
+        """The best epoch so far."""
+        assert self._kept is not None
+        model = CumsumTransformer(self.recipe.config)
+        model.load_state_dict(self._kept_weights)
+        return Trained(model.requires_grad_(False), self.recipe, self._kept, tuple(self.history))
+
+
 def train(
     recipe: Recipe,
     device: torch.device | str = "cpu",
@@ -159,98 +241,24 @@ def train(
 ) -> Trained:
     """Run `recipe` and keep its best epoch. `watch` is called after every step and every validation.
 
-    The random draws are those of the original code: two plain `DataLoader`s and torch's global
-    generator. They are made here from a generator of our own, so the caller's is untouched.
-
     `keep` is given the state after every epoch. From such a state, as `start`, the run goes on to the same result, to
     the bit where machine and number of threads are the same.
 
     Raises Diverged when the loss of a batch is not finite, ValueError if `start` is of another recipe.
     """
-    if start is not None and start.recipe != recipe:
-        raise ValueError("the run was started with another recipe")
-    cfg = recipe.config
-    model = CumsumTransformer(cfg)
-    initialise(model, torch.Generator().manual_seed(recipe.seed))
-    model.to(device)
-
-    train_set = CumsumDataset(recipe.train_size, cfg.max_value, cfg.n_ctx, seed=recipe.seed).to(device)
-    generator = torch.Generator().manual_seed(recipe.seed + 1)
-    val_set = CumsumDataset(recipe.val_size, cfg.max_value, cfg.n_ctx, generator=generator).to(device)
-
-    optimizer = torch.optim.Adam(model.parameters(), weight_decay=recipe.weight_decay)
-    history: list[Epoch] = []
-    kept: Epoch | None = None
-    kept_weights: dict[str, Tensor] = {}
-    ended: Epoch | None = None
-    if start is not None:
-        model.load_state_dict(start.weights)
-        optimizer.load_state_dict(_to_optimizer(optimizer, model, start))
-        generator.set_state(start.generator)
-        history = list(start.history)
-        kept, kept_weights, ended = start.kept, dict(start.kept_weights), history[-1]
+    training = Training(recipe, device, start)
     total = recipe.epochs * recipe.steps_per_epoch
-
-    for epoch in range(len(history), recipe.epochs):
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate(epoch)
-        for step, batch in enumerate(_batches(recipe, generator), start=1):
-            toks, labels = train_set[batch.to(device)]
-            loss = cross_entropy(model(toks), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            last_loss = loss.item()
-            if not math.isfinite(last_loss):
-                raise Diverged(f"seed {recipe.seed}: the loss is {last_loss} at step {step} of epoch {epoch}")
-            if watch:
-                watch(Step(epoch * recipe.steps_per_epoch + step, total, epoch, last_loss, ended))
-
-        _draw_int64(generator)  # the seed that a DataLoader over the validation set would take
-        try:
-            logits = run(model, val_set.toks)
-        except ValueError as error:
-            raise Diverged(f"seed {recipe.seed}: after epoch {epoch} {error}") from None
-        ended = Epoch(epoch, last_loss, accuracy(logits, val_set.labels))
-        history.append(ended)
-        if kept is None or ended.beats(kept):
-            kept, kept_weights = ended, _copied(model.state_dict())
+    while len(training.history) < recipe.epochs:
+        ended = training.epoch(watch)
         if keep:
-            now, moments = _copied(model.state_dict()), _moments(optimizer, model)
-            keep(State(recipe, tuple(history), kept, now, kept_weights, moments, generator.get_state()))
+            keep(training.state())
         if watch:
-            watch(Step((epoch + 1) * recipe.steps_per_epoch, total, epoch, last_loss, ended))
-
-    assert kept is not None
-    model.load_state_dict(kept_weights)
-    return Trained(model.cpu().requires_grad_(False), recipe, kept, tuple(history))
+            watch(Step((ended.index + 1) * recipe.steps_per_epoch, total, ended.index, ended.loss, ended))
+    return training.result()
 
 
 def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
-
-
-_MOMENTS = ("exp_avg", "exp_avg_sq")
-
-
-def _moments(optimizer: torch.optim.Adam, model: CumsumTransformer) -> dict[str, Tensor]:
-    """What Adam remembers of each parameter, but for the number of steps, which follows from the epoch."""
-    kinds = {
-        f"{moment}.{name}": optimizer.state[parameter][moment]
-        for name, parameter in model.named_parameters()
-        for moment in _MOMENTS
-    }
-    return _copied(kinds)
-
-
-def _to_optimizer(optimizer: torch.optim.Adam, model: CumsumTransformer, start: State) -> dict[str, Any]:
-    """The optimiser's own form of what `start` remembers."""
-    steps = torch.tensor(float(start.epochs_done * start.recipe.steps_per_epoch))
-    remembered = {
-        index: {"step": steps.clone(), **{moment: start.moments[f"{moment}.{name}"] for moment in _MOMENTS}}
-        for index, (name, _) in enumerate(model.named_parameters())
-    }
-    return {"state": remembered, "param_groups": optimizer.state_dict()["param_groups"]}
 
 
 def _batches(recipe: Recipe, generator: torch.Generator) -> Iterator[Tensor]:

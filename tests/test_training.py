@@ -4,12 +4,15 @@ import json
 import pytest
 import torch
 
+from cumsum_model import gradient
 from cumsum_model.behaviour import behaviour, cross_entropy, label_entropy
+from cumsum_model.benchmarking.training_by_bridge import TrainingByBridge
 from cumsum_model.checkpoint import REFERENCE, card_path
 from cumsum_model.data import CumsumDataset, evaluation_set
 from cumsum_model.intervention import neuron_costs
 from cumsum_model.model import CumsumConfig, CumsumTransformer
-from cumsum_model.training import Diverged, Epoch, Recipe, initialise, train, untrained
+from cumsum_model.optimizer import Adam
+from cumsum_model.training import Diverged, Epoch, Recipe, Training, initialise, train, untrained
 
 SHORT = Recipe(seed=3, train_size=5_000, val_size=500, epochs=3, batch_size=50)
 
@@ -73,6 +76,109 @@ def test_the_draws_are_those_of_two_dataloaders_and_the_global_generator():
         list(val_loader)
 
     assert [epoch.loss for epoch in train(recipe).history] == pytest.approx(losses, abs=1e-6)
+
+
+SIZES = {
+    "published": (CumsumConfig(), 20),
+    "shorter than the context": (CumsumConfig(), 7),
+    "heads and layers": (CumsumConfig(max_value=2, n_ctx=9, n_layers=3, n_heads=2, d_model=8, d_head=4, d_mlp=6), 9),
+    "more tokens than sequences": (CumsumConfig(max_value=60, n_ctx=5, n_layers=2), 5),
+    "one position": (CumsumConfig(n_heads=3), 1),
+}
+
+
+def drawn(cfg, dtype):
+    """A model in which no parameter is zero, as biases are in a new one."""
+    model, generator = CumsumTransformer(cfg).to(dtype), torch.Generator().manual_seed(1)
+    for parameter in model.parameters():
+        parameter.data.normal_(std=0.3, generator=generator)
+    return model
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-13), (torch.float32, 1e-5)])
+def test_the_gradient_that_is_written_out_is_that_of_autograd(size, dtype, tolerance):
+    """To a few roundings of the largest entry; in float64 a wrong formula has nowhere to hide."""
+    cfg, n = SIZES[size]
+    model = drawn(cfg, dtype)
+    data = CumsumDataset(100, cfg.max_value, cfg.n_ctx, seed=5)
+    toks, labels = data.toks[:, :n], data.labels[:, :n]
+    loss, expected = gradient.by_autograd(model, toks, labels)
+    own_loss, own = gradient.written_out(model, toks, labels)
+    assert own_loss.item() == pytest.approx(loss.item(), rel=tolerance)
+    assert set(own) == set(expected) == {name for name, _ in model.named_parameters()}
+    largest = max(entry.abs().max().item() for entry in expected.values())
+    for name, tensor in expected.items():
+        assert own[name].dtype == dtype
+        torch.testing.assert_close(
+            own[name], tensor, atol=tolerance * largest, rtol=0, msg=lambda m, n=name: f"{n}: {m}"
+        )
+
+
+def test_the_gradient_leaves_model_and_batch_alone():
+    model, data = drawn(CumsumConfig(), torch.float32), CumsumDataset(30, 5, 20, seed=5)
+    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    toks, labels = data.toks.clone(), data.labels.clone()
+    gradient.written_out(model, toks, labels)
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert torch.equal(toks, data.toks)
+    assert torch.equal(labels, data.labels)
+
+
+def test_training_by_autograd_comes_to_the_same(monkeypatch):
+    recipe = dataclasses.replace(SHORT, epochs=2, train_size=1_200, batch_size=100)
+    expected = train(recipe)
+    monkeypatch.setattr(gradient, "written_out", gradient.by_autograd)
+    by_autograd = train(recipe)
+    losses = [epoch.loss for epoch in by_autograd.history]
+    assert [epoch.loss for epoch in expected.history] == pytest.approx(losses, abs=1e-6)
+
+
+def test_adam_over_one_vector_is_adam_over_each_parameter_to_the_bit():
+    cfg, generator = CumsumConfig(n_layers=2), torch.Generator().manual_seed(3)
+    model, plain = untrained(cfg, 1), untrained(cfg, 1).requires_grad_(True)
+    own = Adam(model, weight_decay=0.01)
+    adam = torch.optim.Adam(plain.parameters(), weight_decay=0.01)
+    parameters = dict(plain.named_parameters())
+    for step in range(30):
+        if step == 20:  # what it remembers is all that another one needs
+            remembered = {name: tensor.clone() for name, tensor in own.moments().items()}
+            own = Adam(model, weight_decay=0.01)
+            own.restore(remembered, step)
+        adam.param_groups[0]["lr"] = rate = 1e-3 / (step + 1)
+        for parameter in parameters.values():
+            parameter.grad = torch.randn(parameter.shape, generator=generator) * 10.0 ** -(step % 5)
+        adam.step()
+        own.step({name: parameter.grad for name, parameter in parameters.items()}, rate)
+        for name, tensor in model.state_dict().items():
+            assert torch.equal(tensor, parameters[name]), (step, name)
+    for name, tensor in own.moments().items():
+        kind, _, of = name.partition(".")
+        assert torch.equal(tensor, adam.state[parameters[of]][kind])
+
+
+def test_what_was_trained_shares_no_memory(short):
+    """A file of one parameter would otherwise hold them all."""
+    for parameter in short.model.parameters():
+        assert parameter.untyped_storage().nbytes() == parameter.numel() * parameter.element_size()
+
+
+def test_a_bridge_trained_with_dataloaders_has_the_same_losses():
+    """What training is timed against does the same: every step, every bias, and validation."""
+    recipe = dataclasses.replace(SHORT, epochs=2, train_size=1_030, batch_size=100)
+    before = torch.get_rng_state()
+    training, by_bridge = Training(recipe), TrainingByBridge(recipe)
+    ours, theirs = [], []
+    for _ in range(recipe.epochs):
+        training.epoch(lambda step: ours.append(step.loss))
+        by_bridge.epoch(theirs.append)
+        assert torch.equal(torch.get_rng_state(), before)
+    assert len(ours) == 22
+    assert ours == pytest.approx(theirs, abs=1e-5)
+    assert ours[-1] < ours[0] - 0.01
+    accuracies = [epoch.val_accuracy for epoch in by_bridge.history]
+    assert [epoch.val_accuracy for epoch in training.history] == pytest.approx(accuracies, abs=2e-4)
 
 
 def test_weights_are_drawn_in_the_row_order_of_the_original():
