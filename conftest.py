@@ -149,6 +149,23 @@ def proved() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
+def computed() -> Callable[..., Any]:
+    """`computed(function, model, *rest)`: what a function gives for a model, made once for all claims that ask for it.
+
+    By the model itself and its weights, since a mutant may have the weights of another and run them otherwise.
+    """
+    known: dict[tuple[Any, ...], tuple[Any, tuple[Any, ...]]] = {}
+
+    def computed(function: Callable[..., Any], model: CumsumTransformer, *rest: Any) -> Any:
+        key = function.__name__, id(model), pytest_verification_fingerprint(model), *map(id, rest)
+        if key not in known:
+            known[key] = function(model, *rest), (model, *rest)  # what is kept cannot have its id taken by another
+        return known[key][0]
+
+    return computed
+
+
+@pytest.fixture(scope="session")
 def data(checkpoint: CumsumTransformer) -> CumsumDataset:
     """The write-up's evaluation set, for the sizes of the model under test."""
     return evaluation_set(checkpoint.cfg.max_value, checkpoint.cfg.n_ctx)

@@ -39,9 +39,9 @@ def answers_without_neurons(model, data, ablate):
     unless=not_the_reference,
     particular=True,
 )
-def test_neuron_2_costs_most_in_every_kind(model, measure, data_sets):
+def test_neuron_2_costs_most_in_every_kind(model, measure, data_sets, computed):
     for cell, ablate, data in cells(data_sets):
-        costs = neuron_costs(model, data, ablate)
+        costs = computed(neuron_costs, model, data, ablate)
         next_most = costs[torch.arange(model.cfg.d_mlp) != 2].max()
         assert measure(cell, costs[2], "nats") > next_most
 
@@ -54,9 +54,9 @@ def test_neuron_2_costs_most_in_every_kind(model, measure, data_sets):
     unless=not_the_reference,
     particular=True,
 )
-def test_neurons_5_and_6_cost_nothing_in_every_kind(model, measure, data_sets):
+def test_neurons_5_and_6_cost_nothing_in_every_kind(model, measure, data_sets, computed):
     for cell, ablate, data in cells(data_sets):
-        costs = neuron_costs(model, data, ablate)
+        costs = computed(neuron_costs, model, data, ablate)
         assert measure(cell, costs[[5, 6]].max(), "nats") < costs[2] / 100
 
 

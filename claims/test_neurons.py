@@ -92,8 +92,8 @@ def test_neurons_of_a_side_are_of_one_kind(model, measure):
     refuted_by=[mutants.boast_in_vain, mutants.let_neurons_read_backwards, mutants.swap_verdicts],
     unless=nothing_to_compare,
 )
-def test_strength_tells_what_a_neuron_costs(model, measure, data):
-    costs, strength = intervention.neuron_costs(model, data), read_neurons(model).strength
+def test_strength_tells_what_a_neuron_costs(model, measure, data, computed):
+    costs, strength = computed(intervention.neuron_costs, model, data), read_neurons(model).strength
     kinds = [kind for side in ("neg", "pos") if (kind := live_neurons(model, side))]
     # In logarithms, so that what is resolved is a ratio.
     resolved = [monotone_resolution(strength[kind].log(), costs[kind]) for kind in kinds]
@@ -109,8 +109,8 @@ def test_strength_tells_what_a_neuron_costs(model, measure, data):
     unless=not_the_reference,
     particular=True,
 )
-def test_neuron_2_matters_most(model, measure, data):
-    costs = intervention.neuron_costs(model, data)
+def test_neuron_2_matters_most(model, measure, data, computed):
+    costs = computed(intervention.neuron_costs, model, data)
     others = costs[torch.arange(model.cfg.d_mlp) != 2]
     next_most = measure("cost of the next, times 1.5", 1.5 * others.max(), "nats")
     assert measure("rise in cross entropy without neuron 2", costs[2], "nats", published=0.0951) > next_most
@@ -124,9 +124,9 @@ def test_neuron_2_matters_most(model, measure, data):
     unless=not_the_reference,
     particular=True,
 )
-def test_each_neuron_costs_what_was_published(model, measure, data):
+def test_each_neuron_costs_what_was_published(model, measure, data, computed):
     published = [0.0185, 0.0163, 0.0951, 0.0200, 0.0311, 0.0002, 0.0000, 0.0465]
-    costs = intervention.neuron_costs(model, data).tolist()
+    costs = computed(intervention.neuron_costs, model, data).tolist()
     for neuron in (0, 1, 3, 4, 7):
         cost = measure(f"rise without neuron {neuron}", costs[neuron], "nats", published[neuron])
         assert cost > costs[2] / 100

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import tokenize
 import unittest
 from collections.abc import Generator
@@ -80,6 +81,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests() -> Generator[None]:
+    # A claim works on arrays so small that a second thread only waits, and there may be a second process. This one
+    # has to be set before numpy is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with importing():
         return (yield)
 
@@ -337,15 +341,16 @@ def _assertion_lines(item: pytest.Item, call: pytest.CallInfo[None]) -> range | 
     if call.excinfo is None or call.excinfo.traceback[-1].path != item.path:
         return None
     failed = call.excinfo.traceback[-1].lineno + 1
-    asserts = [node for node in ast.walk(_syntax_tree(item.path)) if isinstance(node, ast.Assert)]
-    spans = [range(node.lineno, (node.end_lineno or node.lineno) + 1) for node in asserts]
-    return next((span for span in spans if failed in span), range(0))
+    return next((span for span in _asserts(item.path) if failed in span), range(0))
 
 
 @cache
-def _syntax_tree(path: Path) -> ast.Module:
+def _asserts(path: Path) -> list[range]:
+    """The lines of every assert statement of a file."""
     with tokenize.open(path) as file:  # as Python reads it: with a byte order mark, or in another encoding
-        return ast.parse(file.read())
+        tree = ast.parse(file.read())
+    asserts = [node for node in ast.walk(tree) if isinstance(node, ast.Assert)]
+    return [range(node.lineno, (node.end_lineno or node.lineno) + 1) for node in asserts]
 
 
 def _apply(record: Record, report: pytest.TestReport, *, judged: bool) -> None:
