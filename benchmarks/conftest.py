@@ -41,7 +41,10 @@ def figure(request: pytest.FixtureRequest, benchmark: Any) -> Callable[..., None
 
 @pytest.fixture
 def versus(figure: Callable[..., None]) -> Callable[..., Pair]:
-    """`versus(what, ours, theirs, rounds=..)`: time both in turns; the figure is ours in units of theirs."""
+    """`versus(what, ours, theirs, rounds=..)`: time both in turns; the figure is ours in units of theirs.
+
+    scale: what the seconds that are told beside it are multiplied with, where a part stands for a whole.
+    """
 
     def versus(
         what: str,
@@ -51,10 +54,11 @@ def versus(figure: Callable[..., None]) -> Callable[..., Pair]:
         rounds: int,
         warm_up: int = 1,
         goal: float | None = None,
+        scale: float = 1,
         **more: Any,
     ) -> Pair:
         pair = in_turns(ours, theirs, rounds=rounds, warm_up=warm_up)
-        seconds = {"ours": spread(pair.ours), "theirs": spread(pair.theirs)}
+        seconds = {"ours": spread(pair.ours * scale), "theirs": spread(pair.theirs * scale)}
         figure(what, pair.ratios.tolist(), goal=goal, seconds=seconds, **more)
         return pair
 

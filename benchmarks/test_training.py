@@ -6,7 +6,6 @@ What is timed is a slice of an epoch of the published recipe: 40 of its 293 step
 import pytest
 import torch
 
-from cumsum_model.benchmarking.side_by_side import spread
 from cumsum_model.benchmarking.training_by_bridge import TrainingByBridge
 from cumsum_model.training import Recipe, Training
 
@@ -18,7 +17,7 @@ GOAL = 0.5
 """At most half the time of what one would write."""
 
 
-@pytest.fixture(params=[1, 2], ids=["1 thread", "2 threads"])
+@pytest.fixture
 def threads(request):
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
@@ -33,22 +32,29 @@ def slices(val_size):
     return Training(recipe), TrainingByBridge(recipe)
 
 
-def test_a_step(versus, benchmark, threads):
-    ours, theirs = slices(val_size=1)
-    pair = versus(
-        "a step of training", ours.epoch, theirs.epoch, rounds=ROUNDS, warm_up=WARM_UP, goal=GOAL, threads=threads
+def in_turns(versus, what, val_size, threads, scale):
+    """`scale`: of how much of what is told a slice is the time."""
+    ours, theirs = slices(val_size)
+    versus(
+        f"{what}, {threads} thread{'s' * (threads > 1)} / by bridge and DataLoaders",
+        ours.epoch,
+        theirs.epoch,
+        rounds=ROUNDS,
+        warm_up=WARM_UP,
+        goal=GOAL,
+        scale=scale,
     )
-    for whose, seconds in (("ours", pair.ours), ("theirs", pair.theirs)):
-        benchmark.extra_info[f"milliseconds_per_step_{whose}"] = spread(1e3 * seconds / STEPS)
+    return ours, theirs
 
 
-def test_a_seed(versus, benchmark, threads):
+@pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.guard), 2], indirect=True)
+def test_a_step(versus, threads):
+    in_turns(versus, "a step of training", 1, threads, 1 / STEPS)
+
+
+@pytest.mark.parametrize("threads", [1, 2], indirect=True)
+def test_a_seed(versus, threads):
     """What 20 epochs take, without what comes before the first: the data, and to import the bridge."""
-    ours, theirs = slices(round(SHARE * PUBLISHED.val_size))
-    pair = versus(
-        "training a seed", ours.epoch, theirs.epoch, rounds=ROUNDS, warm_up=WARM_UP, goal=GOAL, threads=threads
-    )
-    for whose, seconds in (("ours", pair.ours), ("theirs", pair.theirs)):
-        benchmark.extra_info[f"seconds_per_epoch_{whose}"] = spread(seconds / SHARE)
-        benchmark.extra_info[f"seconds_per_seed_{whose}"] = spread(PUBLISHED.epochs * seconds / SHARE)
+    val_size = round(SHARE * PUBLISHED.val_size)
+    ours, theirs = in_turns(versus, "training a seed", val_size, threads, PUBLISHED.epochs / SHARE)
     assert [epoch.loss for epoch in ours.history] == pytest.approx([epoch.loss for epoch in theirs.history], abs=1e-3)

@@ -31,7 +31,12 @@ def claims(*arguments):
 def test_everything(versus):
     """All claims, controls, proofs, and the search in its ci profile."""
     process("-m", "pytest", "claims/", "-q", "--collect-only")()  # compiled files are there from now on
-    versus("pytest claims/ / its imports", claims(), process("-c", FULL), rounds=3, warm_up=0, goal=2)
+    versus("pytest claims/ / its imports", claims(), process("-c", FULL), rounds=2, warm_up=0, goal=2)
+
+
+def test_everything_in_one_process(versus):
+    ours = claims("--processes=1")
+    versus("pytest claims/ --processes 1 / its imports", ours, process("-c", FULL), rounds=2, warm_up=0, goal=2)
 
 
 @pytest.mark.guard
@@ -44,8 +49,3 @@ def test_one_part_without_controls(versus):
         rounds=5,
         goal=1.3,
     )
-
-
-def test_two_processes(versus):
-    ours = claims("-n", "2")
-    versus("pytest claims/ -n 2 / its imports", ours, process("-c", FULL), rounds=3)

@@ -30,13 +30,20 @@ def test_every_figure_has_its_spread_its_goal_and_its_command(write):
     assert "- processor: a fast one" in text
     assert "### Forward passes" in text
     assert "| ours / theirs | 1/4 | 1/5 .. 1/2 | 7 | <= 1/5 | **no** |  |" in text
-    assert "| `pytest benchmarks/test_forward.py::test_it[1]` |" in text
+    assert "| `pytest 'benchmarks/test_forward.py::test_it[1]'` |" in text
 
 
 def test_a_goal_that_is_met_and_one_that_is_not(write):
     assert "| yes |" in table.markdown(table.read(write(saved(goal=0.25))))
     assert "| **no** |" in table.markdown(table.read(write(saved(goal=0.249))))
     assert "yes" not in table.markdown(table.read(write(saved(goal=None))))
+
+
+@pytest.mark.parametrize(("took", "met"), [(0.9, "yes"), (1.1, "**no**")])
+def test_a_goal_in_seconds_is_one_of_ours(write, took, met):
+    seconds = {"ours": {"median": took}, "theirs": {"median": 0.1}}
+    text = table.markdown(table.read(write(saved(goal=None, goal_seconds=1.0, seconds=seconds))))
+    assert f"| <= 1 s | {met} |" in text
 
 
 def test_seconds_and_rates_are_told_for_both(write):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -35,7 +36,7 @@ def _figure(saved: Mapping[str, Any]) -> dict[str, Any]:
     stats, extra = saved["stats"], saved["extra_info"]
     return {
         **extra,
-        "command": f"pytest {saved['fullname']}",
+        "command": f"pytest {shlex.quote(saved['fullname'])}",
         "median": float(stats["median"]),
         "low": float(stats["q1"]),
         "high": float(stats["q3"]),
@@ -68,7 +69,7 @@ def _rows(figures: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 told(figure["median"], figure["unit"]),
                 f"{told(figure['low'], figure['unit'])} .. {told(figure['high'], figure['unit'])}",
                 str(figure["rounds"]),
-                "" if figure["goal"] is None else f"<= {told(figure['goal'], figure['unit'])}",
+                _goal(figure),
                 verdict(figure),
                 _seconds(figure),
                 f"`{figure['command']}`",
@@ -76,11 +77,21 @@ def _rows(figures: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         )
 
 
+def _goal(figure: Mapping[str, Any]) -> str:
+    if "goal_seconds" in figure:
+        return f"<= {_short(figure['goal_seconds'])}"
+    return "" if figure["goal"] is None else f"<= {told(figure['goal'], figure['unit'])}"
+
+
 def verdict(figure: Mapping[str, Any]) -> str:
     """Whether the goal is met; nothing where there is none."""
-    if figure["goal"] is None:
+    if "goal_seconds" in figure:
+        met = figure["seconds"]["ours"]["median"] <= figure["goal_seconds"]
+    elif figure["goal"] is None:
         return ""
-    return "yes" if figure["median"] <= figure["goal"] else "**no**"
+    else:
+        met = figure["median"] <= figure["goal"]
+    return "yes" if met else "**no**"
 
 
 def told(number: float, unit: str) -> str:
