@@ -60,11 +60,12 @@ def side_by_side(versus, checkpoint, ours, theirs, threads, batch, n, goal, **mo
         model = subject(checkpoint, n)
         toks = tokens(model, batch, n)
         first, second = way_of(ours, model, toks), way_of(theirs, model, toks)
-        first()  # first calls pay for caches
-        once = min(seconds_of(first) + seconds_of(second) for _ in range(2))
         some = toks[:1000]
-        small = way_of(ours, model, some)
-        least = limits().seconds(operations_of(small), least_bytes(some, small())) * batch / len(some)
+        small, small_theirs = way_of(ours, model, some), way_of(theirs, model, some)
+        small(), small_theirs()  # first calls pay for caches
+        larger = batch / len(some)
+        once = min(seconds_of(small) + seconds_of(small_theirs) for _ in range(3)) * larger
+        least = limits().seconds(operations_of(small), least_bytes(some, small())) * larger
         pair = versus(
             f"{ours} / {theirs}, {batch:,} x {n}, {threads} thread{'s' * (threads > 1)}",
             first,
