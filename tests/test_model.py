@@ -113,6 +113,15 @@ def test_it_says_the_same_whether_or_not_anybody_looks(cfg, batch, n):
     torch.testing.assert_close(model(toks), looked_at, atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize("batch", [1, 50])
+@pytest.mark.parametrize("token", [-1, 11])
+def test_a_token_that_there_is_not_is_refused(reference, batch, token):
+    toks = CumsumDataset(batch, 5, 20).toks.clone()
+    toks[-1, 7] = token
+    with pytest.raises(IndexError):
+        reference(toks)
+
+
 def test_a_batch_larger_than_a_piece_comes_out_in_order(reference):
     toks = CumsumDataset(2 * engine.AT_ONCE // 400 + 7, 5, 20).toks
     torch.testing.assert_close(reference(toks)[-9:], reference(toks[-9:]), atol=1e-4, rtol=0)
