@@ -30,7 +30,7 @@ guard: $(VENV)/installed  ## fail if a ratio is half as large again as in benchm
 		--benchmark-compare-fail=median:50% $(ARGS)
 
 baseline: $(VENV)/installed  ## save the ratios of this commit as the ones that `make guard` compares with
-	$(BIN)/pytest benchmarks/ -m guard --benchmark-quiet --benchmark-json=benchmarks/baseline.json
+	$(BIN)/pytest benchmarks/ -m guard --benchmark-quiet --benchmark-json=benchmarks/baseline.json $(ARGS)
 
 matrix: $(VENV)/installed  ## run every claim on every broken model, into docs/matrix.json
 	$(BIN)/python -m cumsum_model mutants -n 2 --out docs/matrix.json

@@ -137,10 +137,10 @@ def checkpoint(pytestconfig: pytest.Config) -> CumsumTransformer:
 @pytest.fixture(scope="session")
 def proved() -> Callable[..., Any]:
     """`proved(certify, model)`: what a proof says of a model, made once for all claims that ask for it."""
-    known: dict[tuple[str, str], Any] = {}
+    known: dict[tuple[Callable[..., Any], str], Any] = {}
 
     def proved(prove: Callable[[CumsumTransformer], Any], model: CumsumTransformer) -> Any:
-        key = prove.__name__, pytest_verification_fingerprint(model)
+        key = prove, pytest_verification_fingerprint(model)
         if key not in known:
             known[key] = prove(model)
         return known[key]
@@ -157,7 +157,7 @@ def computed() -> Callable[..., Any]:
     known: dict[tuple[Any, ...], tuple[Any, tuple[Any, ...]]] = {}
 
     def computed(function: Callable[..., Any], model: CumsumTransformer, *rest: Any) -> Any:
-        key = function.__name__, id(model), pytest_verification_fingerprint(model), *map(id, rest)
+        key = function, id(model), pytest_verification_fingerprint(model), *map(id, rest)
         if key not in known:
             known[key] = function(model, *rest), (model, *rest)  # what is kept cannot have its id taken by another
         return known[key][0]

@@ -1,6 +1,7 @@
 """Forward passes: the engine against the bridge, and the explanation as a program against the engine."""
 
 import contextlib
+import math
 
 import pytest
 import torch
@@ -35,12 +36,14 @@ def proved_error(checkpoint):
 @rows
 def test_engine_against_bridge(checkpoint, versus, threads, batch, n):
     goal = {1: 1 / 5, 1000: 1 / 1.5}.get(batch)
-    side_by_side(versus, checkpoint, "engine", "bridge", threads, batch, n, goal=goal)
+    side_by_side(versus, checkpoint, "engine", "bridge", threads, batch, n, goal=goal, furthest=1e-3)
 
 
 @rows
 def test_program_against_engine(checkpoint, versus, threads, batch, n, proved_error):
-    more = {"proved_error": proved_error} if n <= checkpoint.cfg.n_ctx else {}
+    # Of longer sequences the model is untrained, and no explanation has a reason to fit.
+    more = {"proved_error": proved_error, "furthest": proved_error + 1e-3} if n <= checkpoint.cfg.n_ctx else {}
+    more.setdefault("furthest", math.inf)
     side_by_side(versus, checkpoint, "program", "engine", threads, batch, n, goal=1 / 20, **more)
 
 
@@ -55,18 +58,19 @@ def torch_threads(number):
 
 
 @torch.inference_mode()
-def side_by_side(versus, checkpoint, ours, theirs, threads, batch, n, goal, **more):
+def side_by_side(versus, checkpoint, ours, theirs, threads, batch, n, goal, furthest, **more):
     with torch_threads(threads):
         model = subject(checkpoint, n)
         toks = tokens(model, batch, n)
         first, second = way_of(ours, model, toks), way_of(theirs, model, toks)
         some = toks[:1000]
         small, small_theirs = way_of(ours, model, some), way_of(theirs, model, some)
-        small(), small_theirs()  # first calls pay for caches
+        apart = (small() - small_theirs()).abs().max().item()  # first calls pay for caches, too
+        assert apart <= furthest, f"{ours} and {theirs} are {apart} apart: they do not compute the same"
         larger = batch / len(some)
         once = min(seconds_of(small) + seconds_of(small_theirs) for _ in range(3)) * larger
         least = limits().seconds(operations_of(small), least_bytes(some, small())) * larger
-        pair = versus(
+        versus(
             f"{ours} / {theirs}, {batch:,} x {n}, {threads} thread{'s' * (threads > 1)}",
             first,
             second,
@@ -77,4 +81,3 @@ def side_by_side(versus, checkpoint, ours, theirs, threads, batch, n, goal, **mo
             least_seconds=least,
             **more,
         )
-        assert (pair.ours > 0).all()

@@ -98,8 +98,7 @@ def _mutants(options: argparse.Namespace) -> int:
     command += [f"--matrix={options.out.absolute()}"]
     if options.checkpoint is not None:
         command.append(f"--checkpoint={Path(options.checkpoint).absolute()}")
-    if options.processes != "1":
-        command += ["-n", options.processes]
+    command += ["--processes=1"] if options.processes == "1" else ["-n", options.processes]
     before = options.out.stat().st_mtime_ns if options.out.is_file() else None
     code = subprocess.run(command, cwd=CLAIMS.parent, check=False).returncode  # noqa: S603
     if options.out.is_file() and options.out.stat().st_size and options.out.stat().st_mtime_ns != before:

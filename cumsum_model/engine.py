@@ -26,7 +26,7 @@ AT_ONCE = 200_000
 def logits(model: CumsumTransformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab_out"]:
     """What `model` says at every position, with no gradient and no access to activations."""
     n = toks.shape[-1]
-    piece = max(AT_ONCE // (n * n * model.cfg.n_heads), 1) if toks.device.type == "cpu" else max(len(toks), 1)
+    piece = max(AT_ONCE // max(n * n * model.cfg.n_heads, 1), 1) if toks.device.type == "cpu" else max(len(toks), 1)
     if len(toks) <= piece:
         return _logits(model, toks)
     return torch.cat([_logits(model, some) for some in toks.split(piece)])
@@ -74,7 +74,7 @@ def _rows(toks: Int[Tensor, "batch pos"], d_vocab: int) -> Int[Tensor, " row"] |
     to be looked at. Raises IndexError for one that there is not, as its row would be that of another position.
     """
     batch, n = toks.shape
-    if batch <= d_vocab or not n or toks.device.type != "cpu":
+    if batch <= d_vocab or not n or toks.device.type != "cpu" or toks.dtype not in (torch.int64, torch.int32):
         return None
     lowest, highest = toks.aminmax()
     if lowest < 0 or highest >= d_vocab:

@@ -233,13 +233,28 @@ class CumsumTransformer(nn.Module):
         n = toks.shape[-1]
         if n > self.cfg.n_ctx:
             raise ValueError(f"sequences of length {n} do not fit in n_ctx = {self.cfg.n_ctx}")
-        if at is _as_it_is and not (torch.is_grad_enabled() and self.embed.W_E.requires_grad):
+        nobody_looks = at is _as_it_is and not (torch.is_grad_enabled() and self.embed.W_E.requires_grad)
+        if nobody_looks and type(toks) is Tensor and self._is_as_it_was_made() and not torch.compiler.is_compiling():
             return engine.logits(self, toks)
         # F.embedding, not indexing: its backward pass adds up rows in the same order in every run.
         resid = at("hook_embed", F.embedding(toks, self.embed.W_E)) + at("hook_pos_embed", self.pos_embed.W_pos[:n])
         for layer, block in enumerate(self.blocks):
             resid = block(resid, _within(f"blocks.{layer}", at))
         return resid @ self.unembed.W_U + self.unembed.b_U
+
+    def _is_as_it_was_made(self) -> bool:
+        """Whether all modules are this file's own, without a hook of torch's: else what they do is theirs to say."""
+        modules: list[tuple[nn.Module, type]] = [
+            (self.embed, Embed),
+            (self.pos_embed, PosEmbed),
+            (self.unembed, Unembed),
+        ]
+        for block in self.blocks:
+            modules += (block, Block), (block.attn, Attention), (block.mlp, MLP)
+        for module, kind in modules:
+            if type(module) is not kind or module._forward_hooks or module._forward_pre_hooks:
+                return False
+        return True
 
     def run_with_cache(
         self, toks: Int[Tensor, "batch pos"]

@@ -52,7 +52,9 @@ def test_seconds_and_rates_are_told_for_both(write):
     assert "| 2 ms / 5 us (5e+05 / 2e+08 tokens/s, 50% of the machine) |" in text
 
 
-@pytest.mark.parametrize("document", ["", "[]", "{}", '{"machine_info": {}, "benchmarks": [{}]}'])
+@pytest.mark.parametrize(
+    "document", ["", "[]", "{}", '{"machine_info": {}, "benchmarks": []}', '{"machine_info": {}, "benchmarks": [{}]}']
+)
 def test_another_file_is_refused_by_name(write, document, monkeypatch, capsys):
     path = write(document)
     monkeypatch.setattr("sys.argv", ["table", str(path)])

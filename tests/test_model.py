@@ -122,6 +122,42 @@ def test_a_token_that_there_is_not_is_refused(reference, batch, token):
         reference(toks)
 
 
+@pytest.mark.parametrize("batch", [1, 50])
+def test_a_hook_of_torch_and_a_replaced_module_are_heeded(reference, batch):
+    toks = CumsumDataset(batch, 5, 20).toks
+    model = copy.deepcopy(reference)
+    seen = []
+    handle = model.blocks[0].attn.register_forward_hook(lambda *_: seen.append(True))
+    model(toks)
+    assert seen
+    handle.remove()
+
+    class Silent(type(model.blocks[0].mlp)):
+        def forward(self, resid, at):
+            return torch.zeros_like(resid)
+
+    model.blocks[0].mlp = Silent(model.cfg)
+    silenced = reference.run_with_hooks(toks, {"blocks.0.hook_mlp_out": torch.zeros_like})
+    torch.testing.assert_close(model(toks), silenced, atol=1e-4, rtol=0)
+
+
+def test_a_trace_of_it_leaves_nothing_behind(reference):
+    toks = CumsumDataset(3, 5, 13).toks[:, :13]  # a length that nothing else is run at
+    exported = torch.export.export(reference, (toks,)).module()
+    torch.testing.assert_close(exported(toks), reference(toks), atol=1e-4, rtol=0)
+    assert type(reference(toks)) is torch.Tensor
+
+
+@pytest.mark.parametrize("batch", [1, 50])
+def test_tokens_of_another_type_are_refused(reference, batch):
+    with pytest.raises(RuntimeError, match="(?i)expected"):
+        reference(CumsumDataset(batch, 5, 20).toks.to(torch.int16))
+
+
+def test_sequences_of_no_length_have_no_logits(reference):
+    assert reference(torch.empty(30, 0, dtype=torch.int64)).shape == (30, 0, 3)
+
+
 def test_a_batch_larger_than_a_piece_comes_out_in_order(reference):
     toks = CumsumDataset(2 * engine.AT_ONCE // 400 + 7, 5, 20).toks
     torch.testing.assert_close(reference(toks)[-9:], reference(toks[-9:]), atol=1e-4, rtol=0)

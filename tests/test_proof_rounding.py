@@ -122,8 +122,16 @@ def test_float32_sums_are_within_their_bound_and_need_it():
     assert 0 < lost <= product.error.item() < 1e-5
     uncertain = rounding.Computed(abs(row), np.full_like(row, 0.5)).times(W)
     assert uncertain.error.item() >= 24 * 0.5
-    added = rounding.Computed(np.array([1.0]), np.array([0.25])) + rounding.Computed(np.array([1.0]), np.array([0.5]))
-    assert added.error.item() >= 0.75 + 2.0**-24
+    # What is added to a product may be added first, and lose every one of its terms.
+    bias = rounding.Computed(np.array([[1.0]]), np.array([[0.25]]))
+    row[0, 0] = 0
+    added = rounding.Computed(abs(row), np.zeros_like(row)).times(W, bias)
+    sequential = np.float32(1)
+    for number in row[0]:
+        sequential = np.float32(sequential + np.float32(number))
+    lost = 1 + row.sum() - float(sequential)
+    assert 0 < lost + 0.25 <= added.error.item() < 0.25 + 1e-5
+    assert rounding.Computed(abs(row), np.zeros_like(row)).times(W).error.item() < lost
 
 
 def test_a_share_of_attention_is_off_by_twice_what_a_score_is():

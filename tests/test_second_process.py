@@ -71,6 +71,77 @@ def test_a_process_that_dies_leaves_its_claims_in_error(suite):
     )
 
 
+def test_a_process_that_dies_after_its_claim_held_leaves_it_in_error(suite):
+    dying = """
+    @pytest.fixture
+    def fatal():
+        yield
+        import os
+        os._exit(0)
+    """
+    body = dying + SEVERAL.replace("test_3(model, measure)", "test_3(model, measure, fatal)")
+    result = suite(body, TWO, subprocess=True)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["4 claims: 3 hold, 1 in error; *"])
+
+
+@pytest.mark.parametrize("told", [["-v"], ["-rs"], ["--junitxml=o.xml"], ["-q"]], ids=" ".join)
+def test_a_claim_that_does_not_apply_is_told_however_one_asks(suite, told):
+    skipped = SEVERAL.replace(
+        "@stated(widen_gap)\n    def test_3", "@stated(widen_gap, unless=lambda m: 'no')\n    def test_3"
+    )
+    result = suite(skipped, TWO, *told, subprocess=True)
+    assert result.ret == 0, result.stdout.str()
+    assert "1 not about this model" in result.stdout.str()
+
+
+STOPS = """
+    @stated(widen_gap)
+    def test_stop(model, measure, request):
+        request.session.shouldstop = "enough"
+        assert measure("gap", model["gap"]) < 1
+"""
+
+
+@pytest.mark.parametrize("body", [STOPS + SEVERAL, SEVERAL + STOPS], ids=["in the first", "in the copy"])
+def test_a_run_that_is_told_to_stop_is_not_green(suite, body):
+    assert suite(body, TWO, subprocess=True).ret in (1, 2)
+
+
+def test_a_folder_for_temporary_files_is_emptied_once(suite, pytester):
+    writes = """
+    @stated(widen_gap)
+    def test_{i}(model, measure, tmp_path):
+        import time
+        (tmp_path / "here").write_text("x")
+        time.sleep(0.5)
+        assert (tmp_path / "here").read_text() == "x"
+        assert measure("gap {i}", model["gap"]) < 1
+    """
+    body = "".join(writes.format(i=i) for i in range(4))
+    result = suite(body, TWO, f"--basetemp={pytester.path / 'base'}", subprocess=True)
+    assert result.ret == 0, result.stdout.str()
+
+
+@pytest.mark.parametrize("arguments", [["-p", "no:capture"], ["-W", "default"]], ids=" ".join)
+def test_options_that_a_copy_cannot_serve_are_served_by_one_process(suite, pytester, arguments):
+    assert suite("".join(WHERE.format(i=i) for i in range(2)), TWO, *arguments, subprocess=True).ret == 0
+    assert len(list(pytester.path.glob("process-*"))) == 1
+
+
+def test_where_no_process_can_be_had_one_does(suite, pytester):
+    refused = """
+    import os
+
+    def refuse():
+        raise BlockingIOError("no more processes")
+
+    os.fork = refuse
+    """
+    assert suite(refused + "".join(WHERE.format(i=i) for i in range(2)), TWO, subprocess=True).ret == 0
+    assert len(list(pytester.path.glob("process-*"))) == 1
+
+
 def test_what_a_claim_prints_is_told_where_it_fails_and_nowhere_else(suite):
     loud = "".join(GAP.format(i=i).replace("assert", f"print('said by {i}'); assert") for i in range(4))
     failing = loud.replace("< 1", "< 0.1")

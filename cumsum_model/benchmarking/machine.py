@@ -64,11 +64,15 @@ def described() -> dict[str, str]:
     """The machine and the versions of what was timed, one line each."""
     packages = ("torch", "transformer-lens", "numpy", "pytest", "hypothesis")
     return {
-        "processor": f"{_processor()}, {len(os.sched_getaffinity(0))} cores",
+        "processor": f"{_processor()}, {_cores()} cores",
         "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else "no device",
         "python": platform.python_version(),
         **{package: version(package) for package in packages},
     }
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:

@@ -29,7 +29,7 @@ from cumsum_model.proof.extremes import Cells, Position
 from cumsum_model.proof.tables import Unprovable, tables
 
 BUDGET = 100_000_000
-"""Additions that may be spent on counting inside split classes: about a third of a second."""
+"""Additions that may be spent on counting inside split classes: some tenths of a second."""
 
 THOROUGH_BUDGET = 1_000_000_000
 """The same where a person waits for one model, some seconds: of `certify`, and of every run of a sweep."""

@@ -39,15 +39,12 @@ class Computed:
         """No computed number is larger than this."""
         return self.size + self.error
 
-    def __add__(self, other: Computed) -> Computed:
-        size = self.size + other.size
-        error = self.error + other.error
-        return _computed(size, error + SINGLE * (size + error))
-
-    def times(self, W: Array) -> Computed:
-        """`self @ W` for stored weights W."""
-        error = self.error @ abs(W) + gamma(W.shape[-2], SINGLE) * (self.reach @ abs(W))
-        return _computed(self.size @ abs(W), error)
+    def times(self, W: Array, *added: Computed) -> Computed:
+        """`self @ W` for stored weights W, plus what is `added`: all of it as one sum, in any order."""
+        size, error, reach = self.size @ abs(W), self.error @ abs(W), self.reach @ abs(W)
+        for other in added:
+            size, error, reach = size + other.size, error + other.error, reach + other.reach
+        return _computed(size, error + gamma(W.shape[-2] + len(added), SINGLE) * reach)
 
     def most(self, axis: int) -> Computed:
         """The largest along an axis."""
@@ -91,7 +88,7 @@ def _logit_error_at(W: dict[str, Array], n: int) -> float:
     written = []
     for head in range(len(W["W_Q"])):
         q, k, v = (
-            x.times(W[f"W_{name}"][head]) + _stored(W[f"b_{name}"][head])
+            x.times(W[f"W_{name}"][head], _stored(W[f"b_{name}"][head]))
             for x, name in ((query, "Q"), (stream, "K"), (stream, "V"))
         )
         share_error, most_v = _share_error(q, k, n), v.most(1).most(0)
@@ -101,11 +98,11 @@ def _logit_error_at(W: dict[str, Array], n: int) -> float:
         )
         written.append(_computed(np.broadcast_to(most_v.size, error.shape), error))
     z = Computed(*(np.concatenate([getattr(part, name) for part in written], -1) for name in ("size", "error")))
-    attn_out = z.times(W["W_O"].reshape(-1, W["W_O"].shape[-1])) + _stored(W["b_O"])
-    resid_mid = query + attn_out
-    post = resid_mid.times(W["W_in"]) + _stored(W["b_in"])  # ReLU makes neither larger
-    resid_post = resid_mid + (post.times(W["W_out"]) + _stored(W["b_out"]))
-    logits = resid_post.times(W["W_U"]) + _stored(W["b_U"])
+    # A bias and what was in the stream may be added before, between or after the products.
+    resid_mid = z.times(W["W_O"].reshape(-1, W["W_O"].shape[-1]), _stored(W["b_O"]), query)
+    post = resid_mid.times(W["W_in"], _stored(W["b_in"]))  # ReLU makes neither larger
+    resid_post = post.times(W["W_out"], _stored(W["b_out"]), resid_mid)
+    logits = resid_post.times(W["W_U"], _stored(W["b_U"]))
     return float(logits.error.max())
 
 
@@ -114,7 +111,9 @@ def _share_error(q: Computed, k: Computed, n: int) -> Array:
     d_head = q.size.shape[-1]
     k = k.most(1).most(0)
     size = q.size @ k.size
-    error = q.error @ k.size + q.reach @ k.error + gamma(d_head, SINGLE) * (q.reach @ k.reach)
+    error = (
+        q.error @ k.size + q.reach @ k.error + gamma(d_head + 1, SINGLE) * (q.reach @ k.reach)
+    )  # the scale may come first
     _computed(size, error)
     # Dividing by sqrt(d_head), which is rounded itself; then the largest score is subtracted.
     size, error = size / math.sqrt(d_head), (error / math.sqrt(d_head)) + 3 * SINGLE * (size + error)

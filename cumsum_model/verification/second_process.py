@@ -45,15 +45,22 @@ class SecondProcess:
         if session.testsfailed or not self._is_wanted(groups):
             return None
         tickets = _Tickets(len(groups))
+        factory = getattr(self.config, "_tmp_path_factory", None)
+        if factory is not None:  # a folder that is given is emptied when it is first asked for: once, not twice
+            factory.getbasetemp()
         with tempfile.TemporaryFile() as told:
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()  # or the copy would write it too
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # libraries hold threads of theirs; none is at work
-                copy = os.fork()
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # until it is clear who is who
+            try:
+                copy = _fork()
+            except OSError:  # the system allows no more processes
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+                return None
             if copy == 0:
                 self._be_the_copy(_Taken(groups[::-1], tickets), told)
             try:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
                 first = _Taken(groups, tickets)
                 self._run(first)
                 os.waitpid(copy, 0)
@@ -67,11 +74,13 @@ class SecondProcess:
 
     def _is_wanted(self, groups: list[list[pytest.Item]]) -> bool:
         option = self.config.option
+        if getattr(option, "capture", "no") == "no" or option.pythonwarnings:
+            return False  # what is printed is to be seen as it comes; a warning does not travel
         watched = any(
             getattr(option, name, False)
             for name in ("collectonly", "usepdb", "trace", "stepwise", "setupshow", "maxfail")
         )
-        if option.processes == "1" or watched or option.capture == "no" or not hasattr(os, "fork"):
+        if option.processes == "1" or watched or not hasattr(os, "fork"):
             return False
         if getattr(option, "numprocesses", None) or hasattr(self.config, "workerinput") or option.device != "cpu":
             return False
@@ -83,8 +92,9 @@ class SecondProcess:
         """Run claims as long as there are any, write the reports to `told`, and be gone."""
         code = 1
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
             capture: Any = self.config.pluginmanager.getplugin("capturemanager")
-            capture.stop_global_capturing()  # what it holds belongs to the first process
+            capture._global_capturing = None  # the files that it holds are those of the first process
             nowhere = os.open(os.devnull, os.O_RDWR)
             for descriptor in (0, 1, 2):
                 os.dup2(nowhere, descriptor)
@@ -102,6 +112,7 @@ class SecondProcess:
         while item is not None:
             after = next(items, None)
             item.ihook.pytest_runtest_protocol(item=item, nextitem=after)
+            _stop_if_asked(item.session)
             item = after
 
     def _tell(self, told: IO[bytes], items: list[pytest.Item]) -> None:
@@ -112,6 +123,10 @@ class SecondProcess:
             if not line.endswith(b"\n"):  # the copy died while it wrote
                 break
             report = self.config.hook.pytest_report_from_serializable(config=self.config, data=json.loads(line))
+            if isinstance(
+                report.longrepr, list
+            ):  # of a test that was skipped: JSON knows no tuples, pytest asks for one
+                report.longrepr = tuple(report.longrepr)
             reports.setdefault(report.nodeid, []).append(report)
         for item in items:
             item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
@@ -121,6 +136,21 @@ class SecondProcess:
             for report in found:
                 item.ihook.pytest_runtest_logreport(report=report)
             item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+            _stop_if_asked(item.session)
+
+
+def _fork() -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # libraries hold threads of theirs; none is at work
+        return os.fork()
+
+
+def _stop_if_asked(session: pytest.Session) -> None:
+    """As pytest does after every test."""
+    if session.shouldfail:
+        raise session.Failed(session.shouldfail)
+    if session.shouldstop:
+        raise session.Interrupted(session.shouldstop)
 
 
 class _Tickets:

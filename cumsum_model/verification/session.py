@@ -210,11 +210,13 @@ class Session:
         """What was reported, and a stand-in for every selected claim of which nothing was heard."""
         records = dict(self.records)
         for test, blank in self.expected.items():
+            if (
+                test in self.crashed
+            ):  # even if it was judged: what comes after, such as a look at the checkpoint, was not
+                records[test] = Record.of_missing(test, "the process that ran it crashed", Verdict.ERROR)
             if test in records:
                 continue
-            if test in self.crashed:
-                records[test] = Record.of_missing(test, "the process that ran it crashed", Verdict.ERROR)
-            elif blank is not None:
+            if blank is not None:
                 records[test] = blank
             elif test not in self.plain_tests:
                 records[test] = Record.of_missing(test, "selected, but no result arrived")
