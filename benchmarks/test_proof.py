@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from cumsum_model.behaviour import run
 from cumsum_model.benchmarking import brute_force
 from cumsum_model.benchmarking.growth import cpu_seconds, growth, peak_bytes, stretched
 from cumsum_model.benchmarking.integer_program import relaxed_difference, smallest_difference, sums_of

@@ -150,7 +150,7 @@ def test_a_trace_of_it_leaves_nothing_behind(reference):
 
 @pytest.mark.parametrize("batch", [1, 50])
 def test_tokens_of_another_type_are_refused(reference, batch):
-    with pytest.raises(RuntimeError, match="(?i)expected"):
+    with pytest.raises(RuntimeError, match=r"(?i)expected"):
         reference(CumsumDataset(batch, 5, 20).toks.to(torch.int16))
 
 
