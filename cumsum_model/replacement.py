@@ -72,7 +72,10 @@ class Table:
     logits: Float[Tensor, "n_ctx d_vocab n_sums d_vocab_out"]
 
     def __call__(self, values: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab_out"]:
-        """Logits: a running sum, and one row of the table for each position."""
+        """Logits: a running sum, and one row of the table for each position.
+
+        Nothing looks whether the values are the model's, which would take as long as the rest: others give other rows.
+        """
         rows = values.cumsum(1).add_(values, alpha=self.logits.shape[2]).add_(self._starts[: values.shape[-1]])
         return F.embedding(rows, self._flat)
 

@@ -94,7 +94,8 @@ class SecondProcess:
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
             capture: Any = self.config.pluginmanager.getplugin("capturemanager")
-            capture._global_capturing = None  # the files that it holds are those of the first process
+            # The files that it holds are those of the first process, to be neither emptied nor closed.
+            _kept, capture._global_capturing = capture._global_capturing, None
             nowhere = os.open(os.devnull, os.O_RDWR)
             for descriptor in (0, 1, 2):
                 os.dup2(nowhere, descriptor)
