@@ -177,6 +177,9 @@ class Unembed(nn.Module):
         _parameters(self, cfg, "W_U", "b_U")
 
 
+_OWN = frozenset((Embed, PosEmbed, Attention, MLP, Block, Unembed, nn.ModuleList))
+
+
 def _as_it_is(_name: str, activation: Tensor) -> Tensor:
     return activation
 
@@ -244,15 +247,11 @@ class CumsumTransformer(nn.Module):
 
     def _is_as_it_was_made(self) -> bool:
         """Whether all modules are this file's own, without a hook of torch's: else what they do is theirs to say."""
-        modules: list[tuple[nn.Module, type]] = [
-            (self.embed, Embed),
-            (self.pos_embed, PosEmbed),
-            (self.unembed, Unembed),
-        ]
+        modules = [*self._modules.values()]
         for block in self.blocks:
-            modules += (block, Block), (block.attn, Attention), (block.mlp, MLP)
-        for module, kind in modules:
-            if type(module) is not kind or module._forward_hooks or module._forward_pre_hooks:
+            modules += block, *block._modules.values()
+        for module in modules:
+            if module is None or type(module) not in _OWN or module._forward_hooks or module._forward_pre_hooks:
                 return False
         return True
 

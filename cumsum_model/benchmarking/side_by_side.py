@@ -62,3 +62,6 @@ class RatioClock:
 
     def __call__(self) -> float:
         return self.shows
+
+    def __repr__(self) -> str:
+        return "RatioClock"
