@@ -124,9 +124,7 @@ class SecondProcess:
             if not line.endswith(b"\n"):  # the copy died while it wrote
                 break
             report = self.config.hook.pytest_report_from_serializable(config=self.config, data=json.loads(line))
-            if isinstance(
-                report.longrepr, list
-            ):  # of a test that was skipped: JSON knows no tuples, pytest asks for one
+            if isinstance(report.longrepr, list):  # JSON knows no tuples; of a skipped test pytest asks for one
                 report.longrepr = tuple(report.longrepr)
             reports.setdefault(report.nodeid, []).append(report)
         for item in items:
