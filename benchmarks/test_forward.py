@@ -1,6 +1,5 @@
 """Forward passes: the engine against the bridge, and the explanation as a program against the engine."""
 
-import contextlib
 import math
 
 import pytest
@@ -8,6 +7,7 @@ import torch
 
 from cumsum_model.benchmarking.forward import least_bytes, operations_of, subject, tokens, way_of
 from cumsum_model.benchmarking.machine import limits
+from cumsum_model.benchmarking.machine import threads as torch_threads
 from cumsum_model.benchmarking.side_by_side import seconds_of
 from cumsum_model.proof.replaced import distance
 from cumsum_model.replacement import explain
@@ -45,16 +45,6 @@ def test_program_against_engine(checkpoint, versus, threads, batch, n, proved_er
     more = {"proved_error": proved_error, "furthest": proved_error + 1e-3} if n <= checkpoint.cfg.n_ctx else {}
     more.setdefault("furthest", math.inf)
     side_by_side(versus, checkpoint, "program", "engine", threads, batch, n, goal=1 / 20, **more)
-
-
-@contextlib.contextmanager
-def torch_threads(number):
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @torch.inference_mode()

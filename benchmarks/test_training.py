@@ -4,8 +4,8 @@ What is timed is a slice of an epoch of the published recipe: 40 of its 293 step
 """
 
 import pytest
-import torch
 
+from cumsum_model.benchmarking.machine import threads as torch_threads
 from cumsum_model.benchmarking.training_by_bridge import TrainingByBridge
 from cumsum_model.training import Recipe, Training
 
@@ -19,10 +19,8 @@ GOAL = 0.5
 
 @pytest.fixture
 def threads(request):
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
+    with torch_threads(request.param):
+        yield request.param
 
 
 def slices(val_size):

@@ -1,13 +1,12 @@
 """Speed: forward passes, timed and never judged"""
 
-import contextlib
 import copy
 
 import pytest
 import torch
 
 from cumsum_model.benchmarking.forward import WAYS, captured, least_bytes, operations_of, subject, tokens, way_of
-from cumsum_model.benchmarking.machine import finish, limits
+from cumsum_model.benchmarking.machine import finish, limits, threads
 from cumsum_model.benchmarking.side_by_side import seconds_of
 from cumsum_model.verification import timing
 
@@ -34,16 +33,6 @@ def pytest_generate_tests(metafunc):
         [(row, *told) for row, told in zip(rows, words, strict=True)],
         ids=["-".join(map(str, row)) for row in rows],
     )
-
-
-@contextlib.contextmanager
-def threads(number):
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @timing("Forward pass of {of}: {sequences}", over="{where}")
