@@ -92,7 +92,6 @@ def fitted(figure, what, sizes, model_of, cost, *, rounds, patience, goal, **mor
     for size, told in proved.items():
         assert told["right_classes"] > 0.999, f"size {size} does not do what the family is for: {told}"
         assert told["mixed_signs"] < 0.01, f"size {size} is another kind of work: {told}"
-    return law
 
 
 def test_time_over_lengths(reference, figure):
