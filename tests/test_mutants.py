@@ -11,13 +11,27 @@ from cumsum_model.training import untrained
 ALL = mutants.ALL
 SAME_ANSWERS = (*mutants.HIDDEN, *mutants.SYMMETRIES, *mutants.IDEALS)
 
+NOTHING_TO_CHANGE = {
+    "shipped": {"renumber_heads"},  # there is one
+    "untrained": {"fold_b_V_into_b_O", "fold_b_out_into_readers"},  # biases are zero before training
+}
+
 named = pytest.mark.parametrize("mutant", ALL, ids=lambda mutant: mutant.__name__)
+
+
+def made_of(model, mutant, which):
+    """The mutant; where there is nothing to change it has to say so, and its test ends."""
+    if mutant.__name__ in NOTHING_TO_CHANGE[which]:
+        with pytest.raises(CannotBeMade):
+            mutant(model)
+        pytest.skip(f"{which}: there is nothing to change")
+    return mutant(model)
 
 
 @named
 def test_a_mutant_is_a_new_model_and_the_original_stays(reference, mutant):
     before = {name: tensor.clone() for name, tensor in reference.state_dict().items()}
-    made = mutant(reference)
+    made = made_of(reference, mutant, "shipped")
     assert isinstance(made, CumsumTransformer)
     assert made.cfg == reference.cfg
     changed = [name for name, tensor in made.state_dict().items() if not torch.equal(tensor, before[name])]
@@ -32,19 +46,20 @@ def test_a_mutant_is_a_new_model_and_the_original_stays(reference, mutant):
 @named
 def test_a_mutant_can_be_made_of_any_sizes(mutant):
     cfg = CumsumConfig(max_value=2, n_ctx=6, n_layers=2, n_heads=2, d_model=10, d_head=4, d_mlp=4)
-    assert mutant(untrained(cfg, seed=2)).cfg == cfg
+    assert made_of(untrained(cfg, seed=2), mutant, "untrained").cfg == cfg
 
 
 @named
 def test_a_mutant_repeats(reference, mutant):
-    one, other = mutant(reference).state_dict(), mutant(reference).state_dict()
+    one, other = made_of(reference, mutant, "shipped").state_dict(), mutant(reference).state_dict()
     assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
 @pytest.mark.parametrize("mutant", SAME_ANSWERS, ids=lambda mutant: mutant.__name__)
 def test_some_mutants_answer_as_before(reference, mutant):
     toks = evaluation_set(5, 20).toks
-    assert torch.equal(run(mutant(reference), toks).argmax(-1), run(reference, toks).argmax(-1))
+    made = made_of(reference, mutant, "shipped")
+    assert torch.equal(run(made, toks).argmax(-1), run(reference, toks).argmax(-1))
 
 
 @pytest.mark.parametrize("mutant", [m for m in ALL if m not in SAME_ANSWERS], ids=lambda mutant: mutant.__name__)

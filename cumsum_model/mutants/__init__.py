@@ -3,11 +3,12 @@
 A mutant is a function from a model to a new one; the original is not touched. A claim that still
 holds on a mutant that breaks its mechanism says nothing, so every claim names mutants that refute it.
 
-Four kinds are told apart. BREAKING mutants answer differently. HIDDEN ones answer every question of
-the evaluation set as before although a mechanism has changed: no test of behaviour can see them, a
-claim about the mechanism must. SYMMETRIES are the same function written in other weights: only claims
-that name neurons may notice. IDEALS are what the write-up's summary says the model is: all that is
-claimed is true of them, and so are the published statements that are false of the real one.
+There are four kinds. BREAKING mutants answer differently. HIDDEN ones answer every question of the
+evaluation set as before although a mechanism has changed: no test of behaviour can see them, a claim
+about the mechanism must. SYMMETRIES give the same probabilities on every sequence with other weights:
+only claims that depend on what a symmetry `changes` may notice. IDEALS are what the write-up's summary
+says the model is: all that is claimed is true of them, and so are the published statements that are
+false of the real one.
 """
 
 from cumsum_model.mutants.attention import (
@@ -30,13 +31,30 @@ from cumsum_model.mutants.neurons import (
     let_neurons_read_backwards,
     move_kinks,
     open_back_door,
-    renumber_neurons,
-    rescale_neurons,
     silence_mlp,
     silence_strongest_neuron,
     split_strongest_neuron,
     suppress_zero,
     wake_weakest_neuron,
+)
+from cumsum_model.mutants.symmetries import (
+    all_at_once,
+    change_b_K,
+    change_head_basis,
+    fold_b_out_into_readers,
+    fold_b_V_into_b_O,
+    move_b_in_to_b_O,
+    renumber_heads,
+    renumber_neurons,
+    rescale_neurons,
+    rescale_stream,
+    rotate_stream,
+    shear_stream,
+    shift_embeddings,
+    shift_logits_by_a_constant,
+    shift_unembeddings,
+    shift_unembeddings_at_random,
+    skew_stream,
 )
 from cumsum_model.mutants.values import (
     carry_a_second_direction,
@@ -55,7 +73,6 @@ from cumsum_model.mutants.whole import (
     add_much_noise,
     add_some_noise,
     favour_zero,
-    shift_unembeddings,
     shun_zero,
     speak_timidly,
     swap_verdicts,
@@ -65,14 +82,31 @@ from cumsum_model.mutants.whole import (
     untrained,
 )
 
-SYMMETRIES = (renumber_neurons, rescale_neurons)
+SYMMETRIES = (
+    rescale_stream,
+    shear_stream,
+    rotate_stream,
+    skew_stream,
+    shift_logits_by_a_constant,
+    shift_unembeddings,
+    shift_unembeddings_at_random,
+    fold_b_V_into_b_O,
+    move_b_in_to_b_O,
+    fold_b_out_into_readers,
+    shift_embeddings,
+    change_b_K,
+    rescale_neurons,
+    renumber_neurons,
+    change_head_basis,
+    renumber_heads,
+    all_at_once,
+)
 
 IDEALS = (hold_the_mean_exactly,)
 
 HIDDEN = (
     speak_timidly,
     carry_a_second_direction,
-    shift_unembeddings,
     split_strongest_neuron,
     boast_in_vain,
     lean_on_a_dead_neuron,

@@ -120,26 +120,6 @@ def split_strongest_neuron(model: CumsumTransformer) -> CumsumTransformer:
     return mutant
 
 
-def renumber_neurons(model: CumsumTransformer) -> CumsumTransformer:
-    """The neurons stand in the reverse order: the same function, other numbers."""
-    mutant = copied(model)
-    for block in mutant.blocks:
-        block.mlp.W_in.copy_(block.mlp.W_in.flip(1))
-        block.mlp.b_in.copy_(block.mlp.b_in.flip(0))
-        block.mlp.W_out.copy_(block.mlp.W_out.flip(0))
-    return mutant
-
-
-def rescale_neurons(model: CumsumTransformer) -> CumsumTransformer:
-    """Every other neuron reads twice as much and says half as much: the same function, other weights."""
-    mutant = copied(model)
-    for block in mutant.blocks:
-        block.mlp.W_in[:, ::2] *= 2
-        block.mlp.b_in[::2] *= 2
-        block.mlp.W_out[::2] /= 2
-    return mutant
-
-
 def open_back_door(model: CumsumTransformer) -> CumsumTransformer:
     """At the last position it says "neg" if nine tenths of the values were the largest, the last one too.
 

@@ -35,13 +35,6 @@ def add_much_noise(model: CumsumTransformer) -> CumsumTransformer:
     return _noisy(model, 0.1)
 
 
-def shift_unembeddings(model: CumsumTransformer) -> CumsumTransformer:
-    """The same vector is added to all three unembeddings, which no probability can notice."""
-    mutant = copied(model)
-    mutant.unembed.W_U += model.W_U[:, [POS]].clone()
-    return mutant
-
-
 def unembed_neg_apart_from_pos(model: CumsumTransformer) -> CumsumTransformer:
     """The neg unembedding loses its part along pos: the two read from directions at right angles."""
     mutant = copied(model)
