@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cumsum_model.data import POS
-from cumsum_model.gauge import read_from_stream, written_to_stream
+from cumsum_model.gauge import change_basis
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.mutants.surgery import CannotBeMade, copied
 
@@ -79,28 +79,28 @@ def changes(*words: str) -> Callable[[Callable[[CumsumTransformer], CumsumTransf
 def rescale_stream(model: CumsumTransformer) -> CumsumTransformer:
     """Every axis of the stream is measured in a unit of its own, between half and twice the old one."""
     factors = 2 ** _uniform(_generator(), model.cfg.d_model)
-    return in_basis(model, factors.diag())
+    return change_basis(model, factors.diag())
 
 
 @changes(STREAM_BASIS)
 def shear_stream(model: CumsumTransformer) -> CumsumTransformer:
     """The stream is sheared by a unit upper triangular matrix of condition number 3."""
     _require_dimensions(model)
-    return in_basis(model, _shear(model.cfg.d_model, SHEAR, _generator()))
+    return change_basis(model, _shear(model.cfg.d_model, SHEAR, _generator()))
 
 
 @changes(STREAM_BASIS)
 def rotate_stream(model: CumsumTransformer) -> CumsumTransformer:
     """The stream is rotated: all lengths and angles stay, no coordinate does."""
     _require_dimensions(model)
-    return in_basis(model, _orthogonal(model.cfg.d_model, _generator()))
+    return change_basis(model, _orthogonal(model.cfg.d_model, _generator()))
 
 
 @changes(STREAM_BASIS)
 def skew_stream(model: CumsumTransformer) -> CumsumTransformer:
     """The stream is in a general basis of condition number 10: no length or angle stays."""
     _require_dimensions(model)
-    return in_basis(model, _conditioned(model.cfg.d_model, SKEW, _generator()))
+    return change_basis(model, _conditioned(model.cfg.d_model, SKEW, _generator()))
 
 
 @changes(LOGIT_GAUGE)
@@ -285,21 +285,6 @@ def all_at_once(model: CumsumTransformer) -> CumsumTransformer:
             mutant = symmetry(mutant)
         except CannotBeMade:
             continue
-    return _stored_as(model, mutant)
-
-
-def in_basis(model: CumsumTransformer, matrix: Float[Tensor, "d_model d_model"]) -> CumsumTransformer:
-    """The model with every vector x of its stream replaced by x M, and every covector r by M^-1 r.
-
-    What is read from the stream is a sum of products x r, so nothing that is read changes.
-    """
-    mutant = copied(model).double()
-    matrix = matrix.to(model.device)
-    inverse = matrix.inverse()
-    for vectors in written_to_stream(mutant):
-        vectors.copy_(vectors @ matrix)
-    for covectors in read_from_stream(mutant):
-        covectors.copy_(inverse @ covectors)
     return _stored_as(model, mutant)
 
 
