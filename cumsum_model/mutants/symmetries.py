@@ -185,6 +185,19 @@ def shift_embeddings(model: CumsumTransformer) -> CumsumTransformer:
 
 
 @changes(CONSTANTS)
+def move_W_pos_to_biases(model: CumsumTransformer) -> CumsumTransformer:
+    """Every row of W_pos has a random vector added, which b_Q, b_K, b_V and b_O of the first layer cancel."""
+    mutant = copied(model).double()
+    vector = _as_long_as_an_embedding(model, _generator())
+    attn = mutant.blocks[0].attn
+    mutant.pos_embed.W_pos += vector
+    for bias, weights in ((attn.b_Q, attn.W_Q), (attn.b_K, attn.W_K), (attn.b_V, attn.W_V)):
+        bias -= vector @ weights
+    attn.b_O -= vector
+    return _stored_as(model, mutant)
+
+
+@changes(CONSTANTS)
 def change_b_K(model: CumsumTransformer) -> CumsumTransformer:
     """b_K has a random vector added, which moves all scores of a query alike."""
     mutant = copied(model).double()
@@ -268,6 +281,7 @@ ONE_BY_ONE = (
     move_b_in_to_b_O,
     fold_b_out_into_readers,
     shift_embeddings,
+    move_W_pos_to_biases,
     change_b_K,
     rescale_neurons,
     renumber_neurons,
