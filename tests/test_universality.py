@@ -501,11 +501,44 @@ def record_of(value, slack, holds=True):
     )
 
 
-def test_a_spread_has_least_median_most_and_the_run_with_least_slack():
+def test_a_spread_has_least_median_most_and_the_tightest_run():
     (spread,) = spreads([("a", record_of(0.25, 0.75)), ("b", record_of(0.5, 0.5)), ("c", record_of(0.75, 0.25))])
     assert (spread.values, spread.median, spread.tightest.run, spread.n_broken) == ([0.25, 0.5, 0.75], 0.5, "c", 0)
     (spread,) = spreads([("a", record_of(0.25, 0.75)), ("b", record_of(4.0, -3.0, holds=False))])
     assert (spread.median, spread.tightest.run, spread.n_broken) == (2.125, "b", 1)
+
+
+def spread_of(*compared_on_runs):
+    """The one quantity of runs a, b, c .., each given as its value and what it is compared with."""
+    made = []
+    for run, (value, compare) in zip("abc", compared_on_runs, strict=False):
+        measurement, _ = compared(value, compare)
+        made.append((run, replace(record_of(value, 0), measurements=[measurement])))
+    (spread,) = spreads(made)
+    return spread
+
+
+def test_the_tightest_run_is_that_of_the_least_room_not_of_the_least_slack():
+    # Bounds of their own: a keeps half of what it could, b a tenth, though twice as much in absolute terms.
+    spread = spread_of((0.5, lambda m: m < 1), (9.0, lambda m: m < 10))
+    assert [(point.comparison.slack, point.room) for point in spread.points] == [(0.5, 0.5), (1.0, pytest.approx(0.1))]
+    assert spread.tightest.run == "b"
+    # A broken bound is tighter than any that holds.
+    spread = spread_of((9.0, lambda m: m < 10), (2.0, lambda m: m < 1))
+    assert spread.tightest.run == "b"
+
+
+def test_of_equal_room_the_least_slack_is_the_tightest():
+    spread = spread_of((1.0, lambda m: m < 2), (0.5, lambda m: m < 1))
+    assert [(point.comparison.slack, point.room) for point in spread.points] == [(1.0, 0.5), (0.5, 0.5)]
+    assert spread.tightest.run == "b"
+
+
+def test_an_equality_has_no_room_unless_it_is_broken():
+    spread = spread_of((3, lambda m: m == 3), (4, lambda m: m == 3))
+    assert [point.room for point in spread.points] == [None, -1.0]
+    assert spread.tightest.run == "b"
+    assert spread_of((3, lambda m: m == 3), (3, lambda m: m == 3)).tightest.room is None
 
 
 def test_infinities_and_large_counts_spread_without_nan():
@@ -623,7 +656,11 @@ def test_the_document_is_plain_json_with_whole_numbers_as_text(mixed):
         for measured in claim["measured"]:
             values = [point["value"] for point in measured["points"]]
             assert (measured["least"], measured["greatest"]) == (min(values), max(values))
-            assert measured["tightest"]["slack"] == min(point["slack"] for point in measured["points"])
+            rooms = [point["room"] for point in measured["points"] if point["room"] is not None]
+            assert measured["tightest"]["room"] == min(rooms, default=None)
+            assert measured["tightest"].items() <= next(
+                point.items() for point in measured["points"] if point["run"] == measured["tightest"]["run"]
+            )
 
 
 class Tables(HTMLParser):
@@ -760,6 +797,7 @@ def visit():
 
         def visit(path, width, scheme):
             page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
+            page.set_default_timeout(300_000)  # milliseconds; no limit on how slow a machine may be, but on a hang
             page.on("console", lambda message: complaints.append(message.text))
             page.on("pageerror", lambda error: complaints.append(str(error)))
             page.on("request", lambda request: complaints.append(request.url) if _foreign(request.url, path) else None)

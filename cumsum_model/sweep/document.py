@@ -27,7 +27,8 @@
                               controls were not left out
         measured              [{name, unit, operator, which, bound, n, n_broken, least, median, greatest, bounds,
                               tightest: {run, value, bound, slack, room}, points: [{run, value, bound, slack, holds,
-                              room}]}]; `bound` of a measurement is text, of a point a number or null
+                              room}]}]; `bound` of a measurement is text, of a point a number or null; the tightest
+                              point is that of the least room, not always of the least slack (see `spread`)
 
 An erratum holds where it is refuted as published, and is refuted where it stands. Infinities are written "Infinity" and
 "-Infinity", integers that a double cannot hold as text; NaN stands nowhere.

@@ -52,7 +52,10 @@ class Spread:
 
     @property
     def tightest(self) -> Point:
-        """The run that keeps least from its bound: by room, and where there is none by slack."""
+        """The run of the least room, of equal ones that of the least slack; where there is no room it counts as 1.
+
+        It need not be the run of the least slack: where each run has a bound of its own, slack depends on its size.
+        """
         return min(self.points, key=lambda point: (_room_or(point, 1.0), point.comparison.slack))
 
     @property
