@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from cumsum_model import uncertainty
+
 CONFIDENCE = 0.95
 
 MOST = 0.5
@@ -18,13 +20,9 @@ def clopper_pearson(holds: int, undecided: int, n: int) -> tuple[float, float]:
     A run that did not decide, being in error or not run, could have come out either way: the lower end takes it for a
     refutation, the upper end for one more that holds. Raises ValueError if n is 0.
     """
-    from scipy.stats import binomtest
-
-    def ends(k: int) -> tuple[float, float]:
-        found = binomtest(k, n).proportion_ci(CONFIDENCE, method="exact")
-        return float(found.low), float(found.high)
-
-    return ends(holds)[0], ends(holds + undecided)[1]
+    low, _ = uncertainty.clopper_pearson(holds, n, CONFIDENCE)
+    _, high = uncertainty.clopper_pearson(holds + undecided, n, CONFIDENCE)
+    return low, high
 
 
 def percent(interval: tuple[float, float], to: str = "% to ") -> str:
