@@ -23,6 +23,7 @@ from cumsum_model.mutants.attention import (
     lower_temperature,
     untrained_attention_scores,
 )
+from cumsum_model.mutants.criteria import fork_the_stream, hold_the_sign_alone, shuffle_weights
 from cumsum_model.mutants.neurons import (
     boast_in_vain,
     flip_strongest_neuron,
@@ -104,9 +105,14 @@ SYMMETRIES = (
     all_at_once,
 )
 
+BASELINES = (untrained, shuffle_weights)
+"""Random models of the same sizes, with initial weights and with trained ones in no order: for any claim."""
+
 IDEALS = (hold_the_mean_exactly,)
 
 HIDDEN = (
+    hold_the_sign_alone,
+    fork_the_stream,
     speak_timidly,
     carry_a_second_direction,
     split_strongest_neuron,
@@ -122,6 +128,7 @@ HIDDEN = (
 )
 
 BREAKING = (
+    shuffle_weights,
     attend_to_last,
     attend_to_first,
     attend_to_large_values,
