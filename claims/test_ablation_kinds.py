@@ -37,7 +37,7 @@ def answers_without_neurons(model, data, ablate):
     over=OVER,
     refuted_by=[mutants.split_strongest_neuron, mutants.renumber_neurons],
     unless=not_the_reference,
-    particular=True,
+    depends_on=("neuron numbers",),
 )
 def test_neuron_2_costs_most_in_every_kind(model, measure, data_sets, computed):
     for cell, ablate, data in cells(data_sets):
@@ -52,7 +52,7 @@ def test_neuron_2_costs_most_in_every_kind(model, measure, data_sets, computed):
     over=OVER,
     refuted_by=[mutants.split_strongest_neuron, mutants.renumber_neurons, mutants.wake_weakest_neuron],
     unless=not_the_reference,
-    particular=True,
+    depends_on=("neuron numbers",),
 )
 def test_neurons_5_and_6_cost_nothing_in_every_kind(model, measure, data_sets, computed):
     for cell, ablate, data in cells(data_sets):

@@ -46,7 +46,7 @@ def test_sides_as_published(model, measure):
     over="the weights",
     refuted_by=[mutants.let_neurons_read_backwards, mutants.renumber_neurons],
     unless=not_the_reference,
-    particular=True,
+    depends_on=("neuron numbers",),
 )
 def test_sides_as_they_are(model, measure):
     slope = read_neurons(model).slope

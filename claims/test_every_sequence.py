@@ -84,7 +84,7 @@ def test_the_model_agrees_with_the_proof(model, measure, proved):
     over=f"zero-ablation at every position; {EVERY_SEQUENCE}",
     refuted_by=[mutants.renumber_neurons, mutants.split_strongest_neuron],
     unless=not_the_reference,
-    particular=True,
+    depends_on=("neuron numbers",),
 )
 def test_what_neurons_are_needed_for(model, measure, proved):
     useless = proved(certify_without_counting, without_neurons(model, [5, 6]))

@@ -74,7 +74,7 @@ def test_the_readme_shows_the_saved_matrix():
     cells = {
         claim: {mutant: Verdict(verdict) for mutant, verdict in row.items()} for claim, row in saved["claims"].items()
     }
-    shown = Matrix(saved["mutants"], saved["innocent"], cells).render()
+    shown = Matrix(saved["mutants"], list(saved["harmless"]), cells).render()
     rows = re.findall(r"^test_\w+ +[X.]+ +\d+$", shown, re.MULTILINE)
     assert len(rows) == len(cells)
     for line in [*rows, *re.findall(r"^\d+ claims x .*$", shown, re.MULTILINE)]:

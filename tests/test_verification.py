@@ -8,7 +8,7 @@ import pytest
 HOLDS = """
     @stated(widen_gap)
     def test_gap(model, measure):
-        assert measure("gap", model["gap"], "m", published=0.3) < 1
+        assert measure("gap", model["gap"], "m") < 1
 """
 
 
@@ -25,9 +25,9 @@ def test_a_claim_that_holds_is_reported_with_all_it_measured(suite):
         [
             "HOLDS     The gap is small",
             "          over everything; us",
-            "          gap (published 0.3) * 0.25 m *< 1 *slack 0.75",
+            "          gap * 0.25 m *< 1 *slack 0.75",
             "          controls refuted 1/1: widen_gap (4)",
-            "1 claim: 1 hold; controls refuted 1/1",
+            "1 claim: 1 hold; controls refuted 1/1; assertions shown to fail 1/1",
         ]
     )
 
@@ -74,7 +74,7 @@ def test_a_control_that_the_model_leaves_no_room_for_is_told_and_does_not_fail(s
         [
             "*controls refuted 1/1: widen_gap (4)",
             "*control widen_a_second_gap cannot be made of this model: there is no second gap",
-            "1 claim: 1 hold; controls refuted 1/1",
+            "1 claim: 1 hold; controls refuted 1/1; assertions shown to fail 1/1",
         ]
     )
     assert suite(body, "-n", "2").ret == 0
@@ -215,7 +215,7 @@ def test_a_measurement_that_is_never_compared_is_an_error(suite):
 
 
 def test_measuring_nothing_is_an_error(suite):
-    result = suite(HOLDS.replace('measure("gap", model["gap"], "m", published=0.3)', 'model["gap"]'))
+    result = suite(HOLDS.replace('measure("gap", model["gap"], "m")', 'model["gap"]'))
     assert result.ret == 1
     result.stdout.fnmatch_lines(["ERROR     The gap is small", "*passed without measuring anything*"])
 

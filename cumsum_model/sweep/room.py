@@ -37,8 +37,12 @@ def bound_of(value: float, comparison: Comparison) -> float | None:
 
 
 def tolerance_of(comparison: Comparison) -> float | None:
-    """Of a bound such as `1 +- 0.01`; None if it has none."""
-    return _number(comparison.bound.partition(" ± ")[2])
+    """Of a bound such as `1 +- 0.01`, or as `1 +- 20%` of the published figure; None if it has none."""
+    told, tolerance = comparison.bound.partition(" ± ")[::2]
+    if not comparison.as_published or not tolerance.endswith("%"):
+        return _number(tolerance)
+    published, percentage = _number(told), _number(tolerance.removesuffix("%"))
+    return None if published is None or percentage is None else abs(published) * percentage / 100
 
 
 def room(value: float, comparison: Comparison, largest: float) -> float | None:

@@ -356,7 +356,11 @@ def _failing(about: Sequence[tuple[Run, ClaimResult]]) -> tuple[Aside, ...]:
         for run, result in about
         for control in result.failing_controls
     ]
-    return _asides([*broken, *((run, "no control", WITHOUT_CONTROL) for run, result in about if result.lacks_control)])
+    broken += [(run, "no control", WITHOUT_CONTROL) for run, result in about if result.lacks_control]
+    broken += [
+        (run, "assertions never shown to fail", result.told_unbroken) for run, result in about if result.unbroken
+    ]
+    return _asides(broken)
 
 
 def _asides(told: Iterable[tuple[Run, str, str]]) -> tuple[Aside, ...]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import groupby
 
 from cumsum_model.verification.measure import Comparison as Judgement
-from cumsum_model.verification.measure import Measurement, format_number
+from cumsum_model.verification.measure import Measurement, format_number, format_value
 from cumsum_model.verification.results import ClaimResult
 from cumsum_model.verification.verdict import WITHOUT_CONTROL, Verdict
 
@@ -233,12 +233,13 @@ def _state(result: ClaimResult) -> str:
     broken = [(measurement, judgement) for measurement, _, judgement in _judgements(result) if not judgement.holds]
     if not result.good and broken:
         measurement, judgement = broken[0]
-        value = f"{format_number(measurement.value)} {measurement.unit}".rstrip()
-        told += f" ({measurement.name} {value}, not {judgement.operator} {judgement.bound})"
+        told += f" ({measurement.name} {format_value(measurement)}, not {judgement.operator} {judgement.bound})"
     elif not result.good and checkpoint.reason:
         told += f" ({checkpoint.reason})"
     if result.lacks_control:
         told += f" ({WITHOUT_CONTROL})"
+    if result.unbroken:
+        told += f" ({result.told_unbroken})"
     for control in result.failing_controls:
         told += f", control {control.subject} {control.verdict}"
     return told

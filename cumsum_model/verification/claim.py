@@ -23,7 +23,9 @@ class Claim:
     over: str
     controls: tuple[Control, ...]
     unless: Callable[[Any], str | None] | None
-    particular: bool = False
+    depends_on: tuple[str, ...] = ()
+    exhaustive: bool = False
+    instrument: bool = False
     erratum: bool = False
 
     @property
@@ -46,6 +48,9 @@ class Claim:
         for name in ("statement", "source", "over"):
             if type(getattr(self, name)) is not str or not getattr(self, name):
                 return f"has a {name} that is no text: {getattr(self, name)!r}"
+        for form in self.depends_on:
+            if type(form) is not str or not form:
+                return f'depends on what is no text: {form!r}; name it, such as depends_on=("neuron numbers",)'
         names = [getattr(control, "__name__", "") for control in self.controls]
         for name in names:
             if not name.isidentifier():
@@ -76,13 +81,16 @@ def claim(
     over: str,
     refuted_by: Sequence[Control] = (),
     unless: Callable[[Any], str | None] | None = None,
-    particular: bool = False,
+    depends_on: Sequence[str] = (),
+    exhaustive: bool = False,
+    instrument: bool = False,
 ) -> Callable[[Test], Test]:
     """Make a test a claim.
 
     The test runs once on the model under test, where it must hold, and once on every model in
-    `refuted_by`, where it must fail by an assertion on something that it measured. It takes the
-    fixtures `model` and `measure`.
+    `refuted_by`, where at least one assertion on something that it measured must fail. There it goes on
+    after that, so that it is known of every assertion which models break it: one that none of them breaks
+    turns the run red. It takes the fixtures `model` and `measure`.
 
     statement   what is claimed, as a sentence
     source      who says so: a section of a paper, or your own analysis
@@ -92,11 +100,20 @@ def claim(
                 as another control is refuted
     unless      given the model under test, None if the claim is about it, or why it is not; with a true attribute
                 `one_model_only`, it says that the claim is about a single checkpoint, and no gate misses it on another
-    particular  it names parts by number, so the same function with other numbers may refute it
+    depends_on  what of the form of the weights, beyond the function that they compute, it is about, such as
+                "neuron numbers": the same function in weights that differ in that alone may refute it
+    exhaustive  it holds over every input that there is, proved or exact from the weights, and not over a sample
+    instrument  it judges the software that the other claims measure with, and is true of an untrained model as well
     """
+    depends = (depends_on,) if isinstance(depends_on, str) else tuple(depends_on)
 
     def mark(test: Test) -> Test:
-        setattr(test, _ATTRIBUTE, Claim(statement, source, over, _controls(refuted_by), unless, particular))
+        controls = _controls(refuted_by)
+        setattr(
+            test,
+            _ATTRIBUTE,
+            Claim(statement, source, over, controls, unless, depends, bool(exhaustive), bool(instrument)),
+        )
         return test
 
     return mark

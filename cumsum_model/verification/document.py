@@ -25,7 +25,7 @@ from cumsum_model.verification.results import CHECKPOINT, ClaimResult, Record
 from cumsum_model.verification.subject import Note, Subject
 from cumsum_model.verification.verdict import Verdict
 
-FORMAT = 1
+FORMAT = 2
 """Raised when a reader of the old form would misread the new one."""
 
 MAX_BYTES = 2**24
@@ -173,12 +173,16 @@ def _claim(result: ClaimResult) -> dict[str, Any]:
         "statement": first.statement,
         "source": first.source,
         "over": first.over,
-        "particular": first.particular,
+        "depends_on": first.depends_on,
+        "exhaustive": first.exhaustive,
+        "instrument": first.instrument,
         "one_model_only": first.one_model_only,
         "verdict": str(result.verdict),
         "good": result.good,
         "reason": result.checkpoint.reason if result.checkpoint else "",
-        "measurements": _measurements(result.checkpoint),
+        "measurements": _measurements(result.checkpoint, result),
+        "assertions": result.checkpoint.assertions if result.checkpoint else [],
+        "unbroken": result.unbroken,
         "n_controls": result.n_controls,
         "controls": [_control(record) for record in result.controls],
     }
@@ -190,6 +194,7 @@ def _control(record: Record) -> dict[str, Any]:
         "breaks": record.breaks,
         "verdict": str(record.verdict),
         "reason": record.reason,
+        "broken": record.broken,
         "measurements": _measurements(record),
     }
 
@@ -206,8 +211,14 @@ def _timing(record: Record) -> dict[str, Any]:
     }
 
 
-def _measurements(record: Record | None) -> list[dict[str, Any]]:
-    return [asdict(measurement) for measurement in record.measurements] if record else []
+def _measurements(record: Record | None, result: ClaimResult | None = None) -> list[dict[str, Any]]:
+    """Those of a record; on the checkpoint every assertion comes with the controls of `result` that break it."""
+    told = [asdict(measurement) for measurement in record.measurements] if record else []
+    for measurement in told if result else ():
+        for comparison in measurement["comparisons"]:
+            assert result is not None
+            comparison["broken_by"] = result.breaking(f"{measurement['name']} {comparison['operator']}")
+    return told
 
 
 def _comparison(comparison: Comparison) -> dict[str, Any]:
@@ -220,8 +231,8 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
 
 
 def _to_result(plain: Mapping[str, Any]) -> ClaimResult:
-    same = ("section", "statement", "source", "over", "particular", "one_model_only", "n_controls", "line", "source_id")
-    shared = {name: plain[name] for name in same}
+    same = ("section", "statement", "source", "over", "one_model_only", "n_controls", "line", "source_id")
+    shared = {name: plain[name] for name in (*same, "depends_on", "exhaustive", "instrument")}
     shared |= {"claim": plain["id"], "erratum": plain["kind"] == "erratum"}
     result = ClaimResult(plain["id"])
     if plain["verdict"] != Verdict.NOT_SELECTED:
@@ -241,6 +252,8 @@ def _to_record(plain: Mapping[str, Any], subject: str, shared: Mapping[str, Any]
         verdict=Verdict(plain["verdict"]),
         reason=plain["reason"],
         measurements=[_to_measurement(measurement) for measurement in plain["measurements"]],
+        assertions=plain.get("assertions", []),
+        broken=plain.get("broken", []),
         **shared,
     )
 
@@ -258,9 +271,16 @@ def _to_timing(plain: Mapping[str, Any]) -> Record:
 
 
 def _to_measurement(plain: Mapping[str, Any]) -> Measurement:
-    judgements = [Judgement(**{**one, "slack": _slack(one["slack"])}) for one in plain["comparisons"]]
+    judgements = [_to_judgement(comparison) for comparison in plain["comparisons"]]
     numbers = {name: _number(plain[name]) for name in ("value", "published")}
-    return Measurement(**{**plain, **numbers, "comparisons": judgements})
+    interval = None if plain["interval"] is None else tuple(plain["interval"])
+    return Measurement(**{**plain, **numbers, "interval": interval, "comparisons": judgements})
+
+
+def _to_judgement(plain: Mapping[str, Any]) -> Judgement:
+    """Without the controls that break it, which their own records tell."""
+    own = {name: value for name, value in plain.items() if name != "broken_by"}
+    return Judgement(**{**own, "slack": _slack(plain["slack"])})
 
 
 def _to_comparison(plain: Mapping[str, Any]) -> Comparison:
@@ -285,7 +305,9 @@ def _require_schema(document: object) -> None:
     if not isinstance(document, dict) or not isinstance(document.get("format"), int) or "claims" not in document:
         raise ReportError("is not a verification report")
     if document["format"] != FORMAT:
-        raise ReportError(f"is a report of format {document['format']}; this version reads format {FORMAT}")
+        raise ReportError(
+            f"is a report of format {document['format']}; this version reads format {FORMAT}: make it anew"
+        )
     errors = jsonschema.Draft202012Validator(schema()).iter_errors(document)
     error = jsonschema.exceptions.best_match(errors)
     if error is not None:

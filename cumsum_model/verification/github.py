@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cumsum_model.verification.document import readable
-from cumsum_model.verification.measure import format_number
+from cumsum_model.verification.measure import format_value
 from cumsum_model.verification.report import Report
 from cumsum_model.verification.results import ClaimResult
 from cumsum_model.verification.verdict import WITHOUT_CONTROL
@@ -52,11 +52,13 @@ def _told(result: ClaimResult) -> Iterator[str]:
             for comparison in measurement.comparisons:
                 if not comparison.holds:
                     should_be = f"{comparison.operator} {comparison.bound}"
-                    yield f"{measurement.name} = {format_number(measurement.value)}, should be {should_be}"
+                    yield f"{measurement.name} = {format_value(measurement)}, should be {should_be}"
         if checkpoint.reason:
             yield checkpoint.reason
     if result.lacks_control:
         yield WITHOUT_CONTROL
+    if result.unbroken:
+        yield result.told_unbroken
     for control in result.failing_controls:
         yield f"control {control.subject} {control.verdict}: {control.reason}"
 

@@ -34,4 +34,8 @@ def pytest_verification_illustrate(config: pytest.Config, report: Report) -> Ill
 
 @pytest.hookspec(firstresult=True)
 def pytest_verification_mutants(config: pytest.Config) -> tuple[list[Control], list[Control]] | None:
-    """All mutants for `--matrix`: those that break something, and innocent ones."""
+    """All mutants for `--matrix`: those that break something, and harmless ones.
+
+    A harmless one may have an attribute `changes`, a tuple that names what of the form of the weights is another in
+    it, such as "neuron numbers": claims whose `depends_on` names it, too, may notice it, and no others.
+    """

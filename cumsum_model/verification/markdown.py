@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from cumsum_model.verification.measure import Measurement, format_number
+from cumsum_model.verification.measure import Measurement, format_number, format_value
 from cumsum_model.verification.report import Report
 from cumsum_model.verification.results import ClaimResult, Record
 from cumsum_model.verification.summary import Tone
@@ -90,6 +90,8 @@ def _failures(report: Report) -> Iterator[str]:
                 yield f"  - {plain(checkpoint.reason)}"
         if result.lacks_control:
             yield f"  - {WITHOUT_CONTROL}"
+        if result.unbroken:
+            yield f"  - {plain(result.told_unbroken)}"
         for control in result.failing_controls:
             yield f"  - control {plain(control.subject)} **{plain(str(control.verdict))}**: {plain(control.reason)}"
     if len(report.failing) > MOST_FAILURES:
@@ -128,7 +130,7 @@ def _measured(measurements: Sequence[Measurement]) -> list[str]:
     rows = []
     for measurement in measurements:
         published = "" if measurement.published is None else f" (published {format_number(measurement.published)})"
-        value = plain(f"{measurement.name}{published} {format_number(measurement.value)} {measurement.unit}".rstrip())
+        value = plain(f"{measurement.name}{published} {format_value(measurement)}")
         if not measurement.comparisons:
             rows.append(value)
         for comparison in measurement.comparisons:
@@ -145,5 +147,5 @@ def _controls(result: ClaimResult) -> str:
 
 
 def _timed(record: Record) -> str:
-    figures = ", ".join(f"{m.name} {format_number(m.value)} {m.unit}".rstrip() for m in record.measurements)
+    figures = ", ".join(f"{m.name} {format_value(m)}" for m in record.measurements)
     return plain(figures or f"{record.verdict}: {record.reason}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cumsum_model.verification.claim import Control
 from cumsum_model.verification.results import ClaimResult
 from cumsum_model.verification.verdict import Verdict
 
@@ -20,31 +21,39 @@ class Matrix:
 
     subject     one line that names the model of which the mutants were made
     whole       whether every claim of the suite was run; otherwise nothing is said of mutants that none notices
-    innocent    mutants that break nothing that is claimed, such as the same function in other weights
-    particular  the claims that name parts by number: no others may notice an innocent mutant
+    harmless    mutants that break nothing that is claimed, such as the same function in other weights
+    changes     what a harmless mutant changes of the form of the weights, such as "neuron numbers"
+    depends_on  what of that form a claim is about: it may notice a harmless mutant only if that changes it
+    assertions  by claim: each of its assertions, and how many mutants break it
     """
 
     mutants: Sequence[str]
-    innocent: Sequence[str]
+    harmless: Sequence[str]
     cells: dict[str, dict[str, Verdict]] = field(default_factory=dict)
-    particular: set[str] = field(default_factory=set)
+    changes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    depends_on: dict[str, Sequence[str]] = field(default_factory=dict)
+    assertions: dict[str, dict[str, int]] = field(default_factory=dict)
     whole: bool = True
     subject: str = ""
 
     @classmethod
     def of(
-        cls, results: Iterable[ClaimResult], mutants: Sequence[str], innocent: Sequence[str], *, whole: bool
+        cls, results: Iterable[ClaimResult], mutants: Sequence[Control], harmless: Sequence[Control], *, whole: bool
     ) -> Matrix:
         """The table of the claims that hold on the checkpoint: what else they notice says nothing if they do not."""
-        matrix = cls(mutants, innocent, whole=whole)
+        changes = {mutant.__name__: tuple(getattr(mutant, "changes", ())) for mutant in harmless}
+        matrix = cls([mutant.__name__ for mutant in mutants], list(changes), changes=changes, whole=whole)
         for result in results:
-            if result.records[0].erratum or result.verdict != Verdict.HOLDS:
+            checkpoint = result.checkpoint
+            if checkpoint is None or checkpoint.erratum or checkpoint.verdict != Verdict.HOLDS:
                 continue
-            matrix.cells[result.claim] = {
-                record.subject: record.verdict for record in result.controls if record.subject in mutants
+            on_mutants = [record for record in result.controls if record.subject in matrix.mutants]
+            matrix.cells[result.claim] = {record.subject: record.verdict for record in on_mutants}
+            matrix.depends_on[result.claim] = checkpoint.depends_on
+            matrix.assertions[result.claim] = {
+                assertion: sum(assertion in record.broken for record in on_mutants)
+                for assertion in checkpoint.assertions
             }
-            if result.records[0].particular:
-                matrix.particular.add(result.claim)
         return matrix
 
     def refuting(self, claim: str) -> list[str]:
@@ -65,19 +74,25 @@ class Matrix:
             missing = set(self.mutants) - row.keys()
             if missing:
                 holes.append(f"{_short(claim)} did not run on {', '.join(sorted(missing))}")
+            holes += [
+                f"{_short(claim)}: no mutant breaks {assertion}"
+                for assertion, n_breaking in self.assertions.get(claim, {}).items()
+                if not n_breaking
+            ]
             for mutant, verdict in row.items():
                 if verdict not in (Verdict.REFUTED, Verdict.SURVIVED, Verdict.NOT_ABOUT):
                     holes.append(f"{_short(claim)} on {mutant} is neither refuted nor survived: {verdict}")
         for mutant in self.mutants:
             noticing = self.noticing(mutant)
             impossible = all(row.get(mutant) == Verdict.NOT_ABOUT for row in self.cells.values())
-            if self.whole and mutant not in self.innocent and not noticing and not impossible:
+            if self.whole and mutant not in self.harmless and not noticing and not impossible:
                 holes.append(f"no claim notices {mutant}")
-            if mutant in self.innocent:
+            if mutant in self.harmless:
+                changes = set(self.changes.get(mutant, ()))
                 holes += [
-                    f"{_short(claim)} notices {mutant}, which breaks nothing"
+                    f"{_short(claim)} notices {mutant}, which breaks nothing and changes nothing that it depends on"
                     for claim in noticing
-                    if claim not in self.particular
+                    if not changes & set(self.depends_on.get(claim, ()))
                 ]
         return holes
 
@@ -92,7 +107,8 @@ class Matrix:
             lines.append(f"{_short(claim):{width}}  {letters}  {len(self.refuting(claim)):>3}")
         lines += ["", "X refuted   . survived   ! error   mutants, and how many claims notice each:"]
         for i, mutant in enumerate(self.mutants):
-            note = "  (breaks nothing)" if mutant in self.innocent else ""
+            changes = "".join(f", changes {what}" for what in self.changes.get(mutant, ()))
+            note = f"  (breaks nothing{changes})" if mutant in self.harmless else ""
             lines.append(f"{i + 1:>4} {mutant:<30} {len(self.noticing(mutant)):>3}{note}")
         n_cells = sum(len(row) for row in self.cells.values())
         n_refuted = sum(len(self.refuting(claim)) for claim in self.cells)
@@ -108,10 +124,12 @@ class Matrix:
         return {
             "subject": self.subject,
             "mutants": list(self.mutants),
-            "innocent": list(self.innocent),
+            "harmless": {mutant: list(self.changes.get(mutant, ())) for mutant in self.harmless},
             "claims": {
                 claim: {mutant: str(verdict) for mutant, verdict in row.items()} for claim, row in self.cells.items()
             },
+            "depends_on": {claim: list(depends) for claim, depends in self.depends_on.items() if depends},
+            "assertions": self.assertions,
             "holes": self.holes(),
         }
 

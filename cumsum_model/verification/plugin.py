@@ -6,13 +6,10 @@ did not run; 4 pytest could not start, for instance because the checkpoint canno
 
 from __future__ import annotations
 
-import ast
 import inspect
 import os
-import tokenize
 import unittest
 from collections.abc import Generator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ import pytest
 
 from cumsum_model.importing import importing
 from cumsum_model.verification import hooks
+from cumsum_model.verification.asserts import assertions
 from cumsum_model.verification.claim import Claim, Control, declared
 from cumsum_model.verification.junit import properties
 from cumsum_model.verification.measure import Recorder
@@ -236,9 +234,15 @@ def _fingerprint(config: pytest.Config, model: Any) -> str | None:
 
 
 @pytest.fixture
-def measure(request: pytest.FixtureRequest) -> Recorder:
-    """Records numbers and what they are compared with: `assert measure("gap", gap) < 1e-3`."""
-    return request.node.stash.setdefault(RECORDER, Recorder())
+def measure(request: pytest.FixtureRequest, subject: Control | None) -> Recorder:
+    """Records numbers and what they are compared with: `assert measure("gap", gap) < 1e-3`.
+
+    On a control of a claim it is lenient: a broken assertion does not end the test. What is published and
+    false has to be true of its controls, so there nothing is let pass.
+    """
+    declaration = declared(request.function)
+    lenient = subject is not None and isinstance(declaration, Claim) and not declaration.erratum
+    return request.node.stash.setdefault(RECORDER, Recorder(request.path, lenient=lenient))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -312,6 +316,7 @@ def _record(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestR
         return None
     recorder = item.stash.get(RECORDER, Recorder())
     record.measurements = recorder.summary()
+    record.assertions, record.broken = recorder.assertions, recorder.broken_assertions
     failure = call.excinfo.value if call.excinfo else None
     if report.skipped or hasattr(report, "wasxfail"):
         out_of_scope = item.stash.get(OUT_OF_SCOPE, None)
@@ -341,16 +346,7 @@ def _assertion_lines(item: pytest.Item, call: pytest.CallInfo[None]) -> range | 
     if call.excinfo is None or call.excinfo.traceback[-1].path != item.path:
         return None
     failed = call.excinfo.traceback[-1].lineno + 1
-    return next((span for span in _asserts(item.path) if failed in span), range(0))
-
-
-@cache
-def _asserts(path: Path) -> list[range]:
-    """The lines of every assert statement of a file."""
-    with tokenize.open(path) as file:  # as Python reads it: with a byte order mark, or in another encoding
-        tree = ast.parse(file.read())
-    asserts = [node for node in ast.walk(tree) if isinstance(node, ast.Assert)]
-    return [range(node.lineno, (node.end_lineno or node.lineno) + 1) for node in asserts]
+    return next((span.lines for span in assertions(item.path) if failed in span.lines), range(0))
 
 
 def _apply(record: Record, report: pytest.TestReport, *, judged: bool) -> None:

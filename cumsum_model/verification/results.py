@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from cumsum_model.verification.measure import Comparison, Measurement
-from cumsum_model.verification.verdict import GOOD_ON_CHECKPOINT, GOOD_ON_CONTROL, Verdict
+from cumsum_model.verification.verdict import GOOD_ON_CHECKPOINT, GOOD_ON_CONTROL, UNBROKEN, Verdict
 
 CHECKPOINT = "checkpoint"
 """The name of the model under test in test ids, beside those of the controls."""
@@ -20,12 +20,16 @@ class Record:
     """What one run of one test showed: one claim on one model, or one timing.
 
     erratum     the statement is one that was published and is false
-    particular  it names parts by number, which the same function may number otherwise
+    depends_on  what of the form of the weights it is about, beyond their function, such as "neuron numbers"
+    exhaustive  it holds over every input, rather than over a sample
+    instrument  it judges the software that the others measure with
     own         the claim itself names the model that it ran on, rather than `--matrix`
     one_model_only  the claim is about a single checkpoint, and says so on any other
     line        where the claim stands in its file, counted from 1; 0 if that is not known
     source_id   differs when the claim's source code does, see `source.source_id`
     breaks      what the control breaks, in its own words
+    assertions  every assertion that was evaluated, as name of the measurement and operator: "gap <"
+    broken      those among them that came out false at least once
     """
 
     test: str
@@ -40,12 +44,16 @@ class Record:
     reason: str = ""
     n_controls: int = 0
     erratum: bool = False
-    particular: bool = False
+    depends_on: list[str] = field(default_factory=list)
+    exhaustive: bool = False
+    instrument: bool = False
     own: bool = True
     one_model_only: bool = False
     line: int = 0
     source_id: str = ""
     breaks: str = ""
+    assertions: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
 
     def to_plain(self) -> dict[str, Any]:
@@ -57,7 +65,13 @@ class Record:
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Record:
         measurements = [
-            Measurement(**{**m, "comparisons": [Comparison(**c) for c in m["comparisons"]]})
+            Measurement(
+                **{
+                    **m,
+                    "interval": None if m["interval"] is None else tuple(m["interval"]),
+                    "comparisons": [Comparison(**c) for c in m["comparisons"]],
+                }
+            )
             for m in plain["measurements"]
         ]
         return cls(**{**plain, "verdict": Verdict(plain["verdict"]), "measurements": measurements})
@@ -113,7 +127,30 @@ class ClaimResult:
     @property
     def good(self) -> bool:
         """Whether nothing of it came out as it should not; a claim that was not selected counts as good."""
-        return self.verdict in GOOD_ON_CHECKPOINT and not self.failing_controls and not self.lacks_control
+        sound = not self.failing_controls and not self.lacks_control and not self.unbroken
+        return self.verdict in GOOD_ON_CHECKPOINT and sound
+
+    @property
+    def shows_assertions(self) -> bool:
+        """Whether it is known of each of its assertions if a control breaks it: it holds, and all controls ran."""
+        ran = sum(record.verdict in (Verdict.REFUTED, Verdict.SURVIVED) for record in self.controls)
+        return self.verdict == Verdict.HOLDS and 0 < ran == self.n_due_controls
+
+    @property
+    def unbroken(self) -> list[str]:
+        """Its assertions, as evaluated on the checkpoint, that not one of its controls breaks."""
+        if self.checkpoint is None or not self.shows_assertions:
+            return []
+        return [assertion for assertion in self.checkpoint.assertions if not self.breaking(assertion)]
+
+    @property
+    def told_unbroken(self) -> str:
+        """The assertions that no control breaks, in one line; empty if there are none."""
+        return f"{UNBROKEN}: {', '.join(self.unbroken)}" if self.unbroken else ""
+
+    def breaking(self, assertion: str) -> list[str]:
+        """The controls that break an assertion."""
+        return [record.subject for record in self.controls if assertion in record.broken]
 
     @property
     def n_controls(self) -> int:

@@ -88,8 +88,8 @@ class Session:
             record.kind == "claim" and record.verdict in (Verdict.NOT_RUN, Verdict.ERROR)
             for record in self._all_records()
         )
-        without_control = any(result.lacks_control for result in self._results()[0])
-        if session.exitstatus == pytest.ExitCode.OK and (not_run or self.skipped or without_control):
+        unshown = any(result.lacks_control or result.unbroken for result in self._results()[0])
+        if session.exitstatus == pytest.ExitCode.OK and (not_run or self.skipped or unshown):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self._report(session)
 
@@ -201,10 +201,9 @@ class Session:
         terminal.write(self._matrix(claims).render())
 
     def _matrix(self, claims: list[ClaimResult]) -> Matrix:
-        mutants, innocent = all_mutants(self.config)
-        names = [mutant.__name__ for mutant in mutants]
+        mutants, harmless = all_mutants(self.config)
         whole = not any(left_out(self.config, self.expected.keys(), self.collected.tests))
-        return Matrix.of(claims, names, [mutant.__name__ for mutant in innocent], whole=whole)
+        return Matrix.of(claims, mutants, harmless, whole=whole)
 
     def _all_records(self) -> list[Record]:
         """What was reported, and a stand-in for every selected claim of which nothing was heard."""
@@ -253,7 +252,9 @@ def blank_record(item: pytest.Item) -> Record | None:
         record.source = declaration.source
         record.n_controls = len(declaration.controls)
         record.erratum = declaration.erratum
-        record.particular = declaration.particular
+        record.depends_on = list(declaration.depends_on)
+        record.exhaustive = declaration.exhaustive
+        record.instrument = declaration.instrument
         record.one_model_only = declaration.one_model_only
         record.own = control is None or control in declaration.controls
         record.breaks = (inspect.getdoc(control) or "").partition("\n")[0] if control is not None else ""
@@ -267,6 +268,6 @@ def _filled(declaration: Claim | Timing, sentence: str, callspec: Any) -> str:
 
 def all_mutants(config: pytest.Config) -> tuple[list[Control], list[Control]]:
     """All mutants of the suite, and those among them that break nothing."""
-    breaking, innocent = config.hook.pytest_verification_mutants(config=config) or ([], [])
-    by_name = {mutant.__name__: mutant for mutant in [*breaking, *innocent]}
-    return list(by_name.values()), innocent
+    breaking, harmless = config.hook.pytest_verification_mutants(config=config) or ([], [])
+    by_name = {mutant.__name__: mutant for mutant in [*breaking, *harmless]}
+    return list(by_name.values()), harmless

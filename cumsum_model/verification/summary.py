@@ -48,6 +48,12 @@ def summary_line(results: Sequence[ClaimResult], timings: Sequence[Record], *, c
     plain, errata = split(results)
     verdicts = Counter(result.verdict for result in plain)
     counts = [f"{verdicts[v]} {word}" for v, word in _WORDS.items() if verdicts[v] or v == Verdict.HOLDS]
+    n_exhaustive = sum(result.verdict == Verdict.HOLDS and result.records[0].exhaustive for result in plain)
+    if n_exhaustive:
+        counts[0] += f" ({n_exhaustive} over every input)"
+    n_instruments = sum(result.records[0].instrument for result in plain)
+    if n_instruments:
+        counts.append(f"of them {n_instruments} of the instruments")
     line = f"{len(plain)} claim{'s' * (len(plain) != 1)}: {', '.join(counts)}"
     if controls_left_out:
         line += "; controls left out"
@@ -55,6 +61,8 @@ def summary_line(results: Sequence[ClaimResult], timings: Sequence[Record], *, c
         n_refuted, n_controls = count_controls(plain)
         selected = any(result.controls for result in plain) or not n_controls
         line += f"; controls refuted {n_refuted}/{n_controls}" if selected else f"; {n_controls} controls not selected"
+        n_shown, n_assertions = count_assertions(plain)
+        line += f"; assertions shown to fail {n_shown}/{n_assertions}" if n_assertions else ""
     if errata:
         about = [result for result in errata if result.verdict != Verdict.NOT_ABOUT]
         n_refuted = sum(result.verdict == Verdict.AS_PUBLISHED for result in about)
@@ -72,6 +80,13 @@ def count_controls(plain: Sequence[ClaimResult]) -> tuple[int, int]:
     """How many controls refuted their claim, and how many should have, of the claims that are about the model."""
     applicable = [result for result in plain if result.verdict != Verdict.NOT_ABOUT]
     return sum(result.n_good_controls for result in applicable), sum(result.n_due_controls for result in applicable)
+
+
+def count_assertions(plain: Sequence[ClaimResult]) -> tuple[int, int]:
+    """How many assertions a control breaks, and how many there are, of the claims that hold and whose controls ran."""
+    shown = [result for result in plain if result.shows_assertions and result.checkpoint is not None]
+    n_assertions = sum(len(result.checkpoint.assertions) for result in shown if result.checkpoint is not None)
+    return n_assertions - sum(len(result.unbroken) for result in shown), n_assertions
 
 
 def tone(
@@ -127,6 +142,7 @@ def headline(results: Sequence[ClaimResult], told: Tone, *, exit_code: int | Non
         "{} control{s} survived": sum(record.verdict == Verdict.SURVIVED for record in failing_controls),
         "{} control{s} in error": sum(record.verdict != Verdict.SURVIVED for record in failing_controls),
         "{} claim{s} without a control": sum(result.lacks_control for result in plain),
+        "{} assertion{s} never shown to fail": sum(len(result.unbroken) for result in plain),
         "{} errat{um} not as published": sum(not result.good for result in errata),
     }
     told_counts = [words.format(n, s="s" * (n != 1), um="um" if n == 1 else "a") for words, n in counts.items() if n]

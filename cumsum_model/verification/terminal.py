@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cumsum_model.verification.baseline import Comparison
-from cumsum_model.verification.measure import Measurement, format_number
+from cumsum_model.verification.measure import Measurement, format_number, format_value
 from cumsum_model.verification.report import Report
 from cumsum_model.verification.results import ClaimResult, Record
 from cumsum_model.verification.summary import Tone
@@ -107,7 +107,8 @@ def _claim(result: ClaimResult, controls_left_out: bool) -> RenderableType:
     checkpoint = result.checkpoint
     statement = f'As published: "{first.statement}"' if first.erratum else first.statement
     body: list[RenderableType] = [Text(statement, style="bold")]
-    origin = f"over {first.over}; {first.source}" if first.over else first.source
+    depends = f"depends on: {', '.join(first.depends_on)}" if first.depends_on else ""
+    origin = "; ".join(filter(None, [f"over {first.over}" if first.over else "", first.source, depends]))
     if origin:
         body.append(Text(origin, style="dim"))
     if checkpoint is None:
@@ -126,7 +127,7 @@ def _claim(result: ClaimResult, controls_left_out: bool) -> RenderableType:
 def _timing(record: Record) -> RenderableType:
     body: list[RenderableType] = [Text(f"{record.statement}; {record.over}", style="bold")]
     if record.measurements:
-        figures = (f"{m.name} {format_number(m.value)} {m.unit}".rstrip() for m in record.measurements)
+        figures = (f"{m.name} {format_value(m)}" for m in record.measurements)
         body.append(Text("   ".join(figures)))
     if record.reason:
         body.append(Text(f"{record.verdict}: {record.reason}", style=STYLES[record.verdict]))
@@ -156,7 +157,7 @@ def _measurements(measurements: Sequence[Measurement]) -> Table:
     table.add_column(min_width=15, no_wrap=True)
     for measurement in measurements:
         name = measurement.name + (f" (worst of {measurement.times:,})" if measurement.times > 1 else "")
-        value = f"{format_number(measurement.value)} {measurement.unit}".rstrip()
+        value = format_value(measurement)
         if measurement.published is not None:
             name += f" (published {format_number(measurement.published)})"
         if not measurement.comparisons:
@@ -185,6 +186,8 @@ def _controls(result: ClaimResult, controls_left_out: bool) -> RenderableType:
     lines = [Text(f"{what} {n_good}/{n_controls}" + (": " if told else "") + ", ".join(told), style=style)]
     if result.lacks_control:
         lines.append(Text(WITHOUT_CONTROL, style="bold red"))
+    if result.unbroken:
+        lines.append(Text(result.told_unbroken, style="bold red"))
     for record in result.impossible_controls:
         lines.append(Text(f"control {record.subject} {record.reason}", style="yellow"))
     for record in result.failing_controls:

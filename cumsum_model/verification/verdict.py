@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from cumsum_model.verification.measure import Recorder
+from cumsum_model.verification.measure import Recorder, format_value
 
 
 class Verdict(StrEnum):
@@ -38,6 +38,9 @@ GOOD_ON_CHECKPOINT = {
 }
 WITHOUT_CONTROL = "nothing shows that it can fail on this model: none of its controls can be made of it"
 
+UNBROKEN = "no control breaks"
+"""What precedes the assertions of a claim that were never shown to fail."""
+
 GOOD_ON_CONTROL = {Verdict.REFUTED, Verdict.CONFIRMED, Verdict.NOT_ABOUT}
 
 _OF_ERRATUM = {
@@ -69,9 +72,15 @@ def judge(
     """The verdict on a claim that ran, and the reason for it.
 
     A claim is refuted when an assertion of its own file fails, on `assertion_lines` (None: it is not of
-    that file), by a comparison of something measured. Every other way to fail is an error, as is
-    passing while proving nothing.
+    that file), by a comparison of something measured. On a control the claim goes on after that, and
+    stays refuted however it ends. Every other way to fail is an error, as is passing while proving nothing.
     """
+    if measured.refuting is not None:
+        measurement, comparison = measured.refuting
+        reason = f"{measurement.name} {format_value(measurement)} {comparison.operator} {comparison.bound}"
+        if failure is not None:
+            reason += f", then {type(failure).__name__}: {_first_line(failure)}"
+        return Verdict.REFUTED, reason
     broken = measured.broken()
     if failure is not None:
         if isinstance(failure, AssertionError):
@@ -88,6 +97,9 @@ def judge(
             Verdict.ERROR,
             f"passed without comparing what it measured (on the left of the comparison): {names}",
         )
+    if measured.uncompared() and not on_control:
+        names = ", ".join(dict.fromkeys(measured.uncompared()))
+        return Verdict.ERROR, f"a published figure is shown and never compared, by .as_published(within=..): {names}"
     if broken:
         measurement, comparison = broken[0]
         return (

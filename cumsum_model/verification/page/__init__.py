@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cumsum_model.verification.measure import format_number
+from cumsum_model.verification.measure import format_interval, format_number
 from cumsum_model.verification.report import Report
 from cumsum_model.verification.results import ClaimResult, Record
 from cumsum_model.verification.verdict import WITHOUT_CONTROL, Verdict
@@ -112,6 +112,7 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["number"] = format_number
+    environment.filters["interval"] = format_interval
     environment.filters["verdict"] = _verdict
     return environment.get_template("report.html.jinja")
 
