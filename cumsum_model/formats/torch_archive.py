@@ -60,7 +60,8 @@ def read_archive(content: bytes) -> tuple[dict[str, Tensor], tuple[str, ...]]:
             f"declares tensors of more than the {MAX_TENSOR_BYTES:,} bytes that are read, in a file of {len(content):,}"
         )
     byte_order = _byte_order(members)
-    flat = {one.storage: _flat(one.storage, members, byte_order) for one in pickled.values() if 0 not in one.size}
+    storages = dict.fromkeys(one.storage for one in pickled.values() if 0 not in one.size)
+    flat = {storage: _flat(storage, members, byte_order) for storage in storages}
     return {name: _tensor(one, flat) for name, one in pickled.items()}, notes
 
 
