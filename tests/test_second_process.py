@@ -1,5 +1,6 @@
 """Claims in two processes: the same report as in one, and nothing lost when one of them dies."""
 
+import contextlib
 import os
 import re
 import signal
@@ -33,33 +34,69 @@ def test_the_report_is_that_of_one_process(suite):
     assert report(alone) == report(both)
 
 
+MEET = """
+    import os, time
+    from pathlib import Path
+
+    os.register_at_fork(after_in_child=lambda: Path("forked").touch())
+
+    def meet(turn):
+        \"\"\"Go on when each of two processes has come to as many meetings.\"\"\"
+        Path(f"turn-{turn}-{os.getpid()}").touch()
+        end = time.monotonic() + 600
+        while len(list(Path().glob(f"turn-{turn}-*"))) < 2:
+            assert time.monotonic() < end, "there is no other process, or it has died"
+            time.sleep(0.01)
+"""
+"""For claims that two processes are to run: which of them runs which is then no matter of which is the faster."""
+
 WHERE = """
     @stated(widen_gap)
-    def test_{i}(model, measure, record_property):
-        import os, time
-        time.sleep(0.2)
+    def test_{i}(model, measure):
+        {meet}
         open("process-" + str(os.getpid()), "a").write("{i} ")
         assert measure("gap {i}", model["gap"]) < 1
 """
 
 
+def where(n, meet="pass"):
+    """As many claims, each of which tells in which process it was run."""
+    return MEET + "".join(WHERE.format(i=i, meet=meet) for i in range(n))
+
+
 def test_two_processes_share_the_work(suite, pytester):
-    body = "".join(WHERE.format(i=i) for i in range(4))
-    assert suite(body, TWO, subprocess=True).ret == 0
+    in_turns = 'meet(open(f"process-{os.getpid()}", "a+").tell())'
+    assert suite(where(4, in_turns), TWO, subprocess=True).ret == 0
     ran = {file.read_text() for file in pytester.path.glob("process-*")}
     assert ran == {"0 0 1 1 ", "3 3 2 2 "}
+    assert (pytester.path / "forked").exists()
+
+
+def ran_in_one(pytester):
+    """Whether there was never a second process: had there been one, it might have come too late for a claim."""
+    return len(list(pytester.path.glob("process-*"))) == 1 and not (pytester.path / "forked").exists()
 
 
 @pytest.mark.parametrize(
     "arguments", [["--processes=1"], ["--processes=auto"], [TWO, "-x"], [TWO, "-s"], [TWO, "-n", "1"]], ids=" ".join
 )
 def test_one_process_does_it_where_two_would_not_do(suite, pytester, arguments):
-    assert suite("".join(WHERE.format(i=i) for i in range(3)), *arguments, subprocess=True).ret == 0
-    assert len(list(pytester.path.glob("process-*"))) == 1
+    assert suite(where(3), *arguments, subprocess=True).ret == 0
+    assert ran_in_one(pytester)
+
+
+def meeting(body, *claims, turn, then="pass"):
+    """The claims of `body`, of which some are run when two processes are there, each of them at one of those."""
+    for i in claims:
+        body = body.replace(
+            f'assert measure("gap {i}"', f'meet({turn}) if model["gap"] < 1 else None; {then}; assert measure("gap {i}"'
+        )
+    return body
 
 
 def test_a_process_that_dies_leaves_its_claims_in_error(suite):
-    dying = SEVERAL.replace('assert measure("gap 2', 'import os; os._exit(0); assert measure("gap 2')
+    dying = meeting(meeting(MEET + SEVERAL, 0, 3, turn=1), 1, turn=2)
+    dying = meeting(dying, 2, turn=2, then="os._exit(0)")
     result = suite(dying, TWO, subprocess=True)
     assert result.ret == 1
     result.stdout.fnmatch_lines(
@@ -79,7 +116,9 @@ def test_a_process_that_dies_after_its_claim_held_leaves_it_in_error(suite):
         import os
         os._exit(0)
     """
-    body = dying + SEVERAL.replace("test_3(model, measure)", "test_3(model, measure, fatal)")
+    body = dying + meeting(MEET + SEVERAL, 0, 3, turn=1).replace(
+        "test_3(model, measure)", "test_3(model, measure, fatal)"
+    )
     result = suite(body, TWO, subprocess=True)
     assert result.ret == 1
     result.stdout.fnmatch_lines(["4 claims: 3 hold, 1 in error; *"])
@@ -112,21 +151,21 @@ def test_a_folder_for_temporary_files_is_emptied_once(suite, pytester):
     writes = """
     @stated(widen_gap)
     def test_{i}(model, measure, tmp_path):
-        import time
         (tmp_path / "here").write_text("x")
-        time.sleep(0.5)
+        if model["gap"] < 1:
+            meet(1 + ({i} in (1, 2)))
         assert (tmp_path / "here").read_text() == "x"
         assert measure("gap {i}", model["gap"]) < 1
     """
-    body = "".join(writes.format(i=i) for i in range(4))
+    body = MEET + "".join(writes.format(i=i) for i in range(4))
     result = suite(body, TWO, f"--basetemp={pytester.path / 'base'}", subprocess=True)
     assert result.ret == 0, result.stdout.str()
 
 
 @pytest.mark.parametrize("arguments", [["-p", "no:capture"], ["-W", "default"]], ids=" ".join)
 def test_options_that_a_copy_cannot_serve_are_served_by_one_process(suite, pytester, arguments):
-    assert suite("".join(WHERE.format(i=i) for i in range(2)), TWO, *arguments, subprocess=True).ret == 0
-    assert len(list(pytester.path.glob("process-*"))) == 1
+    assert suite(where(2), TWO, *arguments, subprocess=True).ret == 0
+    assert ran_in_one(pytester)
 
 
 def test_where_no_process_can_be_had_one_does(suite, pytester):
@@ -138,8 +177,8 @@ def test_where_no_process_can_be_had_one_does(suite, pytester):
 
     os.fork = refuse
     """
-    assert suite(refused + "".join(WHERE.format(i=i) for i in range(2)), TWO, subprocess=True).ret == 0
-    assert len(list(pytester.path.glob("process-*"))) == 1
+    assert suite(refused + where(2), TWO, subprocess=True).ret == 0
+    assert ran_in_one(pytester)
 
 
 def test_what_a_claim_prints_is_told_where_it_fails_and_nowhere_else(suite):
@@ -152,24 +191,29 @@ def test_what_a_claim_prints_is_told_where_it_fails_and_nowhere_else(suite):
 
 
 def test_claims_that_are_interrupted_leave_no_process_behind(suite, pytester):
-    suite.write("".join(WHERE.format(i=i).replace("0.2", "30") for i in range(2)))
+    endless = 'Path(f"begun-{os.getpid()}").touch(); time.sleep(10**6)'
+    suite.write(where(2, endless))
     run = subprocess.Popen(
         [sys.executable, "-m", "pytest", TWO, "-p", "no:benchmark"],
         cwd=pytester.path,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a job in the background ignores
     )
-    children = f"/proc/{run.pid}/task/{run.pid}/children"
-    for _ in range(600):
-        with open(children) as file:
-            copies = file.read().split()
-        if copies or run.poll() is not None:
-            break
-        time.sleep(0.05)
-    assert copies
-    time.sleep(0.5)
-    run.send_signal(signal.SIGINT)
-    out, _ = run.communicate(timeout=20)
-    assert run.returncode == 2, out
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(copies[0]), 0)
+    try:
+        end = time.monotonic() + 600
+        while len(begun := list(pytester.path.glob("begun-*"))) < 2:
+            assert run.poll() is None
+            assert time.monotonic() < end, "there is no second process"
+            time.sleep(0.05)
+        (copy,) = {int(file.name.partition("-")[2]) for file in begun} - {run.pid}
+        run.send_signal(signal.SIGINT)
+        out, _ = run.communicate(timeout=600)
+        assert run.returncode == 2, out
+        with pytest.raises(ProcessLookupError):
+            os.kill(copy, 0)
+    finally:  # both of them, whatever has become of them
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+        run.communicate()
