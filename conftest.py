@@ -38,7 +38,8 @@ settings.register_profile(
     deadline=None,
     report_multiple_bugs=False,
     phases=set(Phase) - {Phase.explain},  # which would take as long as the search, to comment on code that is no bug
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    # How slowly examples are drawn says how busy a machine is, and nothing of the model.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.register_profile("thorough", settings.get_profile("ci"), max_examples=20_000, derandomize=False)
 
