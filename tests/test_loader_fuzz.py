@@ -687,7 +687,7 @@ def outcomes(tmp_path_factory):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment(),
     )  # fmt: skip
     try:
-        told, complaints = child.communicate(timeout=120)
+        told, complaints = child.communicate(timeout=1800)  # to read hundreds of files, which takes seconds
     except subprocess.TimeoutExpired:
         child.kill()
         told, complaints = child.communicate()
