@@ -27,6 +27,7 @@ import copy
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -160,12 +161,18 @@ def balanced_basis(model: CumsumTransformer) -> BalancedBasis:
     Not only the function decides it: W_E against W_pos, b_in against b_O, the scale of a neuron and the basis of a
     head move norm between parameters, and with it the balance.
     """
-    X, Y = _written_and_read(model)
+    return BalancedBasis(*balance(*_written_and_read(model)))
+
+
+def balance(
+    X: Float[Tensor, "n d"], Y: Float[Tensor, "d m"]
+) -> tuple[Float[Tensor, "d rank"], Float[Tensor, "rank d"]]:
+    """M and N of which X M and N Y have the least norm of all factors of X Y that these two can be turned into."""
     U, D, Vh = torch.linalg.svd(X @ Y, full_matrices=False)
     rounding = D[0] * len(D) * torch.finfo(D.dtype).eps
-    rank = min(model.cfg.d_model, int(D.gt(rounding).sum()))
+    rank = min(X.shape[1], int(D.gt(rounding).sum()))
     root = D[:rank].sqrt()
-    return BalancedBasis(Y @ Vh[:rank].T / root, (U[:, :rank] / root).T @ X)
+    return Y @ Vh[:rank].T / root, (U[:, :rank] / root).T @ X
 
 
 def in_balanced_basis(model: CumsumTransformer) -> CumsumTransformer:
@@ -174,9 +181,13 @@ def in_balanced_basis(model: CumsumTransformer) -> CumsumTransformer:
     Axes are in the order of how much is written along them and read.
     """
     basis = balanced_basis(model)
-    missing = model.cfg.d_model - basis.M.shape[-1]
-    pad = torch.nn.functional.pad
-    return change_basis(model, pad(basis.M, (0, missing)), pad(basis.N, (0, 0, 0, missing)))
+    return change_basis(model, *padded(basis.M, basis.N))
+
+
+def padded(M: Float[Tensor, "d rank"], N: Float[Tensor, "rank d"]) -> tuple[Float[Tensor, "d d"], Float[Tensor, "d d"]]:
+    """The two with zeros for coordinates that are left over."""
+    missing = M.shape[0] - M.shape[1]
+    return F.pad(M, (0, missing)), F.pad(N, (0, 0, 0, missing))
 
 
 def _written_and_read(model: CumsumTransformer) -> tuple[Float[Tensor, "n d_model"], Float[Tensor, "d_model m"]]:
