@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cumsum_model.proof.exactly import Circuit, Integers, Query, Row
-from cumsum_model.proof.recount import Recount
+from cumsum_model.proof.exactly import Circuit, Integers, OutOfRange, Query, Row
+from cumsum_model.proof.recount import Plan, Recount
 
 MAX_UNDECIDED_SIGNS = 10
 """Neurons of unknown sign in one class: two to this power cases at most."""
@@ -195,7 +195,10 @@ class _Check:
             told = query["labels"][s]
             _require(told == "nzp"[label], f"{where}, sum {sums[s]:+d}: the label is not {told!r}")
 
-        one = Query(self.circuit, n, a)
+        try:
+            one = Query(self.circuit, n, a)
+        except OutOfRange as error:
+            raise Rejected(f"{where}: {error}") from None
         for s, verdict in enumerate(query["verdicts"]):
             absent = ABSENT.get(verdict)
             _require(absent is not None, f"{where}, sum {sums[s]:+d}: {verdict!r} is no verdict")
@@ -237,12 +240,15 @@ class _Check:
             )
             for neuron, sign in enumerate(signs):
                 proved = {"+": never_negative[s, neuron], "-": never_positive[s, neuron], "?": True}[sign]
-                _require(bool(proved), f"{where}, sum {sums[s]:+d}: neuron {neuron} is not always {sign!r}")
+                _require(
+                    bool(proved) or one.has_sign(s, neuron, sign),
+                    f"{where}, sum {sums[s]:+d}: neuron {neuron} is not always {sign!r}",
+                )
 
     def _bounds(self, where: str, sums: NDArray[np.int64], one: Query, query: Any) -> None:
         """Verify the smallest margin of classes called right, and the largest of those called wrong."""
         rows: list[Row] = []
-        plans: dict[int, list[list[list[int]]]] = {}
+        plans: dict[int, Plan] = {}
         for s, verdict in enumerate(query["verdicts"]):
             place, label = f"{where}, sum {sums[s]:+d}", int(np.sign(sums[s])) + 1
             if verdict == "R":
@@ -261,16 +267,21 @@ class _Check:
             _require(len(rows) <= MAX_ROWS, f"{where}: there are too many cases of undecided signs")
         proved = one.proves(rows)
         for s, plan in plans.items():
-            held = [any(all(proved[row] for row in choice) for choice in choices) for choices in plan]
             right = query["verdicts"][s] == "R"
-            name = "smallest" if right else "largest"
-            enough = all(held) if right else any(held)
-            _require(enough, f"{where}, sum {sums[s]:+d}: the {name} margin {query[name][s]} is not proved")
+            name, enough = ("smallest", all) if right else ("largest", any)
+
+            def held(proves: Callable[[int], bool], plan: Plan = plan, enough: Callable[..., bool] = enough) -> bool:
+                return enough(any(all(map(proves, choice)) for choice in choices) for choices in plan)
+
+            _require(
+                held(lambda row: proved[row]) or held(lambda row: proved[row] or one.proves_one(rows[row])),
+                f"{where}, sum {sums[s]:+d}: the {name} margin {query[name][s]} is not proved",
+            )
 
     def _counts(self, sums: NDArray[np.int64], one: Query, query: Any) -> dict[int, int]:
         """How many sequences are right in each class that is neither right nor wrong, where that is soon counted."""
         rows: list[Row] = []
-        plans: dict[int, list[list[list[int]]]] = {}
+        plans: dict[int, Plan] = {}
         for s, verdict in enumerate(query["verdicts"]):
             label, signs = int(np.sign(sums[s])) + 1, query["signs"][s]
             if verdict in "SU" and signs.count("?") <= MAX_SIGNS_TO_COUNT:

@@ -1,11 +1,13 @@
 """Exact numbers for the checker: arrays of whole numbers over a common power of two.
 
 A float32 is one, and so are sums and products of them. Only e^score is not: it gets a lower and an
-upper whole number, from the ball arithmetic of python-flint. Nothing here is shared with the search.
+upper whole number, from the ball arithmetic of python-flint, over a power of two of its own, so that small
+weights are known as well as large ones. Nothing here is shared with the search.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +19,15 @@ from numpy.typing import NDArray
 Integers = NDArray[np.object_]
 
 WEIGHT_BITS = 512
-"""Binary digits after the point of the weights e^(score - shift), which are at most e with their error."""
+"""Significant binary digits of every weight e^(score - largest score), however small it is."""
+
+MAX_SPREAD = 100_000
+"""Scores of one query may differ by this much. A sum that holds the smallest and the largest weight exactly takes a
+digit for each 0.7 of it: 18 kB at the limit, and a class of twenty positions has tens of thousands of such sums."""
+
+
+class OutOfRange(ValueError):
+    """The scores of a query differ by more than MAX_SPREAD."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +114,8 @@ class Circuit:
             W["W_out"] @ W["W_U"],
         )
 
-    def weights(self, n: int, a: int) -> tuple[Integers, Integers]:
-        """e^(score - shift) of every key for the query `a` at position n: lower and upper, [position, token].
+    def weights(self, n: int, a: int) -> Weights:
+        """The weight of every key for the query `a` at position n. Raises OutOfRange.
 
         At the query's own position, where only `a` can stand, the weights of other tokens are left at 0.
         """
@@ -114,18 +124,49 @@ class Circuit:
         occurs[-1] = np.arange(scores.shape[1]) == a
         ctx.prec = 2 * WEIGHT_BITS
         unit = arb(fmpz(2)) ** -self.scores.digits / arb(self.d_head).sqrt()
-        shift = (arb(fmpz(int(scores[occurs].max()))) * unit).upper().ceil()  # any number will do that is no smaller
-        low, high = np.zeros_like(scores), np.zeros_like(scores)
-        scale = arb(2) ** WEIGHT_BITS
+        top, bottom = int(scores[occurs].max()), int(scores[occurs].min())
+        spread = arb(fmpz(top - bottom)) * unit
+        if not spread <= MAX_SPREAD:
+            raise OutOfRange(
+                f"out of range: its attention scores differ by up to {float(spread):.2g}, this checker handles "
+                f"differences of up to {MAX_SPREAD:,}"
+            )
+        low, high, digits = np.zeros_like(scores), np.zeros_like(scores), np.zeros(scores.shape, dtype=np.int64)
         for index, score in np.ndenumerate(scores):
             if not occurs[index]:
                 continue
-            exponent = arb(fmpz(int(score))) * unit - shift
-            if not exponent.rad() < 1:
-                raise ValueError("the scores are too large to say what their exponentials are")
-            weight = exponent.exp() * scale
+            exponent = arb(fmpz(int(score) - top)) * unit  # between -MAX_SPREAD and 0, and off by 2**-1000 at most
+            digits[index] = WEIGHT_BITS + math.ceil(-float(exponent) / math.log(2))
+            weight = exponent.exp() * arb(2) ** int(digits[index])
             low[index], high[index] = _whole(weight.lower().floor()), _whole(weight.upper().ceil())
-        return low, high
+        return Weights(low, high, digits)
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """e^(score - largest score) of each key: from `low` to `high` times 2**-`digits`, [position, token] each."""
+
+    low: Integers
+    high: Integers
+    digits: NDArray[np.int64]
+
+    def times(self, columns: Exact) -> Integers:
+        """No weight times column is smaller, in units of 2**-(digits + columns.digits): [.., position, token]."""
+        return np.where(columns.whole >= 0, self.low, self.high) * columns.whole
+
+    def aligned(self, products: Integers) -> Integers:
+        """The same products in the unit of the smallest weight, which takes as many digits as the scores spread."""
+        return products << (self.digits.max() - self.digits).astype(object)
+
+    def of(self, sequences: NDArray[np.int64]) -> tuple[Integers, Integers]:
+        """The weights in each sequence, in a unit of its own: lower and upper bounds, [sequence, position].
+
+        The unit has WEIGHT_BITS digits of the largest of them.
+        """
+        positions = np.arange(sequences.shape[1])
+        low, high, digits = (of[positions, sequences] for of in (self.low, self.high, self.digits))
+        coarser = (digits - digits.min(1, keepdims=True)).astype(object)
+        return low >> coarser, -(-high >> coarser)
 
 
 @dataclass(frozen=True)
@@ -149,7 +190,7 @@ class Query:
         self.n, self.a, self.push = n, a, circuit.push
         self.neurons = len(circuit.push.whole)
         self.columns = circuit.own[n - 1, a][None, None] + circuit.moved[:n]
-        self.low, self.high = circuit.weights(n, a)
+        self.weights = circuit.weights(n, a)
 
     def signs(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Of which classes and neurons Z * pre >= 0, and of which <= 0, is certain: [sum index, neuron] each."""
@@ -157,15 +198,24 @@ class Query:
         never_negative, never_positive = self._minima(pre) >= 0, self._minima(-pre) >= 0
         return never_negative.T, never_positive.T
 
+    def has_sign(self, s: int, neuron: int, sign: str) -> bool:
+        """Whether a neuron is never negative ("+") or never positive ("-") in class `s`: slow, without rounding."""
+        pre = Exact(self.columns.whole[None, ..., neuron], self.columns.digits)
+        return self._least(pre if sign == "+" else -pre, s) >= 0
+
     def proves(self, rows: list[Row]) -> list[bool]:
-        """Which rows hold for every sequence of their class."""
+        """Which rows hold for every sequence of their class, as far as sums of 64 bits show it."""
         if not rows:
             return []
         minima = self._minima(self._columns(rows))
         return [bool(minima[index, row.s] >= 0) for index, row in enumerate(rows)]
 
+    def proves_one(self, row: Row) -> bool:
+        """Whether a row holds for every sequence of its class: slow, without rounding."""
+        return self._least(self._columns([row]), row.s) >= 0
+
     def terms(self, rows: list[Row]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The terms of each row's sum, [row, position, token], rounded down and rounded up to a unit of its own."""
+        """The terms of each row's sum, [row, position, token], rounded down and rounded up to units of its own."""
         columns = self._columns(rows)
         return self._rounded_down(columns), -self._rounded_down(-columns)
 
@@ -198,15 +248,32 @@ class Query:
             reached = one_more(reached, terms[:, position])
         return reached
 
+    def _least(self, columns: Exact, s: int) -> int:
+        """No sequence of class `s` has a smaller sum of weights times columns, [1, position, token].
+
+        The weights are all that is rounded, to WEIGHT_BITS digits each.
+        """
+        terms = self.weights.aligned(self.weights.times(columns))
+        reached = terms[:, -1, self.a][:, None]
+        for position in range(self.n - 1):
+            reached = one_more(reached, terms[:, position])[:, : s + 1]  # a sum index never falls
+        return int(reached[0, s])
+
     def _rounded_down(self, columns: Exact) -> NDArray[np.int64]:
         """Weights times columns, down to whole multiples of a unit of each row: as small as 64-bit sums allow."""
-        peaks = abs(columns.whole).max((1, 2), initial=0)
-        spare = 59 - self.n.bit_length() + columns.digits  # sums of n weights below 4 times the peak stay below 2**61
-        bits = np.array([spare - int(peak).bit_length() for peak in peaks], dtype=object)
-        return at_least(columns, self.low, self.high, bits).astype(np.int64)
+        products, digits = self.weights.times(columns), self.weights.digits
+        lengths = np.asarray(_bit_length(products), dtype=np.int64)
+        sizes = np.where(lengths > 0, lengths - digits, -digits.max()).max((1, 2), keepdims=True)
+        bits = 61 - self.n.bit_length() - sizes  # of a row's n terms none exceeds 2**sizes: sums stay below 2**61
+        # Positive unless a product is 0: it has at least as many digits as its weight, which has hundreds.
+        surplus = np.maximum(digits - bits, 0)
+        return (products >> surplus.astype(object)).astype(np.int64)
 
     def differences(self, sequences: NDArray[np.int64], plus: int, minus: int) -> tuple[Integers, Integers]:
-        """Z times a difference of logits for each of some sequences [sequence, position]: lower and upper bound."""
+        """Z times a difference of logits for each of some sequences [sequence, position]: lower and upper bound.
+
+        Each in a unit of its own, which is that of `Z`.
+        """
         low, high = self._sums(sequences, self.columns.whole)
         neurons = self.neurons
         push = self.push_on(plus, minus)
@@ -220,7 +287,7 @@ class Query:
         )
 
     def Z(self, sequences: NDArray[np.int64]) -> tuple[Integers, Integers]:
-        """Z of each sequence in the same unit: lower and upper bound."""
+        """Z of each sequence in its unit: lower and upper bound."""
         one = 2 ** (self.columns.digits + self.push.digits)
         low, high = self._sums(sequences, np.full((self.n, self.columns.whole.shape[1], 1), one, dtype=object))
         return low[:, 0], high[:, 0]
@@ -230,7 +297,7 @@ class Query:
         chosen = np.broadcast_to(columns, (self.n, *columns.shape[1:]))[
             positions, sequences
         ]  # [sequence, position, ..]
-        low, high = self.low[positions, sequences][..., None], self.high[positions, sequences][..., None]
+        low, high = (bound[..., None] for bound in self.weights.of(sequences))
         up = chosen >= 0
         return (chosen * np.where(up, low, high)).sum(1), (chosen * np.where(up, high, low)).sum(1)
 
@@ -241,21 +308,15 @@ def _whole(number: arb) -> int:
     return int(whole)
 
 
-def one_more(least: NDArray[np.int64], terms: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The least sums [row, sum index] after one more position with these terms [row, token]."""
+_bit_length = np.frompyfunc(int.bit_length, 1, 1)
+
+
+def one_more(least: Any, terms: Any) -> Any:
+    """The least sums [row, sum index] after one more position with these terms [row, token]: 64 bits or Python's."""
     rows, tokens = terms.shape
-    after = np.full((rows, least.shape[1] + tokens - 1), np.iinfo(np.int64).max)
+    largest = math.inf if terms.dtype == object else np.iinfo(np.int64).max
+    after = np.full((rows, least.shape[1] + tokens - 1), largest, dtype=terms.dtype)
     for token in range(tokens):
         part = after[:, token : token + least.shape[1]]
         np.minimum(part, least + terms[:, token, None], out=part)
     return after
-
-
-def at_least(columns: Exact, low: Integers, high: Integers, bits: Integers) -> Integers:
-    """Weights times columns [row, ..], each rounded down to a whole multiple of 2**-`bits` [row].
-
-    No true product is smaller.
-    """
-    products = np.where(columns.whole >= 0, low, high) * columns.whole
-    surplus = (columns.digits + WEIGHT_BITS - bits)[:, None, None]
-    return (products << np.maximum(-surplus, 0)) >> np.maximum(surplus, 0)
