@@ -57,7 +57,7 @@ def test_an_assertion_that_no_control_breaks_turns_the_run_red(reported, ways):
     (told,) = document["claims"]
     assert (told["good"], told["assertions"], told["unbroken"]) == (False, ["gap <", "second gap <"], ["gap <"])
     assert "no control breaks: gap &lt;" in page
-    assert "no control breaks: gap &lt;" in markdown
+    assert "no control breaks: gap &lt;" in markdown.replace("\\", "")
 
 
 @pytest.mark.parametrize("ways", EVERY_WAY, ids=" ".join)
@@ -266,7 +266,7 @@ def test_the_comparisons_of_an_assert_are_found_whoever_compiles_it(tmp_path, re
     assert measure.assertions == asserted
     assert measure.broken_assertions == ["a <", "b <", "c <", "d <", "e <", "f ==", "g ==", "h >", "l <"]
     places = [set(assertion.places.values()) for assertion in assertions(path)]
-    assert [Place.OPTIONAL in of_one for of_one in places] == [False] * 6 + [True, True, True, False]
+    assert [Place.OPTIONAL in of_one for of_one in places] == [False] * 6 + [True, True, False, False]
 
 
 def test_assertions_of_another_file_are_not_those_of_the_claim(suite, pytester):

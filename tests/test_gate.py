@@ -182,8 +182,10 @@ def test_no_claim_about_the_model_is_not_green(gate):
         text = (gate.path / file).read_text()
         (gate.path / file).write_text(text.replace("over=", "unless=lambda model: 'not about it', over="))
     ran = gate()
+    assert (ran.returncode, ran.document["tone"]) == (1, "bad"), tell(ran)
+    ran = gate("--allow-partial")
     assert not green(ran), tell(ran)
-    assert ran.document["tone"] == "partial"
+    assert (ran.returncode, ran.document["tone"]) == (0, "partial"), tell(ran)
 
 
 @pytest.mark.parametrize("one_model_only", [False, True])
@@ -191,11 +193,27 @@ def test_most_claims_not_about_the_model_is_not_green_unless_they_are_about_one_
     path = gate.path / "claims" / "test_gaps.py"
     away = f"def away(model):\n    return 'not about it'\naway.one_model_only = {one_model_only}\n\n@claim("
     path.write_text(path.read_text().replace("over=", "unless=away, over=").replace("@claim(", away, 1))
-    ran = gate()
-    assert ran.returncode == 0, tell(ran)
-    assert green(ran) == one_model_only, tell(ran)
-    told = "The one claim about this model holds; 2 are not about it" if one_model_only else "1 of 3 claims hold, most"
-    assert ran.document["headline"].startswith(told)
+    ran, allowed = gate(), gate("--allow-partial")
+    assert allowed.returncode == 0, tell(allowed)
+    assert green(ran) == green(allowed) == one_model_only, tell(ran)
+    if one_model_only:
+        told = "The one claim about this model holds; 2 are not about it"
+        assert ran.document["headline"] == allowed.document["headline"] == told
+        return
+    assert (ran.returncode, ran.document["tone"]) == (1, "bad"), tell(ran)
+    told = "1 of 3 claims hold, most are not about this model"
+    assert ran.document["headline"] == f"Next to nothing verified: {told}"
+    assert allowed.document["headline"] == f"{told}, which was allowed"
+
+
+@pytest.mark.parametrize("workers", [[], ["-p", "xdist", "-n", "2"]], ids=["one process", "workers"])
+def test_allowing_a_part_allows_nothing_else(gate, workers):
+    gate.edit("< 1", "< 0.1")
+    assert gate("--allow-partial", *workers).returncode == 1
+    gate.edit("< 0.1", "< 100")  # which no control breaks
+    ran = gate("--allow-partial", *workers)
+    assert ran.returncode == 1
+    assert ran.document["headline"] == "2 controls survived, 1 assertion never shown to fail"
 
 
 def test_a_crash_of_every_worker_is_red(gate):
@@ -443,7 +461,7 @@ def test_a_baseline_that_is_kept_is_green(gate):
         (lambda path: path.write_text(""), "is not JSON"),
         (lambda path: path.write_bytes(path.read_bytes()[:500]), "is not JSON"),
         (lambda path: path.write_text("{}"), "is not a verification report"),
-        (lambda path: path.write_text(path.read_text().replace('"format": 1', '"format": 9')), "of format 9"),
+        (lambda path: path.write_text(path.read_text().replace('"format": 2', '"format": 9')), "of format 9"),
         (lambda path: _edit(path, '"exit_code": 0', '"exit_code": null'), "has not finished"),
         (lambda path: path.write_text(json.dumps({**json.loads(path.read_text()), "claims": []})), "holds no claim"),
         (lambda path: (path.unlink(), path.mkdir()), "is not a regular file"),

@@ -67,7 +67,8 @@ class Outcome:
     recipe     all options of its training
     suite      a fingerprint of the claims that it was verified with
     ending     how it ended; `reason` says why, if it diverged
-    exit_code  of `pytest claims/`: 0 every claim held, 1 something did not; None if it diverged
+    exit_code  of `pytest claims/`: 0 every claim held, 1 something did not, or most claims are not about the model;
+               None if it diverged
     sha256     of the trained model; None if it diverged
     kept_epoch the epoch that was kept, counted from 0; None if it diverged
     proved     what is proved of the model; None, with `unproved` saying why, if nothing is

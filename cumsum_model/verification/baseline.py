@@ -185,9 +185,11 @@ def _weakened(
         yield Kind.MISSING, "controls that refuted it in the baseline did not run here", True
     elif lost:
         edited.append(f"controls that it no longer names: {', '.join(sorted(lost))}")
-    gone = {m.name for m, _, _ in _judgements(was)} - {m.name for m, _, _ in _judgements(now)}
-    if gone:
-        edited.append(f"measured in the baseline, not here: {', '.join(sorted(gone))}")
+    before, after = _assertions(was), _assertions(now)
+    if before - after:
+        edited.append(f"asserted in the baseline, not here: {', '.join(sorted(before - after))}")
+    if after - before:
+        edited.append(f"asserted here, not in the baseline: {', '.join(sorted(after - before))}")
     edited += _loosened(was, now)
     if edited:
         yield Kind.NOT_COMPARABLE, "; ".join(edited), False
@@ -263,6 +265,12 @@ def _shrunk(was: ClaimResult, now: ClaimResult, shrink: float) -> Iterator[str]:
                 f"{measurement.name} {judgement.operator} {judgement.bound}: slack {format_number(before.slack)} -> "
                 f"{format_number(judgement.slack)} ({1 - judgement.slack / before.slack:.0%} less)"
             )
+
+
+def _assertions(result: ClaimResult) -> set[str]:
+    """Everything that was asserted of the checkpoint, as name of the measurement and operator."""
+    told = {f"{measurement.name} {judgement.operator}" for measurement, _, judgement in _judgements(result)}
+    return told | set(result.checkpoint.assertions if result.checkpoint else ())
 
 
 def _judgements(result: ClaimResult) -> Iterator[tuple[Measurement, int, Judgement]]:

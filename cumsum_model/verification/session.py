@@ -20,6 +20,7 @@ from cumsum_model.verification.results import CHECKPOINT, ClaimResult, Record, g
 from cumsum_model.verification.selection import Collected, left_out
 from cumsum_model.verification.source import source_id
 from cumsum_model.verification.subject import Subject
+from cumsum_model.verification.summary import mostly_not_about
 from cumsum_model.verification.terminal import print_report
 from cumsum_model.verification.verdict import Verdict
 
@@ -88,8 +89,10 @@ class Session:
             record.kind == "claim" and record.verdict in (Verdict.NOT_RUN, Verdict.ERROR)
             for record in self._all_records()
         )
-        unshown = any(result.lacks_control or result.unbroken for result in self._results()[0])
-        if session.exitstatus == pytest.ExitCode.OK and (not_run or self.skipped or unshown):
+        results = [result for result in self._results()[0] if result.records]
+        unshown = any(result.lacks_control or result.unbroken for result in results)
+        too_few = mostly_not_about(results) and not self.config.getoption("allow_partial")
+        if session.exitstatus == pytest.ExitCode.OK and (not_run or self.skipped or unshown or too_few):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self._report(session)
 

@@ -132,7 +132,7 @@ def headline(results: Sequence[ClaimResult], told: Tone, *, exit_code: int | Non
     if told == Tone.PARTIAL:
         n = verdicts[Verdict.HOLDS]
         if mostly_not_about(results):
-            return f"{n} of {len(plain)} claims hold, most are not about this model"
+            return f"{n} of {len(plain)} claims hold, most are not about this model, which was allowed"
         return f"Not the whole suite: {n} claim{'s' * (n != 1)} hold{'s' * (n == 1)}, and something was left out"
     failing_controls = [record for result in plain for record in result.failing_controls]
     counts = {
@@ -150,6 +150,9 @@ def headline(results: Sequence[ClaimResult], told: Tone, *, exit_code: int | Non
         return ", ".join(told_counts)
     if not results:
         return "No claim was run"
+    if mostly_not_about(results):
+        n = verdicts[Verdict.HOLDS]
+        return f"Next to nothing verified: {n} of {len(plain)} claims hold, most are not about this model"
     if n_lost:
         return f"{n_lost} claim{'s' * (n_lost != 1)} lost against the baseline"
     return f"The claims that ran are as they should be, but pytest ended with exit code {exit_code}"
