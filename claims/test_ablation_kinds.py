@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from cumsum_model import intervention, mutants
+from cumsum_model import intervention, mutants, writeup
 from cumsum_model.checkpoint import not_the_reference
 from cumsum_model.circuit import no_account_of
 from cumsum_model.data import EVALUATION_SET, NEAR_ZERO_SET, ZERO, near_zero_set
-from cumsum_model.intervention import ABLATIONS, all_neurons, neuron_costs, run_under
+from cumsum_model.intervention import ABLATIONS, all_neurons, loss_under, mean_neurons, neuron_costs, run_under
+from cumsum_model.mutants.symmetries import NEURON_NUMBERS
 from cumsum_model.verification import claim
 
 OVER = f"each kind on {EVALUATION_SET}, and on {NEAR_ZERO_SET}"
@@ -32,12 +33,12 @@ def answers_without_neurons(model, data, ablate):
 
 
 @claim(
-    "Neuron 2 costs most whatever the kind and whatever the data (nats without it, against the next)",
-    source="write-up, Analysing neurons, for zero-ablation; ours for the rest",
+    "Neuron 2 costs most under every kind of ablation and on either data set (nats without it, against the next)",
+    source=f"{writeup.NEURONS}, for zero-ablation; ours for the rest",
     over=OVER,
     refuted_by=[mutants.split_strongest_neuron, mutants.renumber_neurons],
     unless=not_the_reference,
-    depends_on=("neuron numbers",),
+    depends_on=(NEURON_NUMBERS,),
 )
 def test_neuron_2_costs_most_in_every_kind(model, measure, data_sets, computed):
     for cell, ablate, data in cells(data_sets):
@@ -47,12 +48,12 @@ def test_neuron_2_costs_most_in_every_kind(model, measure, data_sets, computed):
 
 
 @claim(
-    "Neurons 5 and 6 cost under a hundredth of neuron 2 whatever the kind and the data (nats without one)",
-    source="write-up, Analysing neurons, for zero-ablation; ours for the rest",
+    "Neurons 5 and 6 cost under a hundredth of neuron 2 under every kind of ablation and on either data set",
+    source=f"{writeup.NEURONS}, for zero-ablation; ours for the rest",
     over=OVER,
     refuted_by=[mutants.split_strongest_neuron, mutants.renumber_neurons, mutants.wake_weakest_neuron],
     unless=not_the_reference,
-    depends_on=("neuron numbers",),
+    depends_on=(NEURON_NUMBERS,),
 )
 def test_neurons_5_and_6_cost_nothing_in_every_kind(model, measure, data_sets, computed):
     for cell, ablate, data in cells(data_sets):
@@ -61,40 +62,56 @@ def test_neurons_5_and_6_cost_nothing_in_every_kind(model, measure, data_sets, c
 
 
 @claim(
-    'Without the MLP it defaults to "zero" if neurons are zeroed or held at their mean, not if resampled '
-    '("zero" said over "zero" true)',
-    source="write-up, Analysing neurons, for one kind; ours for the rest",
+    'Without the MLP it defaults to "zero" if neurons are zeroed or held at their mean, not if they are resampled '
+    '(answers "zero" over zeros)',
+    source=f"{writeup.NEURONS}, for one kind; ours for the rest",
     over=OVER,
     refuted_by=[mutants.shun_zero, mutants.untrained],
     unless=no_account_of,
 )
 def test_what_it_defaults_to_depends_on_the_kind(model, measure, data_sets):
     for cell, ablate, data in cells(data_sets):
-        said, labels = answers_without_neurons(model, data, ablate)
-        lean = measure(
+        answered, labels = answers_without_neurons(model, data, ablate)
+        bias = measure(
             cell,
-            (said == ZERO).double().mean() / (labels == ZERO).double().mean(),
+            (answered == ZERO).double().mean() / (labels == ZERO).double().mean(),
         )
         if ablate is intervention.resample_neurons and data.scored == slice(None):
-            assert lean < 1
+            assert bias < 1
         elif ablate is not intervention.resample_neurons:
-            assert lean > 2
-        else:  # resampled from sequences that all end next to zero, it says "zero" more often, no more than that
-            assert lean < 2
+            assert bias > 2
+        else:  # resampled from sequences that all end next to zero, it answers "zero" more often, no more than that
+            assert bias < 2
 
 
 @claim(
-    "Without the MLP more than half of the answers are right only on ordinary data, and not if resampled (accuracy)",
-    source="write-up, Analysing neurons, for one kind; ours for the rest",
+    "Without the MLP more than half of the answers are right on the evaluation set, but not near zero, nor if neurons are "
+    "resampled (accuracy)",
+    source=f"{writeup.NEURONS}, for one kind; ours for the rest",
     over=OVER,
     refuted_by=[mutants.swap_verdicts, mutants.silence_mlp, mutants.attend_to_first],
     unless=no_account_of,
 )
 def test_accuracy_depends_on_the_kind_and_the_data(model, measure, data_sets):
     for cell, ablate, data in cells(data_sets):
-        said, labels = answers_without_neurons(model, data, ablate)
-        accuracy = measure(cell, (said == labels).double().mean())
+        answered, labels = answers_without_neurons(model, data, ablate)
+        accuracy = measure(cell, (answered == labels).double().mean())
         if ablate is not intervention.resample_neurons and data.scored == slice(None):
             assert accuracy > 0.5
         else:
             assert accuracy < 0.5
+
+
+@claim(
+    "Mean-ablating all neurons costs at least a fifth more than zeroing them: a figure that does not name its kind of "
+    "ablation cannot be checked",
+    source=f"ours; {writeup.NEURONS} calls the plot of P(zero) mean-ablated, its figures are of zeroed neurons",
+    over=f"all neurons at every position, {EVALUATION_SET}",
+    refuted_by=[mutants.silence_mlp, mutants.untrained],
+    unless=no_account_of,
+)
+def test_kind_of_ablation_changes_the_figures(model, measure, data):
+    zeroed, averaged = (
+        loss_under(model, data, all_neurons(model, ablate)) for ablate in (intervention.zero_neurons, mean_neurons)
+    )
+    assert measure("cross entropy mean-ablated over zero-ablated", averaged / zeroed) > 1.2

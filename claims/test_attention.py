@@ -1,20 +1,20 @@
-"""Attention: every token of the prefix gets the same share"""
+"""Attention: every token of the prefix gets the same attention weight"""
 
-import torch
-
-from cumsum_model import circuit, intervention, mutants
-from cumsum_model.behaviour import run
+from cumsum_model import circuit, mutants, reading, variants, writeup
 from cumsum_model.circuit import no_account_of, no_account_of_heads
-from cumsum_model.data import EVALUATION_SET
+from cumsum_model.data import EVERY_SEQUENCE
+from cumsum_model.gauge import not_in_the_basis_of_training
+from cumsum_model.mutants.symmetries import STREAM_BASIS
+from cumsum_model.proof.answers import answers, may_differ
 from cumsum_model.verification import claim
 
-EVERY_SEQUENCE = "every sequence, query and key position (exact, from the weights)"
+FROM_THE_WEIGHTS = "every sequence, query and key position (exact, from the weights)"
 
 
 @claim(
-    "Every earlier token gets the same attention: the head averages the prefix",
-    source="write-up, First pass",
-    over=EVERY_SEQUENCE,
+    "Attention is uniform over the prefix: no attention weight differs from 1/n by more than a hundredth of it",
+    source=f"{writeup.SUMMARY}; {writeup.FIRST_PASS}",
+    over=FROM_THE_WEIGHTS,
     refuted_by=[
         mutants.attend_to_last,
         mutants.attend_to_large_values,
@@ -22,17 +22,20 @@ EVERY_SEQUENCE = "every sequence, query and key position (exact, from the weight
         mutants.attend_a_little_to_recent,
     ],
     unless=no_account_of,
+    exhaustive=True,
 )
 def test_attention_is_uniform(model, measure):
-    assert measure("largest |pattern - 1/n|", circuit.uniformity_gap(model)) < 1e-3
+    assert measure("largest |n pattern - 1|", circuit.relative_uniformity_gap(model)) < 0.01
 
 
 @claim(
-    "QK is zero: no entry is above a hundredth of what entries were before training",
-    source='write-up, First pass ("identically zero", which no entry is)',
-    over="the weights",
+    "QK is zero: no entry of W_Q W_K^T exceeds a hundredth of the standard deviation that entries have at initialisation",
+    source=f'{writeup.FIRST_PASS} ("identically zero", which no entry is)',
+    over="the weights, in the basis of the checkpoint",
     refuted_by=[mutants.untrained_attention_scores, mutants.untrained],
-    unless=no_account_of,
+    unless=not_in_the_basis_of_training,
+    depends_on=(STREAM_BASIS,),
+    exhaustive=True,
 )
 def test_QK_is_zero(model, measure):
     largest = max(circuit.W_QK(model, head).abs().max() for head in range(model.cfg.n_heads))
@@ -40,36 +43,37 @@ def test_QK_is_zero(model, measure):
 
 
 @claim(
-    "Scores are functionally zero: no query sees two that make a hundredth of a difference to a share",
-    source="our analysis of the write-up's First pass",
-    over=EVERY_SEQUENCE,
+    "Attention scores are functionally zero: no two scores visible to one query differ by more than 0.01",
+    source=f"ours: what {writeup.FIRST_PASS} says of QK, in any basis",
+    over=FROM_THE_WEIGHTS,
     refuted_by=[mutants.attend_a_little_to_recent, mutants.untrained_attention_scores],
     unless=no_account_of,
+    exhaustive=True,
 )
 def test_scores_make_no_difference(model, measure):
-    # A spread of s between two scores makes their shares differ by a factor of at most e^s.
+    # A spread of s between two scores makes their attention weights differ by a factor of at most e^s.
     assert measure("largest spread of scores", circuit.score_spread(model)) < 0.01
 
 
 @claim(
-    "Nothing is lost by making attention exactly uniform: no answer changes, no probability by a hundredth",
-    source="our analysis of the write-up's First pass",
-    over=EVALUATION_SET,
-    refuted_by=[mutants.attend_to_last, mutants.attend_to_large_values, mutants.leak_next_token],
+    "Exactly uniform attention changes no answer: all that matters of the head is what it moves",
+    source=f"ours: what {writeup.FIRST_PASS} concludes from uniform patterns",
+    over=EVERY_SEQUENCE,
+    refuted_by=[mutants.attend_to_last, mutants.attend_to_large_values, mutants.attend_a_little_to_recent],
     unless=no_account_of,
+    exhaustive=True,
 )
-def test_uniform_attention_answers_alike(model, measure, data):
-    averaged = intervention.run_under(model, data.toks, intervention.uniform_attention())
-    logits = run(model, data.toks)
-    assert measure("answers that change", (averaged.argmax(-1) != logits.argmax(-1)).sum()) == 0
-    change = (averaged.softmax(-1) - logits.softmax(-1)).abs().max()
-    assert measure("largest change of a probability", change) < 0.01
+def test_uniform_attention_answers_alike(model, measure, proved):
+    uniform = proved(answers, variants.with_uniform_attention(model))
+    classes = may_differ(proved(answers, model), uniform)
+    assert measure("classes of length, last value and sum in which an answer may change", classes) == 0
 
 
 @claim(
-    "Attention weighted by what it moves is proportional to |value|: rounding it gives the value's size",
-    source="write-up, First pass",
-    over=EVALUATION_SET,
+    "Attention weighted by what it moves is proportional to |value|: in units of value it rounds to the size of the "
+    "source token",
+    source=writeup.FIRST_PASS,
+    over=FROM_THE_WEIGHTS,
     refuted_by=[
         mutants.attend_to_last,
         mutants.attend_to_large_values,
@@ -77,13 +81,8 @@ def test_uniform_attention_answers_alike(model, measure, data):
         mutants.square_values,
     ],
     unless=no_account_of_heads,
+    exhaustive=True,
 )
-def test_info_weighted_attention_is_proportional_to_size(model, measure, data):
-    n = torch.arange(1, model.cfg.n_ctx + 1, device=model.device)[:, None]
-    seen = torch.ones(len(n), len(n), dtype=torch.bool, device=model.device).tril()
-    sizes = data.values.to(model.device).abs()[:, None, :].expand(-1, len(n), -1)
-    # In units of value: the share 1/n taken out, and the length of a unit step.
-    weighted = circuit.info_weighted_attention(model, data.toks) * n / abs(circuit.value_slope(model))
-    told = weighted[:, seen], sizes[:, seen]
-    assert measure("R^2 against |value|", circuit.r_squared(*told)) > 0.99
-    assert measure("largest distance from |value|", (told[0] - told[1]).abs().max(), "units") < 0.5
+def test_info_weighted_attention_is_proportional_to_size(model, measure):
+    # What is moved is read as the rest of the model reads it, so that no length in the stream enters.
+    assert measure("largest distance from |value|", reading.info_weighting_error(model), "units of value") < 0.5

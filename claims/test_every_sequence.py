@@ -3,12 +3,13 @@
 import numpy as np
 import torch
 
-from cumsum_model import mutants
+from cumsum_model import mutants, writeup
 from cumsum_model.behaviour import margins, run
 from cumsum_model.checkpoint import not_the_reference
 from cumsum_model.circuit import no_account_of
 from cumsum_model.data import EVERY_SEQUENCE, NEG, POS, VOCAB_OUT, ZERO, labels_of
 from cumsum_model.intervention import without_neurons
+from cumsum_model.mutants.symmetries import NEURON_NUMBERS
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.replaced import distance
 from cumsum_model.proof.rounding import margin_error
@@ -18,19 +19,19 @@ from cumsum_model.verification import claim
 
 
 def counterexample(model, certificate):
-    """The simplest sequence that the proof found to be wrong, and what the model itself says to it."""
+    """The simplest sequence that the proof found to be wrong, and the model's own logits for it."""
     values = certificate.simplest_wrong
     if values is None:
         return "no wrong sequence is known"
     logits = run(model, torch.tensor([values], device=model.device) + model.cfg.max_value)[0, -1]
     right = VOCAB_OUT[labels_of(torch.tensor([values]))[0, -1]]
     said = ", ".join(f"{name} {logit:+.3f}" for name, logit in zip(VOCAB_OUT, logits.tolist(), strict=True))
-    return f"values {values}, sum {sum(values):+d}: right is {right}, the model says {said}"
+    return f"values {values}, sum {sum(values):+d}: right is {right}, the model's logits are {said}"
 
 
 @claim(
-    "No sequence is misclassified, of all that there are, at any position",
-    source="write-up, Setup (accuracy on a sample); that it holds for all is our proof",
+    "No sequence is misclassified at any position, of all that there are",
+    source=f"{writeup.SETUP} (accuracy on a sample); that it holds for all is our proof",
     over=EVERY_SEQUENCE,
     refuted_by=[
         mutants.open_back_door,
@@ -40,6 +41,7 @@ def counterexample(model, certificate):
         mutants.swap_verdicts,
     ],
     unless=no_account_of,
+    exhaustive=True,
 )
 def test_no_sequence_is_misclassified(model, measure, proved):
     certificate = proved(certify, model)
@@ -50,11 +52,12 @@ def test_no_sequence_is_misclassified(model, measure, proved):
 
 
 @claim(
-    "Nor is one misclassified by rounding: the smallest margin is larger than all that float32 can add",
+    "Rounding changes no answer: the smallest margin is larger than the largest error of a margin in float32",
     source="ours: what ships computes in float32",
     over="every sequence, sums in any order, exp within 4 units in the last place (forward error bound)",
     refuted_by=[mutants.open_back_door, mutants.shun_zero, mutants.favour_zero],
     unless=no_account_of,
+    exhaustive=True,
 )
 def test_rounding_changes_no_answer(model, measure, proved):
     rounding = measure("largest error of a margin in float32", margin_error(model), "logits")
@@ -62,11 +65,12 @@ def test_rounding_changes_no_answer(model, measure, proved):
 
 
 @claim(
-    "The model agrees with the proof: run on the hardest sequence of every class, it has the margin it should have",
+    "The model agrees with the proof: on the hardest sequence of every class it has the proved margin, up to rounding",
     source="ours: what ties the proof to the forward pass",
     over="of every length, last value and sum the sequence with the smallest margin, found by the proof",
     refuted_by=[mutants.add_instead_of_averaging, mutants.add_head_output_twice, mutants.add_mlp_output_twice],
     unless=no_account_of,
+    instrument=True,
 )
 def test_the_model_agrees_with_the_proof(model, measure, proved):
     furthest = 0.0
@@ -79,12 +83,13 @@ def test_the_model_agrees_with_the_proof(model, measure, proved):
 
 
 @claim(
-    "Neurons 5 and 6 are needed by no sequence at all; without 0 or without 2 there are wrong ones",
-    source="write-up, Analysing neurons",
+    "Neurons 5 and 6 are needed by no sequence; without neuron 0, or without 2, some are misclassified",
+    source=writeup.NEURONS,
     over=f"zero-ablation at every position; {EVERY_SEQUENCE}",
     refuted_by=[mutants.renumber_neurons, mutants.split_strongest_neuron],
     unless=not_the_reference,
-    depends_on=("neuron numbers",),
+    depends_on=(NEURON_NUMBERS,),
+    exhaustive=True,
 )
 def test_what_neurons_are_needed_for(model, measure, proved):
     useless = proved(certify_without_counting, without_neurons(model, [5, 6]))
@@ -99,11 +104,12 @@ def test_what_neurons_are_needed_for(model, measure, proved):
 
 
 @claim(
-    "Dead neurons are needed by no sequence at all: without any of them every one is still answered rightly",
+    "Dead neurons are needed by no sequence: without any of them none is misclassified",
     source="ours: neurons 5 and 6 of the write-up, whichever numbers they have",
     over=f"those of less than 1/20 of the strongest's strength zero-ablated; {EVERY_SEQUENCE}",
     refuted_by=[mutants.lean_on_a_dead_neuron, mutants.favour_zero],
     unless=no_account_of,
+    exhaustive=True,
 )
 def test_dead_neurons_are_needed_by_no_sequence(model, measure, proved):
     dead = dead_neurons(model)
@@ -114,12 +120,13 @@ def test_dead_neurons_are_needed_by_no_sequence(model, measure, proved):
 
 
 @claim(
-    "Each side is needed for its own sign, and both for zero: without the live neurons of one side sums of that sign "
-    "go wrong and none of the other sign, and every zero does",
+    "Each side is needed for its own sign, and both for zero: without the live neurons of one side some sums of that sign "
+    "are misclassified, none of the other sign, and every zero",
     source="ours: what is true of the neurons whichever way they are numbered",
     over=f"all live neurons of one side zero-ablated; {EVERY_SEQUENCE}",
     refuted_by=[mutants.let_neurons_read_backwards, mutants.flip_strongest_neuron, mutants.silence_mlp],
     unless=no_account_of,
+    exhaustive=True,
 )
 def test_each_side_is_needed_for_its_own_sign(model, measure, proved):
     # At zero both sides fire and hold each other in balance, so either alone tips it.
@@ -135,12 +142,13 @@ def test_each_side_is_needed_for_its_own_sign(model, measure, proved):
 
 
 @claim(
-    "Two neurons would do: with one in place of all that fire on a side, reading and writing what they do together, "
-    "every sequence is answered rightly",
+    "Two neurons suffice: with one in place of all that fire on a side, reading and writing what they do together, no "
+    "sequence is misclassified",
     source="ours: what is true of the neurons whichever way they are numbered",
     over=EVERY_SEQUENCE,
     refuted_by=[mutants.lean_on_a_dead_neuron, mutants.boast_in_vain],
     unless=no_account_of,
+    exhaustive=True,
 )
 def test_one_neuron_a_side_would_do(model, measure, proved):
     certificate = proved(certify_without_counting, one_neuron_a_side(model))
@@ -150,16 +158,17 @@ def test_one_neuron_a_side_would_do(model, measure, proved):
 
 
 @claim(
-    "Read as a program, the explanation is right on every sequence, and no logit of it is half a logit off the model's",
+    "Read as a program, the explanation is right on every sequence, and no logit of it differs from the model's by 1/2",
     source="the write-up as a whole, read as a program",
     over=EVERY_SEQUENCE,
     refuted_by=[mutants.favour_zero, mutants.shun_zero],
     unless=no_account_of,
+    exhaustive=True,
 )
 def test_the_program_is_right_on_every_sequence(model, measure, proved):
     between = proved(program_and_model, model)
     assert measure("classes in which the program is wrong", between.wrong_answers) == 0
-    # Half a logit off leaves the odds between two labels within a factor of e, one nat.
+    # Half a logit leaves the odds between two labels within a factor of e, one nat.
     assert measure("largest difference of a logit", between.proved, "logits") < 0.5
 
 

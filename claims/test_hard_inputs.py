@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings, target
 from hypothesis import strategies as st
 
-from cumsum_model import mutants
+from cumsum_model import mutants, writeup
 from cumsum_model.behaviour import margins, right_label_probabilities, run
 from cumsum_model.circuit import no_account_of
 from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, labels_of
@@ -16,8 +16,8 @@ from cumsum_model.verification import claim
 
 
 @claim(
-    "The hardest hundredth of all positions are late ones with a sum of -1, 0 or +1",
-    source="write-up, end",
+    "The hardest hundredth of all positions are in the second half of the context and have a sum of -1, 0 or +1",
+    source=writeup.END,
     over=EVALUATION_SET,
     refuted_by=[mutants.clip_values, mutants.attend_to_last],
     unless=no_account_of,
@@ -31,8 +31,8 @@ def test_the_hardest_are_long_and_near_zero(model, measure, data):
 
 
 @claim(
-    "Among sums of -1 and +1 the longer the harder: P(right) falls with every quarter of the context",
-    source="write-up, end",
+    "Among sums of -1 and +1 mean P(right) falls from each quarter of the context to the next",
+    source=writeup.END,
     over=f"{EVALUATION_SET} with sum -1 or +1, averaged over each quarter",
     refuted_by=[mutants.add_instead_of_averaging, mutants.untrained, mutants.swap_verdicts],
     unless=no_account_of,
@@ -48,11 +48,12 @@ def test_longer_is_harder(model, measure, data):
 
 
 @claim(
-    "At every length the hardest sequences are those with a sum of -1, 0 or +1: all others keep a larger margin",
-    source="write-up, end",
+    "At every length the hardest sequences are those with a sum of -1, 0 or +1: all others have a larger margin",
+    source=writeup.END,
     over=EVERY_SEQUENCE,
     refuted_by=[mutants.open_back_door, mutants.swap_verdicts, mutants.attend_to_last],
     unless=no_account_of,
+    exhaustive=True,
 )
 def test_the_hardest_sums_are_next_to_zero(model, measure, proved):
     ahead = []
@@ -64,11 +65,12 @@ def test_the_hardest_sums_are_next_to_zero(model, measure, proved):
 
 
 @claim(
-    "The longer the harder: among all sequences with sum -1 or +1 the smallest margin falls with every quarter",
-    source="write-up, end",
+    "Among all sequences with sum -1 or +1 the smallest margin falls from each quarter of the context to the next",
+    source=writeup.END,
     over=EVERY_SEQUENCE,
     refuted_by=[mutants.swap_verdicts, mutants.unembed_neg_apart_from_pos],
     unless=no_account_of,
+    exhaustive=True,
 )
 def test_the_smallest_margin_falls_with_length(model, measure, proved):
     lengths = proved(certify, model).lengths
@@ -82,13 +84,13 @@ def test_the_smallest_margin_falls_with_length(model, measure, proved):
 
 
 @claim(
-    "Sums of -1, 0 and +1 are told apart, however the sequence gets there",
-    source="write-up, end",
+    "Sums of -1, 0 and +1 are distinguished, however the sequence gets there: the right logit is always the largest",
+    source=writeup.END,
     over="what a search finds: hypothesis, sequences of every length that end next to zero, steered to small margins",
     refuted_by=[mutants.attend_to_last, mutants.shout_current_value],
 )
 @given(search=st.data())
-def test_near_zero_sums_are_told_apart(model, measure, search):
+def test_near_zero_sums_are_distinguished(model, measure, search):
     values, margin, p_right = attack(model, search)
     assert measure("smallest margin of the right logit", margin, "logits") > 0, (
         f"values {values}, sum {sum(values):+d}: P(right) = {p_right:.3f}"
@@ -98,6 +100,7 @@ def test_near_zero_sums_are_told_apart(model, measure, search):
 @claim(
     "The search finds nothing that the proof excludes, neither a smaller margin nor a larger one",
     source="ours: two independent ways to the hardest inputs",
+    instrument=True,
     over="what a search finds: hypothesis, as above; as float32 computes it, against the proof of its class",
     refuted_by=[mutants.add_instead_of_averaging, mutants.add_head_output_twice, mutants.add_mlp_output_twice],
     unless=no_account_of,

@@ -1,12 +1,13 @@
-"""Interventions: moving the stream along u moves the answer, moving it off u hardly does"""
+"""Interventions: what g reads of resid_mid decides the answer, and nothing else does"""
 
 import torch
 
-from cumsum_model import circuit, intervention, mutants
-from cumsum_model.behaviour import run
+from cumsum_model import intervention, mutants, reading, variants, writeup
+from cumsum_model.behaviour import resid_mid, run
 from cumsum_model.circuit import no_account_of
-from cumsum_model.data import EVALUATION_SET, VOCAB_OUT, running_means
-from cumsum_model.neurons import read_neurons
+from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, VOCAB_OUT, running_means
+from cumsum_model.proof.answers import answers, may_differ, spread_within_last_token
+from cumsum_model.uncertainty import clopper_pearson
 from cumsum_model.verification import claim
 
 PAIRS = f"{EVALUATION_SET}, each with the same position of another sequence (seed 1)"
@@ -19,9 +20,9 @@ def partners(data):
     return torch.randperm(len(data), generator=torch.Generator().manual_seed(1))
 
 
-def answers_when_moved(model, data, distance, direction):
-    """Answers when every resid_mid is moved by its own distance along one direction."""
-    shift = distance[..., None].to(model.device) * direction
+def answers_when_moved(model, data, distance):
+    """Answers when every resid_mid is moved by its own distance, in units of mean, along what OV writes for one."""
+    shift = distance[..., None].to(model.device) * reading.value_step(model)
     return intervention.run_under(model, data.toks, intervention.move_resid_mid(shift)).argmax(-1).cpu()
 
 
@@ -34,15 +35,16 @@ def transitions(data, other):
                 yield f"{name_before} to {name_after}", mask
 
 
-def distance_to_other_mean(model, data, other):
-    """How far along u the mean of the other sequence would put the stream."""
-    means = running_means(data.values)
-    return (means[other] - means) * circuit.value_slope(model)
+def fraction(measure, name, right):
+    """Measure how many of some answers are as they should be, with its 95% interval (Clopper-Pearson)."""
+    n = right.numel()
+    hits = int(right.sum())
+    return measure(name, hits / n if n else 0.0, interval=clopper_pearson(hits, n) if n else None)
 
 
 @claim(
-    "Moving resid_mid along u by what another mean would give makes it answer as for that mean",
-    source="our test of the write-up's Finding u in resid mid",
+    "Moving resid_mid along u to where another mean would put it makes the model answer as for that mean",
+    source=f"our test of {writeup.FINDING_U}",
     over=PAIRS,
     refuted_by=[
         mutants.silence_mlp,
@@ -53,94 +55,69 @@ def distance_to_other_mean(model, data, other):
     unless=no_account_of,
 )
 def test_moving_along_u_moves_the_answer(model, measure, data):
-    other = partners(data)
-    distance = distance_to_other_mean(model, data, other)
-    moved = answers_when_moved(model, data, distance, circuit.value_direction(model))
+    other, means = partners(data), running_means(data.values)
+    moved = answers_when_moved(model, data, means[other] - means)
     for name, mask in transitions(data, other):
-        follows = (moved == data.labels[other])[mask].double().mean()
-        assert measure(f"{name}: share that follows", follows) > NEARLY_ALL
-
-
-def off_u(model, directions):
-    """Each direction with its part along u taken out, at length 1."""
-    u = circuit.value_direction(model)
-    for direction in directions:
-        rest = direction.to(u) - (direction.to(u) @ u) * u
-        yield rest / rest.norm()
-
-
-def worst_share_that_follows(model, data, other, direction):
-    """Of the six changes of label, the largest share of answers that follow."""
-    moved = answers_when_moved(model, data, distance_to_other_mean(model, data, other), direction)
-    return max((moved == data.labels[other])[mask].double().mean().item() for _, mask in transitions(data, other))
+        followed = (moved == data.labels[other])[mask]
+        assert fraction(measure, f"{name}: fraction that follows", followed) > NEARLY_ALL
 
 
 @claim(
-    "Moving it as far along a random direction orthogonal to u makes one answer in twenty follow at most, on average",
-    source="our test of the write-up's Finding u in resid mid",
-    over=f"{PAIRS}; 20 directions from seed 1, of each the change of label that follows most",
-    refuted_by=[mutants.untrained],
-    unless=no_account_of,
-)
-def test_moving_off_u_does_not(model, measure, data):
-    generator = torch.Generator().manual_seed(1)
-    random = torch.randn(20, model.cfg.d_model, generator=generator, dtype=torch.float64)
-    shares = [worst_share_that_follows(model, data, partners(data), direction) for direction in off_u(model, random)]
-    assert measure("share that follows, mean of the directions", sum(shares) / len(shares)) < 0.05
-    assert measure("share that follows, worst of the directions", max(shares)) < 0.5
-
-
-@claim(
-    "Even along what neurons and unembeddings read beside u, under half of the answers follow",
-    source="our test: these are the directions that could carry an answer past u",
-    over=f"{PAIRS}; the parts off u of every unembedding and of every live neuron's weights",
-    refuted_by=[mutants.unembed_neg_apart_from_pos, mutants.untrained],
-    unless=no_account_of,
-)
-def test_what_is_read_beside_u_does_little(model, measure, data):
-    live = read_neurons(model).live
-    read = [*model.W_U.T, *model.blocks[0].mlp.W_in.T[live]]
-    shares = [worst_share_that_follows(model, data, partners(data), direction) for direction in off_u(model, read)]
-    assert measure("share that follows, worst of the directions", max(shares)) < 0.5
-
-
-@claim(
-    "Swapping the u-components of two sequences swaps their answers",
-    source="our test of the write-up's Finding u in resid mid",
-    over=PAIRS,
-    refuted_by=[mutants.shout_off_u, mutants.untrained],
-    unless=no_account_of,
-)
-def test_swapping_u_swaps_answers(model, measure, data):
-    other = partners(data)
-    along_u = circuit.resid_mid_along_u(model, data.toks)
-    moved = answers_when_moved(model, data, along_u[other] - along_u, circuit.value_direction(model))
-    swapped = moved == run(model, data.toks).argmax(-1).cpu()[other]
-    differ = data.labels != data.labels[other]
-    assert measure("share of swapped answers where labels differ", swapped[differ].double().mean()) > NEARLY_ALL
-
-
-@claim(
-    "Of what the head writes only the part along u matters: removing the rest changes no answer",
-    source="our test of the write-up's First pass",
-    over=EVALUATION_SET,
+    "Swapping what g reads of two sequences, by moving each along u, swaps their answers",
+    source=f"our test of {writeup.FINDING_U}",
+    over=f"{PAIRS} whose labels differ",
     refuted_by=[mutants.let_size_vote_zero, mutants.untrained],
     unless=no_account_of,
 )
-def test_only_u_of_the_head_matters(model, measure, data):
-    kept = intervention.keep_of_head_output(circuit.value_direction(model), model.blocks[0].attn.b_O, along=True)
-    changed = intervention.run_under(model, data.toks, kept).argmax(-1) != run(model, data.toks).argmax(-1)
-    assert measure("answers that change", changed.sum()) == 0
+def test_swapping_the_mean_swaps_answers(model, measure, data):
+    other, read = partners(data), reading.stored_mean(model, data.toks).cpu()
+    moved = answers_when_moved(model, data, read[other] - read)
+    swapped = moved == run(model, data.toks).argmax(-1).cpu()[other]
+    differ = data.labels != data.labels[other]
+    assert fraction(measure, "fraction of swapped answers", swapped[differ]) > NEARLY_ALL
 
 
 @claim(
-    "Removing u alone from what the head writes leaves nothing: every answer is the same",
-    source="our test of the write-up's First pass",
-    over=EVALUATION_SET,
-    refuted_by=[mutants.shout_current_value, mutants.shout_off_u, mutants.untrained],
+    "Everything else can be exchanged: resid_mid of another sequence, moved along u until g reads what it read before, "
+    "leaves the answer",
+    source=f"our test of {writeup.FINDING_U}: nothing beside the mean is used",
+    over=f"{PAIRS} whose labels differ",
+    refuted_by=[mutants.let_size_vote_zero, mutants.untrained],
     unless=no_account_of,
 )
-def test_without_u_nothing_is_left(model, measure, data):
-    removed = intervention.keep_of_head_output(circuit.value_direction(model), model.blocks[0].attn.b_O, along=False)
-    answers = intervention.run_under(model, data.toks, removed).argmax(-1).flatten()
-    assert measure("answers unlike the commonest", (answers != answers.mode().values).sum()) == 0
+def test_all_but_the_mean_can_be_exchanged(model, measure, data):
+    other, read = partners(data), reading.stored_mean(model, data.toks)
+    back = (read - read[other])[..., None] * reading.value_step(model)
+    exchanged = resid_mid(model, data.toks)[other] + back
+    moved = intervention.run_under(model, data.toks, intervention.replace_resid_mid(exchanged)).argmax(-1).cpu()
+    differ = data.labels != data.labels[other]
+    same = (moved == run(model, data.toks).argmax(-1).cpu())[differ]
+    assert fraction(measure, "fraction of answers that stay", same) > NEARLY_ALL
+
+
+@claim(
+    "Of what the head writes for a token only the part along u matters: removing the rest changes no answer",
+    source=f"our test of {writeup.FIRST_PASS}",
+    over=EVERY_SEQUENCE,
+    refuted_by=[mutants.let_size_vote_zero, mutants.untrained],
+    unless=no_account_of,
+    exhaustive=True,
+)
+def test_only_u_of_the_head_matters(model, measure, proved):
+    reduced = proved(answers, variants.with_head_along_the_step(model))
+    classes = may_differ(proved(answers, model), reduced)
+    assert measure("classes of length, last value and sum in which an answer may change", classes) == 0
+
+
+@claim(
+    "Without the part along u nothing of the values is left but the current one: no logit difference depends on any other "
+    "by more than a hundredth of a logit",
+    source=f"our test of {writeup.FIRST_PASS}",
+    over=EVERY_SEQUENCE,
+    refuted_by=[mutants.let_size_vote_zero, mutants.open_back_door, mutants.untrained],
+    unless=no_account_of,
+    exhaustive=True,
+)
+def test_without_u_nothing_is_left(model, measure, proved):
+    spread = spread_within_last_token(proved(answers, variants.without_the_step(model)))
+    assert measure("largest difference by earlier values", spread, "logits") < 0.01

@@ -1,20 +1,26 @@
-"""The residual stream: resid_mid stores the running mean along u"""
+"""The residual stream: resid_mid stores the running mean"""
 
 import numpy as np
 
-from cumsum_model import circuit, mutants
+from cumsum_model import circuit, mutants, reading, writeup
 from cumsum_model.circuit import no_account_of
 from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, running_means
-from cumsum_model.proof.stored import equal_mean_spread, resolution, stored
+from cumsum_model.gauge import not_in_the_basis_of_training
+from cumsum_model.mutants.symmetries import STREAM_BASIS
+from cumsum_model.proof.stored import equal_mean_spread, resolution, stored, stored_on_u
 from cumsum_model.verification import claim
+
+# What is stored is read by g, the covector that decides between pos and neg where all neurons fire: see
+# `cumsum_model.reading`. The projection on u is kept where the write-up speaks of it.
 
 
 @claim(
-    "At every length resid_mid . u rises with the sum, whatever the values: no two sums overlap",
-    source="write-up, Finding u in resid mid",
+    "At every length what is read of resid_mid rises with the sum, whatever the values: no two sums overlap",
+    source=f"{writeup.FINDING_U}, in any basis",
     over=EVERY_SEQUENCE,
     refuted_by=[mutants.shout_current_value, mutants.count_signs, mutants.attend_to_last],
     unless=no_account_of,
+    exhaustive=True,
 )
 def test_no_two_sums_overlap(model, measure, proved):
     ranges = proved(stored, model)
@@ -26,29 +32,41 @@ def test_no_two_sums_overlap(model, measure, proved):
 
 
 @claim(
-    "Only the sum matters: sequences of one length and sum differ along u by less than the gap to the next sum",
-    source="write-up, end",
+    "Only the sum matters: sequences of one length and sum are read as less than the gap to the next sum apart",
+    source=f"{writeup.END}, in any basis",
     over=EVERY_SEQUENCE,
     refuted_by=[mutants.shout_current_value, mutants.count_signs, mutants.attend_to_last],
     unless=no_account_of,
+    exhaustive=True,
 )
-def test_only_the_sum_matters_along_u(model, measure, proved):
+def test_only_the_sum_is_stored(model, measure, proved):
     spread = max(one.n * one.spread for one in proved(stored, model))
     assert measure("largest difference, of the 1/n between neighbouring sums", spread) < 1
 
 
 @claim(
-    "resid_mid . u rises with the running mean, and tells any two means apart that differ as much as "
-    "two sums at full length do",
-    source='write-up, Finding u in resid mid ("zero exceptions" holds only down to this resolution)',
+    "The projection of resid_mid on u rises with the running mean: two means as far apart as two sums at full length "
+    "are never in the wrong order",
+    source=f'{writeup.FINDING_U} ("zero exceptions" holds only down to this resolution)',
+    over=f"{EVERY_SEQUENCE}, in the basis of the checkpoint",
+    refuted_by=[mutants.shout_current_value, mutants.drift_with_position, mutants.count_signs, mutants.attend_to_last],
+    unless=not_in_the_basis_of_training,
+    depends_on=(STREAM_BASIS,),
+    exhaustive=True,
+)
+def test_projection_on_u_is_monotone_in_the_mean(model, measure, proved):
+    gap = 1 / model.cfg.n_ctx
+    assert measure("largest difference in mean out of order", resolution(proved(stored_on_u, model)), "units") < gap
+
+
+@claim(
+    "What is read of resid_mid rises with the running mean: two means as far apart as two sums at full length are never "
+    "in the wrong order",
+    source=f"{writeup.FINDING_U}, in any basis",
     over=EVERY_SEQUENCE,
-    refuted_by=[
-        mutants.shout_current_value,
-        mutants.drift_with_position,
-        mutants.count_signs,
-        mutants.attend_to_last,
-    ],
+    refuted_by=[mutants.shout_current_value, mutants.drift_with_position, mutants.count_signs, mutants.attend_to_last],
     unless=no_account_of,
+    exhaustive=True,
 )
 def test_resid_mid_is_monotone_in_the_mean(model, measure, proved):
     gap = 1 / model.cfg.n_ctx
@@ -56,24 +74,12 @@ def test_resid_mid_is_monotone_in_the_mean(model, measure, proved):
 
 
 @claim(
-    "resid_mid . u stores the mean, not the sum: the mean explains all but a thousandth of it, the sum not half",
-    source="write-up, Finding u in resid mid",
-    over=EVALUATION_SET,
-    refuted_by=[mutants.add_instead_of_averaging, mutants.attend_to_last, mutants.leak_next_token],
-    unless=no_account_of,
-)
-def test_it_is_the_mean_and_not_the_sum(model, measure, data):
-    projections = circuit.resid_mid_along_u(model, data.toks).cpu()
-    assert measure("R^2 against the mean", circuit.r_squared(running_means(data.values), projections)) > 0.999
-    assert measure("R^2 against the sum", circuit.r_squared(data.values.cumsum(1), projections)) < 0.5
-
-
-@claim(
-    "Two sequences of equal mean differ along u by less than the smallest gap between two sums at full length",
-    source='ours: what is left of "zero exceptions" (write-up, Finding u in resid mid)',
+    "Two sequences of equal mean, of whatever lengths, are read as less than the smallest gap between two sums apart",
+    source=f'ours: what is left of "zero exceptions" ({writeup.FINDING_U})',
     over=EVERY_SEQUENCE,
     refuted_by=[mutants.shout_current_value, mutants.drift_with_position, mutants.attend_to_last],
     unless=no_account_of,
+    exhaustive=True,
 )
 def test_equal_means_are_stored_alike(model, measure, proved):
     gap = 1 / model.cfg.n_ctx
@@ -81,12 +87,49 @@ def test_equal_means_are_stored_alike(model, measure, proved):
 
 
 @claim(
-    "Saying a sequence twice, such as (1, 1, 2), moves resid_mid . u by less than half the smallest gap",
-    source="write-up, Finding u in resid mid",
-    over="every sequence of up to three values, against the same said twice",
+    "It is the mean that is stored, not the sum: it explains all but a thousandth of what is read, and at every length n "
+    "a unit of sum counts 1/n to a twentieth",
+    source=f"{writeup.SUMMARY}; {writeup.FINDING_U}",
+    over=EVALUATION_SET,
+    refuted_by=[mutants.add_instead_of_averaging, mutants.attend_to_last, mutants.leak_next_token],
+    unless=no_account_of,
+)
+def test_it_is_the_mean_and_not_the_sum(model, measure, data):
+    read = reading.stored_mean(model, data.toks).cpu()
+    assert measure("R^2 against the mean", circuit.r_squared(running_means(data.values), read)) > 0.999
+    off = (reading.slope_by_length(read, data.values) - 1).abs().max()
+    assert measure("largest deviation of n times the slope from 1", off) < 1 / 20
+
+
+@claim(
+    "Grouped by the sum, whatever the length, what is read is not separated: any two neighbouring sums of one sign overlap "
+    "by more than half a unit of mean",
+    source=f"{writeup.FINDING_U} (violin plot)",
+    over=f"{EVALUATION_SET}; sums of 1 to max_value and their neighbours",
+    refuted_by=[mutants.add_instead_of_averaging, mutants.untrained],
+    unless=no_account_of,
+)
+def test_sums_are_not_separated(model, measure, data):
+    read, sums = reading.stored_mean(model, data.toks).cpu(), data.values.cumsum(1)
+    overlaps = []
+    for size in range(1, model.cfg.max_value):
+        inner, outer = read[sums == size], read[sums == size + 1]
+        overlaps.append(inner.max() - outer.min())
+        inner, outer = read[sums == -size], read[sums == -size - 1]
+        overlaps.append(outer.max() - inner.min())
+    assert measure("least overlap of two neighbouring sums", min(overlaps), "units of mean") > 0.5
+
+
+@claim(
+    "(1, 1, 2) and (1, 1, 2, 1, 1, 2), and (1, 2) and (1, 2, 1, 2), are stored alike: repeating a sequence moves what is "
+    "read by less than half the smallest gap between two means",
+    source=f"{writeup.SUMMARY}; {writeup.FINDING_U}",
+    over="the two printed pairs",
     refuted_by=[mutants.add_instead_of_averaging, mutants.drift_with_position],
     unless=no_account_of,
 )
 def test_repetition_changes_nothing(model, measure):
     half_gap = 1 / (2 * model.cfg.n_ctx)
-    assert measure("largest move", circuit.repetition_error(model), "units of mean") < half_gap
+    for once, twice in writeup.REPETITIONS:
+        moved = abs(reading.stored_of(model, twice) - reading.stored_of(model, once))
+        assert measure(f"move from {once} to {twice}", moved, "units of mean") < half_gap

@@ -1,51 +1,94 @@
 """The unembedding: "pos" and "neg" are read off opposite ends of u"""
 
-from cumsum_model import circuit, mutants
+from cumsum_model import circuit, mutants, reading, writeup
 from cumsum_model.circuit import no_account_of
 from cumsum_model.data import NEG, POS, ZERO
+from cumsum_model.gauge import not_in_the_basis_of_training
+from cumsum_model.mutants.symmetries import LOGIT_GAUGE, STREAM_BASIS
 from cumsum_model.verification import claim
+from cumsum_model.writeup import SIBLING
+
+IN_THE_BASIS = "the weights, in the basis of the checkpoint"
 
 
 @claim(
-    "The pos and neg unembeddings point in opposite directions",
-    source="write-up, Analysing neurons",
-    over="the weights",
-    refuted_by=[mutants.unembed_neg_apart_from_pos, mutants.shift_unembeddings, mutants.untrained],
+    "The pos and neg unembeddings point in opposite directions: the cosine of the raw columns is below -0.9",
+    source=writeup.NEURONS,
+    over=IN_THE_BASIS,
+    refuted_by=[mutants.unembed_neg_apart_from_pos, mutants.untrained],
+    unless=not_in_the_basis_of_training,
+    depends_on=(STREAM_BASIS, LOGIT_GAUGE),
+    exhaustive=True,
 )
 def test_pos_and_neg_are_opposite(model, measure):
-    cosine = circuit.cosine(model.W_U[:, POS], model.W_U[:, NEG])
-    measured = measure("cosine of pos with neg", cosine, published=-0.949)
-    assert measured < -0.9
-    assert measured.as_published(within=1 / 5)
+    cosine = measure("cosine of pos with neg", circuit.cosine(model.W_U[:, POS], model.W_U[:, NEG]), published=-0.949)
+    assert cosine < -0.9
+    assert cosine.as_published(within=SIBLING)
 
 
 @claim(
-    "u points at pos and away from neg",
-    source="write-up, Analysing neurons",
-    over="the weights",
-    refuted_by=[mutants.swap_verdicts, mutants.unembed_neg_apart_from_pos, mutants.untrained],
+    "Whatever moves the logits moves pos and neg in opposite directions: a unit of mean, and every live neuron, pushes "
+    "within 26 degrees of the line from neg to pos",
+    source=f"ours: what {writeup.NEURONS} says of pos and neg, in any basis and gauge",
+    over="a unit of mean past the neurons and the output of every live neuron (exact, from the weights)",
+    refuted_by=[mutants.unembed_neg_apart_from_pos, mutants.unembed_zero_as_pos, mutants.swap_verdicts, mutants.untrained],
     unless=no_account_of,
+    exhaustive=True,
+)
+def test_what_is_written_pushes_pos_against_neg(model, measure):
+    # In the plane of centred logits, where angles are a fact about the function: a cosine of 0.9.
+    along, *others = reading.pushes_towards_a_side(model)
+    assert measure("cosine of what a unit of mean pushes with pos minus neg", along) > 0.9
+    assert measure("least |cosine| of what a live neuron pushes", min(map(abs, others), default=0)) > 0.9
+
+
+@claim(
+    "u points at pos and away from neg: cosines above 0.9 and below -0.9, as published to a fifth",
+    source=f"{writeup.SUMMARY}; {writeup.NEURONS}",
+    over=f"{IN_THE_BASIS}; unembeddings centred",
+    refuted_by=[mutants.swap_verdicts, mutants.unembed_neg_apart_from_pos, mutants.untrained],
+    unless=not_in_the_basis_of_training,
+    depends_on=(STREAM_BASIS,),
+    exhaustive=True,
 )
 def test_u_points_from_neg_to_pos(model, measure):
-    u = circuit.value_direction(model)
-    measured = measure("cosine of u with pos", circuit.cosine(u, model.W_U[:, POS]), published=0.970)
-    assert measured > 0.9
-    assert measured.as_published(within=1 / 5)
-    measured = measure("cosine of u with neg", circuit.cosine(u, model.W_U[:, NEG]), published=-0.958)
-    assert measured < -0.9
-    assert measured.as_published(within=1 / 5)
+    u, W_U = circuit.value_direction(model), circuit.centred_unembedding(model)
+    pos = measure("cosine of u with pos", circuit.cosine(u, W_U[:, POS]), published=0.970)
+    assert pos > 0.9
+    assert pos.as_published(within=SIBLING)
+    neg = measure("cosine of u with neg", circuit.cosine(u, W_U[:, NEG]), published=-0.958)
+    assert neg < -0.9
+    assert neg.as_published(within=SIBLING)
 
 
 @claim(
-    "The zero unembedding takes neither side: it is nearer to a right angle than to pos or neg",
-    source="write-up, Analysing neurons",
-    over="the weights",
-    refuted_by=[mutants.unembed_zero_as_pos, mutants.shift_unembeddings],
+    "The pos and neg unembeddings have small negative cosines with zero, as published to a fifth",
+    source=writeup.NEURONS,
+    over=f"{IN_THE_BASIS}; unembeddings centred",
+    refuted_by=[mutants.unembed_zero_as_pos, mutants.unembed_neg_apart_from_pos, mutants.untrained],
+    unless=not_in_the_basis_of_training,
+    depends_on=(STREAM_BASIS,),
+    exhaustive=True,
+)
+def test_pos_and_neg_have_small_negative_cosines_with_zero(model, measure):
+    W_U = circuit.centred_unembedding(model)
+    for name, side, published in (("pos", POS, -0.190), ("neg", NEG, -0.128)):
+        cosine = measure(f"cosine of {name} with zero", circuit.cosine(W_U[:, side], W_U[:, ZERO]), published=published)
+        assert cosine < 0
+        # Nearer to a right angle than to a straight one.
+        assert cosine > -(0.5**0.5)
+        assert cosine.as_published(within=SIBLING)
+
+
+@claim(
+    "Zero takes neither side: a unit of mean moves the zero logit by less than a twentieth of what it moves pos from neg",
+    source=f"ours: what {writeup.NEURONS} says of zero, in any basis and gauge",
+    over="a unit of mean, past the neurons and where all of them fire (exact, from the weights); logits centred",
+    refuted_by=[mutants.unembed_zero_as_pos, mutants.let_zero_take_a_side, mutants.untrained],
+    unless=no_account_of,
+    exhaustive=True,
 )
 def test_zero_takes_no_side(model, measure):
-    # Nearer to 90 degrees than to 0 or 180: a cosine below 1/sqrt(2) in size.
-    for name, side, published in (("pos", POS, 0.190), ("neg", NEG, 0.128)):
-        cosine = circuit.cosine(model.W_U[:, side], model.W_U[:, ZERO])
-        measured = measure(f"|cosine| of {name} with zero", abs(cosine), published=published)
-        assert measured < 0.5**0.5
-        assert measured.as_published(within=1 / 5)
+    past_neurons, with_neurons = reading.zero_against_the_sides(model)
+    assert measure("past the neurons: |zero| over |pos - neg|", abs(past_neurons)) < 1 / 20
+    assert measure("where all neurons fire: |zero| over |pos - neg|", abs(with_neurons)) < 1 / 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -53,6 +54,21 @@ def cross_entropy(
     return F.cross_entropy(logits.flatten(0, 1), labels.to(logits.device).flatten())
 
 
+def cross_entropies(
+    logits: Float[Tensor, "batch pos d_vocab_out"], labels: Int[Tensor, "batch pos"]
+) -> Float[Tensor, "batch pos"]:
+    """That of each position by itself, in nats and float64."""
+    chosen = logits.double().log_softmax(-1).gather(-1, labels.to(logits.device).unsqueeze(-1))
+    return -chosen.squeeze(-1)
+
+
+@torch.no_grad()
+def resid_mid(model: CumsumTransformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_model"]:
+    """The stream of the first layer between attention and MLP, in float64, a chunk of sequences at a time."""
+    chunks = toks.to(model.device).split(CHUNK)
+    return torch.cat([model.run_with_cache(chunk)[1]["blocks.0.hook_resid_mid"].double() for chunk in chunks])
+
+
 def accuracy(logits: Float[Tensor, "batch pos d_vocab_out"], labels: Int[Tensor, "batch pos"]) -> float:
     """Share of positions whose largest logit is that of the right label."""
     return (logits.argmax(-1) == labels.to(logits.device)).double().mean().item()
@@ -73,6 +89,12 @@ def margins(
     labels = labels.to(logits.device).unsqueeze(-1)
     right = logits.gather(-1, labels).squeeze(-1)
     return right - logits.scatter(-1, labels, -torch.inf).amax(-1)
+
+
+def answers(model: CumsumTransformer, values: Sequence[int]) -> list[int]:
+    """The answer at every position of one sequence of values: 0 negative, 1 zero, 2 positive."""
+    toks = torch.tensor([values]) + model.cfg.max_value
+    return run(model, toks)[0].argmax(-1).tolist()
 
 
 def label_entropy(labels: Int[Tensor, "batch pos"]) -> float:

@@ -90,13 +90,24 @@ def uniformity_gap(model: CumsumTransformer) -> float:
     falls with every other, and the tokens are chosen independently, so both extremes are attained by
     picking the highest or lowest score at each position. (One layer: deeper ones see no single token.)
     """
-    gaps = []
+    return max(gap / n for n, gap in _largest_gaps(model))
+
+
+def relative_uniformity_gap(model: CumsumTransformer) -> float:
+    """The largest |n * pattern - 1| that any sequence can produce: the same relative to the uniform weight.
+
+    So that it means the same at every length: a weight of twice 1/n gives 1, however small 1/n is.
+    """
+    return max(gap for _, gap in _largest_gaps(model))
+
+
+def _largest_gaps(model: CumsumTransformer) -> Iterator[tuple[int, float]]:
+    """For every head and query position n: the largest |n * pattern - 1|."""
     for low, high in _score_ranges(model):
         n = low.shape[-1]
         largest = (high - _logsumexp_of_others(low)).sigmoid()
         smallest = (low - _logsumexp_of_others(high)).sigmoid()
-        gaps.append(torch.maximum(largest - 1 / n, 1 / n - smallest).max())
-    return torch.stack(gaps).max().item()
+        yield n, torch.maximum(n * largest - 1, 1 - n * smallest).max().item()
 
 
 def _logsumexp_of_others(scores: Float[Tensor, "query_tok key_pos"]) -> Float[Tensor, "query_tok key_pos"]:
@@ -129,6 +140,12 @@ def info_weighted_attention(
     return cache["blocks.0.attn.hook_pattern"][:, head].double() * moved.norm(dim=-1)[:, None, :]
 
 
+def centred_unembedding(model: CumsumTransformer) -> Float[Tensor, "d_model d_vocab_out"]:
+    """`W_U` less the mean of its columns: what all three have in common moves all logits alike, and no probability."""
+    W_U = model.W_U.double()
+    return W_U - W_U.mean(-1, keepdim=True)
+
+
 def value_outputs(model: CumsumTransformer) -> Float[Tensor, "d_vocab d_model"]:
     """`W_E @ W_OV`: what the heads write for each value when they give that value all their attention."""
     return model.W_E.double() @ W_OV(model)
@@ -141,7 +158,7 @@ def value_direction(model: CumsumTransformer) -> Float[Tensor, " d_model"]:
     """
     outputs = value_outputs(model)
     u = torch.linalg.svd(outputs, full_matrices=False).Vh[0]
-    values = _values(model)
+    values = token_values(model)
     return u if (outputs @ u) @ values >= 0 else -u
 
 
@@ -152,7 +169,7 @@ def value_projections(model: CumsumTransformer) -> Float[Tensor, " d_vocab"]:
 
 def value_slope(model: CumsumTransformer) -> float:
     """How far along u one unit of value is moved: the least-squares slope of the projections."""
-    values = _values(model)
+    values = token_values(model)
     projections = value_projections(model)
     return ((values @ (projections - projections.mean())) / (values @ values)).item()
 
@@ -161,7 +178,7 @@ def value_spacing_error(model: CumsumTransformer) -> float:
     """The largest distance of a value's projection from the least-squares line, in units of value."""
     projections = value_projections(model)
     slope = value_slope(model)
-    line = projections.mean() + slope * _values(model)
+    line = projections.mean() + slope * token_values(model)
     return ((projections - line).abs().max() / abs(slope)).item()
 
 
@@ -215,42 +232,20 @@ def second_singular_share(matrix: Float[Tensor, "m n"]) -> float:
     return (values[1] / values[0]).item()
 
 
-def value_step_error(model: CumsumTransformer) -> float:
-    """The largest relative deviation of a step between neighbouring values from the mean step."""
-    steps = value_projections(model).diff()
-    return ((steps - steps.mean()).abs().max() / steps.mean().abs()).item()
-
-
-def repetition_error(model: CumsumTransformer, longest: int = 3) -> float:
-    """How far resid_mid . u moves when a sequence is said twice, in units of mean.
-
-    The sum doubles, the mean stays. The largest over every sequence of up to `longest` values (or half the context).
-    """
-    tokens = torch.arange(model.cfg.d_vocab, device=model.device)
-    worst = 0.0
-    for length in range(1, min(longest, model.cfg.n_ctx // 2) + 1):
-        once = torch.cartesian_prod(*[tokens] * length).reshape(-1, length)
-        twice = resid_mid_along_u(model, torch.cat([once, once], dim=1))[:, -1]
-        moved = (twice - resid_mid_along_u(model, once)[:, -1]).abs().max().item()
-        worst = max(worst, moved / abs(value_slope(model)))
-    return worst
-
-
-def equal_mean_spread(model: CumsumTransformer, values: Int[Tensor, "batch pos"]) -> float:
-    """How far resid_mid . u differs between positions of exactly the same running mean, in units of mean.
+def equal_mean_spread(stored: Float[Tensor, "batch pos"], values: Int[Tensor, "batch pos"]) -> float:
+    """How far what is stored differs between positions of exactly the same running mean, in its own unit.
 
     The largest over all means that occur in `values`: 0 if it is a function of the mean.
     """
-    projections = resid_mid_along_u(model, values + model.cfg.max_value).cpu().flatten()
-    sums = values.cpu().cumsum(-1)
+    sums, stored = values.cpu().cumsum(-1), stored.cpu().flatten()
     counts = torch.arange(1, values.shape[-1] + 1).expand_as(sums)
     shared = torch.gcd(sums, counts)  # the same mean is the same fraction in lowest terms
     fractions = torch.stack([sums // shared, counts // shared], dim=-1).flatten(0, 1)
     _, group = fractions.unique(dim=0, return_inverse=True)
-    empty = torch.zeros(int(group.max()) + 1, dtype=projections.dtype)
-    highest = empty.scatter_reduce(0, group, projections, "amax", include_self=False)
-    lowest = empty.scatter_reduce(0, group, projections, "amin", include_self=False)
-    return ((highest - lowest).max() / abs(value_slope(model))).item()
+    empty = torch.zeros(int(group.max()) + 1, dtype=stored.dtype)
+    highest = empty.scatter_reduce(0, group, stored, "amax", include_self=False)
+    lowest = empty.scatter_reduce(0, group, stored, "amin", include_self=False)
+    return (highest - lowest).max().item()
 
 
 def r_squared(x: Tensor, y: Tensor) -> float:
@@ -266,6 +261,6 @@ def cosine(a: Float[Tensor, " d"], b: Float[Tensor, " d"]) -> float:
     return (a @ b / (a.norm() * b.norm())).item()
 
 
-def _values(model: CumsumTransformer) -> Float[Tensor, " d_vocab"]:
+def token_values(model: CumsumTransformer) -> Float[Tensor, " d_vocab"]:
     bound = model.cfg.max_value
     return torch.arange(-bound, bound + 1, dtype=torch.float64, device=model.device)

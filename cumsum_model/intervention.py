@@ -90,20 +90,14 @@ def move_resid_mid(shift: Float[Tensor, "batch pos d_model"], layer: int = 0) ->
     return {f"blocks.{layer}.hook_resid_mid": lambda resid: resid + shift.to(resid)}
 
 
-def keep_of_head_output(
-    u: Float[Tensor, " d_model"], b_O: Float[Tensor, " d_model"], *, along: bool, layer: int = 0
-) -> Intervention:
-    """Reduce what the head writes to its part along u (`along=True`), or to all but that part.
+def replace_resid_mid(wanted: Float[Tensor, "batch pos d_model"], layer: int = 0) -> Intervention:
+    """Put `wanted` in place of the stream between attention and MLP: the skip connection carries it too."""
+    return {f"blocks.{layer}.hook_resid_mid": lambda resid: wanted.to(resid)}
 
-    The bias `b_O` is no output of the head: it stays.
-    """
 
-    def reduce(attn_out: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
-        written = attn_out - b_O
-        on_u = (written @ u.to(written))[..., None] * u.to(written)
-        return b_O + (on_u if along else written - on_u)
-
-    return {f"blocks.{layer}.hook_attn_out": reduce}
+def add_to_mlp_out(constant: Float[Tensor, " d_model"], layer: int = 0) -> Intervention:
+    """Add one vector to what the MLP writes, at every position."""
+    return {f"blocks.{layer}.hook_mlp_out": lambda mlp_out: mlp_out + constant.to(mlp_out)}
 
 
 @torch.no_grad()

@@ -1,7 +1,10 @@
-"""What each neuron of the first layer reads along u, and what it adds to the three logits.
+"""What each neuron of the first layer reads of the running mean, and what it adds to the three logits.
 
-Feed resid_mid = k u and a neuron's pre-activation is the line `slope * k + b_in`: it fires on one side
-of its kink, and pushes each logit by `push` per unit of activation. Source: write-up, Analysing neurons.
+At the average token and position a neuron's pre-activation is the line `slope * mean + bias`: it fires on one side of
+its kink, and pushes each logit by `push` per unit of activation. No change of basis of the stream and no constant moved
+between biases changes any of these; a neuron that is rescaled keeps its kink and strength. Which neurons fire on which
+sequences, rather than at the average token and position, is proved in `proof.activity`. Source: write-up, Analysing
+neurons.
 """
 
 from __future__ import annotations
@@ -13,21 +16,22 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cumsum_model.circuit import value_direction
 from cumsum_model.data import NEG, POS, ZERO
 from cumsum_model.model import CumsumTransformer
+from cumsum_model.replacement import first_layer
 
-LIVE_SHARE = 1 / 20
-"""A neuron is live if it has at least this share of the strongest neuron's strength."""
+LIVE_FRACTION = 1 / 20
+"""A neuron is live if it has at least this fraction of the strongest neuron's strength."""
 
 
 @dataclass(frozen=True)
 class Neurons:
     """The neurons of a layer, in float64.
 
-    slope  change of the pre-activation per unit along u
-    bias   pre-activation at k = 0
-    push   change of each logit (neg, zero, pos) per unit of activation
+    slope  change of the pre-activation per unit of running mean
+    bias   pre-activation at a running mean of zero, at the average token and position
+    push   change of each logit (neg, zero, pos) per unit of activation, centred over the three: what is common to all
+           logits changes no probability
     """
 
     slope: Float[Tensor, " d_mlp"]
@@ -36,21 +40,21 @@ class Neurons:
 
     @cached_property
     def kink(self) -> Float[Tensor, " d_mlp"]:
-        """The k at which each neuron starts or stops to fire."""
+        """The running mean at which each neuron starts or stops to fire; not finite where no mean moves it."""
         return -self.bias / self.slope
 
     @cached_property
     def strength(self) -> Float[Tensor, " d_mlp"]:
-        """How far a unit along u moves the three logits apart, where the neuron fires."""
+        """How far a unit of mean moves the three logits apart, where the neuron fires."""
         return self.slope.abs() * (self.push.amax(-1) - self.push.amin(-1))
 
     @cached_property
     def live(self) -> Bool[Tensor, " d_mlp"]:
-        return (self.strength >= LIVE_SHARE * self.strength.max()) & (self.strength > 0)
+        return (self.strength >= LIVE_FRACTION * self.strength.max()) & (self.strength > 0)
 
     @cached_property
     def own_side(self) -> Float[Tensor, " d_mlp"]:
-        """The push on the class of the side on which a neuron fires: pos if it rises along u, else neg."""
+        """The push on the class of the side on which a neuron fires: pos if it rises with the mean, else neg."""
         return torch.where(self.slope > 0, self.push[:, POS], self.push[:, NEG])
 
     @cached_property
@@ -64,9 +68,9 @@ class Neurons:
 
 def read_neurons(model: CumsumTransformer) -> Neurons:
     """Read the neurons of the first layer off the weights."""
-    mlp = model.blocks[0].mlp
+    program = first_layer(model)
     return Neurons(
-        slope=value_direction(model) @ mlp.W_in.double(),
-        bias=mlp.b_in.double(),
-        push=mlp.W_out.double() @ model.W_U.double(),
+        slope=program.pre_gain,
+        bias=program.pre_token.mean(0) + program.pre_pos.mean(0),
+        push=program.push - program.push.mean(-1, keepdim=True),
     )

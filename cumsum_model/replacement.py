@@ -15,9 +15,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cumsum_model.circuit import W_OV, value_direction, value_slope
+from cumsum_model.circuit import W_OV
 from cumsum_model.data import running_means
 from cumsum_model.model import CumsumTransformer
+from cumsum_model.reading import value_step
 
 
 @dataclass(frozen=True)
@@ -111,12 +112,16 @@ def explain(model: CumsumTransformer) -> Explanation:
     """
     if model.cfg.n_layers != 1:
         raise ValueError(f"the explanation is of one layer, the model has {model.cfg.n_layers}")
+    return first_layer(model)
+
+
+def first_layer(model: CumsumTransformer) -> Explanation:
+    """The program of the first layer as if its output were unembedded at once, which `explain` takes for granted."""
     block, W = model.blocks[0], {name: tensor.double() for name, tensor in model.state_dict().items()}
     W_in, W_out, W_U = (W[name] for name in ("blocks.0.mlp.W_in", "blocks.0.mlp.W_out", "unembed.W_U"))
     heads = range(model.cfg.n_heads)
 
-    u = value_direction(model)
-    gain = value_slope(model) * u
+    gain = value_step(model)
     # What the head writes whatever the values: its biases, their common part, the mean of positions.
     W_OV_all = W_OV(model)
     b_V = sum(block.attn.b_V[head].double() @ block.attn.W_O[head].double() for head in heads)

@@ -14,10 +14,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from cumsum_model.circuit import no_account_of, value_slope
+from cumsum_model.circuit import no_account_of
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.neurons import read_neurons
-from cumsum_model.replacement import explain
 
 MEANS = 201
 """Running means at which response curves are compared, evenly spaced."""
@@ -93,11 +92,9 @@ def neuron_roles(model: CumsumTransformer) -> tuple[Role, ...]:
     Raises ValueError for models that the account of neurons is not about, and says why.
     """
     _require_account(model)
-    neurons, slope = read_neurons(model), value_slope(model)
-    strength = neurons.strength * slope
-    live = neurons.live & (strength > 0)  # where no neuron does anything, none is live
+    neurons = read_neurons(model)
+    strength, live, kink = neurons.strength, neurons.live, neurons.kink
     rising = neurons.slope > 0
-    kink = -_pre_at_zero(model) / explain(model).pre_gain
     stronger, beside = torch.zeros_like(strength, dtype=torch.long), torch.zeros_like(strength, dtype=torch.long)
     for side in (rising, ~rising):
         ascending = strength[side & live].sort().values
@@ -135,11 +132,10 @@ def response_curves(
     The current token and the position are held at their average; what is common to all labels changes no answer.
     """
     _require_account(model)
-    program = explain(model)
-    mean = torch.from_numpy(means).to(program.push)
-    post = (_pre_at_zero(model)[:, None] + program.pre_gain[:, None] * mean).relu()
-    push = program.push - program.push.mean(-1, keepdim=True)
-    return (post[..., None] * push[:, None]).cpu().numpy()
+    neurons = read_neurons(model)
+    mean = torch.from_numpy(means).to(neurons.push)
+    post = (neurons.bias[:, None] + neurons.slope[:, None] * mean).relu()
+    return (post[..., None] * neurons.push[:, None]).cpu().numpy()
 
 
 def match_neurons(model: CumsumTransformer, other: CumsumTransformer) -> tuple[Part, ...]:
@@ -208,12 +204,6 @@ def _likeness(a: Float[np.ndarray, " n"], b: Float[np.ndarray, " n"]) -> float:
     """See `match_neurons`; two that do nothing do the same."""
     done = np.abs(a).sum() + np.abs(b).sum()
     return 1 - float(np.abs(a - b).sum() / done) if done else 1.0
-
-
-def _pre_at_zero(model: CumsumTransformer) -> Float[torch.Tensor, " d_mlp"]:
-    """The pre-activation at a running mean of zero, at the average token and position."""
-    program = explain(model)
-    return program.pre_token.mean(0) + program.pre_pos.mean(0)
 
 
 def _require_account(model: CumsumTransformer) -> None:

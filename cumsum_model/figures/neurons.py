@@ -1,4 +1,4 @@
-"""The neurons: what each adds to the answer along u, and what is lost without it"""
+"""The neurons: what each adds to the answer as the running mean goes by, and what is lost without it"""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from cumsum_model.neurons import Neurons, read_neurons
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Paper
 
-REACH = 4.0
-"""k runs from -REACH to +REACH, as in the write-up."""
+REACH = 2.0
+"""The mean runs from -REACH to +REACH: about as far as k from -4 to +4 along u in the write-up."""
 
 MOST_PANELS, MOST_BARS = 8, 12
 COLUMNS = 4
 KIND_COLOURS = (ACCENT, OTHER, MUTED)
 
 
-@figure("neurons", "What each neuron adds to the three logits along u")
+@figure("neurons", "What each neuron adds to the three logits, by the running mean")
 @torch.no_grad()
 def neuron_responses(subject: Subject) -> Drawing:
     """Source: write-up, Analysing neurons."""
@@ -51,22 +51,22 @@ def neuron_responses(subject: Subject) -> Drawing:
     lines = {i: _response(neurons, i) for i in chosen}
     of_all = f" The {len(chosen)} strongest of {len(neurons.slope)}." if len(chosen) < len(neurons.slope) else ""
     published = subject.published(
-        "Published (write-up, Analysing neurons, of a sibling run): in its plot neurons 2 and 7 fire on positive k and "
-        "0, 1, 3, 4 on negative, 2 most, 5 and 6 hardly at all; its summary has the sides the other way round."
+        "Published (write-up, Analysing neurons, of a sibling run): in its plot neurons 2 and 7 fire on the positive "
+        "side and 0, 1, 3, 4 on the negative, 2 most, 5 and 6 hardly at all; its summary has the sides the other way round."
     )
     caption = (
-        f"Feed resid_mid = k u for k from -{REACH:g} to +{REACH:g}: what each neuron adds to the logits neg, zero and "
-        "pos. The tick on the axis is the kink, where it starts or stops to fire. A neuron that does its part fires on "
-        "one side of 0, lifts the answer of that side and lowers the other. Read off the weights; no data."
+        f"What each neuron adds to the logits neg, zero and pos (centred) at a running mean from -{REACH:g} to "
+        f"+{REACH:g}, at the average token and position. The tick on the axis is the kink, where it starts or stops to "
+        "fire: a little beyond 0, so that next to 0 all neurons fire. Read off the weights; no data."
         f"{of_all}{published}"
     )
     rising = [i for i in chosen if neurons.slope[i] > 0]
     falling = [i for i in chosen if neurons.slope[i] < 0]
     strongest = int(neurons.strength.argmax())
     alt = (
-        f"{len(chosen)} small plots. Neurons that fire towards positive k: {_listed(rising)}; towards negative k: "
+        f"{len(chosen)} small plots. Neurons that fire on positive means: {_listed(rising)}; on negative means: "
         f"{_listed(falling)}. The strongest is {strongest}, which moves the logits apart by "
-        f"{neurons.strength[strongest].item():.3g} per unit of k; the kinks drawn: "
+        f"{neurons.strength[strongest].item():.3g} per unit of mean; the kinks drawn: "
         f"{', '.join(f'{i} at {round(neurons.kink[i].item(), 2) + 0.0}' for i in chosen if neurons.slope[i] != 0)}."
     )
 
@@ -92,11 +92,11 @@ def neuron_responses(subject: Subject) -> Drawing:
             kink = neurons.kink[neuron].item()
             if abs(kink) <= REACH:
                 ax.plot(kink, 0, "|", color=MUTED, markersize=11, markeredgewidth=1)
-            ax.set(xlim=(-REACH, REACH), ylim=limits, xticks=(-3, 0, 3))
+            ax.set(xlim=(-REACH, REACH), ylim=limits, xticks=(-1, 0, 1))
             ax.set_title(f"neuron {neuron}")
             ax.tick_params(labelbottom=place + COLUMNS >= len(chosen))
             if place + COLUMNS >= len(chosen):
-                ax.set_xlabel("k")
+                ax.set_xlabel("running mean")
             short_numbers(ax)
         paper.text(0.065, 1 - 0.17 / height, "added to the logits", color=MUTED)
         answers_key(axes[0][min(len(chosen), COLUMNS) - 1], y=1.16)
@@ -110,7 +110,7 @@ def _strongest(strength: Float[Tensor, " d_mlp"], most: int) -> list[int]:
 
 
 def _response(neurons: Neurons, i: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where along u, and what the neuron adds to each logit there: straight between its ends and its kink."""
+    """Running means, and what the neuron adds to each logit there: straight between its ends and its kink."""
     kink = neurons.kink[i].item()
     ends = [-REACH, REACH]
     k = torch.tensor(sorted({*ends, kink} if abs(kink) < REACH else ends), dtype=torch.float64)

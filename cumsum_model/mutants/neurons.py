@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from cumsum_model.circuit import value_slope
 from cumsum_model.data import NEG, POS
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.mutants.surgery import (
@@ -50,7 +49,7 @@ def move_kinks(model: CumsumTransformer) -> CumsumTransformer:
     """Every neuron starts to fire two units of mean further out, on its own side."""
     mutant = copied(model)
     neurons = read_neurons(model)
-    mutant.blocks[0].mlp.b_in -= 2 * value_slope(model) * neurons.slope.abs().float()
+    mutant.blocks[0].mlp.b_in -= 2 * neurons.slope.abs().float()
     return mutant
 
 
@@ -58,7 +57,7 @@ def keep_neurons_firing(model: CumsumTransformer) -> CumsumTransformer:
     """Every neuron fires on both sides: its kink lies at twice the largest mean that there is."""
     mutant = copied(model)
     neurons = read_neurons(model)
-    mutant.blocks[0].mlp.b_in += 2 * model.cfg.max_value * value_slope(model) * neurons.slope.abs().float()
+    mutant.blocks[0].mlp.b_in += 2 * model.cfg.max_value * neurons.slope.abs().float()
     return mutant
 
 
@@ -80,7 +79,7 @@ def boast_in_vain(model: CumsumTransformer) -> CumsumTransformer:
     strongest, weakest = strongest_and_weakest(model)
     mlp.W_in[:, weakest] = mlp.W_in[:, strongest]
     mlp.W_out[weakest] = 2 * mlp.W_out[strongest]
-    reach = read_neurons(model).slope[strongest].abs() * 2 * model.cfg.max_value * value_slope(model)
+    reach = read_neurons(model).slope[strongest].abs() * 2 * model.cfg.max_value
     mlp.b_in[weakest] = mlp.b_in[strongest] - reach.float()
     return mutant
 

@@ -1,6 +1,6 @@
-"""What resid_mid stores, over every sequence: the range of a projection in each class of length, last token and sum.
+"""What resid_mid stores, over every sequence: the range of a linear readout in each class of length and sum.
 
-A projection of resid_mid is a mean over positions, weighted by attention, so its extremes are found exactly as
+A readout of resid_mid is a mean over positions, weighted by attention, so its extremes are found exactly as
 those of the logits are. From them follows whether sums can be told apart, whatever the values that made them.
 """
 
@@ -10,17 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from cumsum_model.circuit import monotone_resolution, value_direction, value_slope
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof.balls import Array, exact
 from cumsum_model.proof.extremes import Position
 from cumsum_model.proof.tables import tables
+from cumsum_model.reading import mean_readout
 
 
 @dataclass(frozen=True)
 class Stored:
-    """The range of resid_mid . u over all sequences of one length and sum, whatever the last token: in units of mean.
+    """The range of what is read over all sequences of one length and sum, whatever the last token: in units of mean.
 
     sums: all that occur, rising. Every sequence lies within low .. high.
     """
@@ -36,7 +38,7 @@ class Stored:
 
     @property
     def gaps(self) -> Array:
-        """From the highest projection of each sum to the lowest of the next; negative where they overlap."""
+        """From the highest reading of each sum to the lowest of the next; negative where they overlap."""
         return self.low[1:] - self.high[:-1]
 
     @property
@@ -46,15 +48,29 @@ class Stored:
 
 
 def stored(model: CumsumTransformer) -> list[Stored]:
-    """The range of resid_mid . u of every length and sum, over every sequence: proved. Raises Unprovable.
+    """What the model itself reads as the running mean, `reading.mean_readout`: of every length and sum, proved.
 
-    u is the direction of `circuit.value_direction` as float64 has it; a unit is what one unit of value moves along u.
+    The same in every basis of the stream. Raises Unprovable.
     """
-    u = value_direction(model).cpu().numpy()
-    slope = abs(value_slope(model))
-    read = tables(model, u[:, None])
+    return stored_along(model, mean_readout(model))
+
+
+def stored_on_u(model: CumsumTransformer) -> list[Stored]:
+    """The projection on u, `circuit.value_direction`: the same in the basis that the stream happens to have.
+
+    A unit is what one unit of value moves along u. Raises Unprovable.
+    """
+    return stored_along(model, value_direction(model) / abs(value_slope(model)))
+
+
+def stored_along(model: CumsumTransformer, readout: Float[torch.Tensor, " d_model"]) -> list[Stored]:
+    """The range of resid_mid @ `readout` of every length and sum, over every sequence: proved. Raises Unprovable.
+
+    Of the covector as float64 has it.
+    """
+    read = tables(model, readout.cpu().numpy()[:, None])
     along = np.zeros((2, 4))
-    along[0, 3], along[1, 3] = 1, -1  # the readouts past the neurons are three logits, then u
+    along[0, 3], along[1, 3] = 1, -1  # the readouts past the neurons are three logits, then ours
     no_push = exact(np.zeros((2, read.d_mlp)))
     found = []
     with np.errstate(over="ignore", invalid="ignore"):
@@ -68,14 +84,14 @@ def stored(model: CumsumTransformer) -> list[Stored]:
             low, high = np.full(len(sums), np.inf), np.full(len(sums), -np.inf)
             np.minimum.at(low, position.sum_of - sums[0], lowest)
             np.maximum.at(high, position.sum_of - sums[0], -highest)
-            found.append(Stored(query.n, sums, low / slope, high / slope))
+            found.append(Stored(query.n, sums, low, high))
     return found
 
 
 def resolution(ranges: list[Stored]) -> float:
-    """The largest difference in mean that resid_mid . u can put in the wrong order: over every pair of sequences.
+    """The largest difference in mean that the reading can put in the wrong order: over every pair of sequences.
 
-    Of any lengths. 0 if it always rises with the mean; two means further apart than this are always told apart.
+    Of any lengths. 0 if it always rises with the mean; two means further apart than this are always distinguished.
     """
     mean, low, high = (
         torch.from_numpy(np.concatenate([getattr(one, name) for one in ranges])) for name in ("means", "low", "high")
@@ -84,7 +100,7 @@ def resolution(ranges: list[Stored]) -> float:
 
 
 def equal_mean_spread(ranges: list[Stored]) -> float:
-    """How far resid_mid . u can differ between two sequences of the same mean, of any lengths: in units of mean."""
+    """How far the reading can differ between two sequences of the same mean, of any lengths: in units of mean."""
     widest = 0.0
     fractions: dict[tuple[int, int], tuple[float, float]] = {}
     for one in ranges:

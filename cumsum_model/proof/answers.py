@@ -1,0 +1,117 @@
+"""Which answers a model can give to the sequences of a class: over every sequence, whatever the right label is.
+
+The certificate asks whether an answer is right. Claims about models with a part removed ask what is answered instead,
+such as "zero" wherever it is not right; for that every difference of two logits is bounded in every class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cumsum_model.model import CumsumTransformer
+from cumsum_model.proof.balls import Array, Ball, exact
+from cumsum_model.proof.extremes import Position
+from cumsum_model.proof.tables import tables
+
+MOST = 64
+"""At most so many classes of one length are looked at more closely for each difference."""
+
+PAIRS = ((0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1))
+"""Every ordered pair of labels: the difference of the first logit and the second."""
+
+_DIFFERENCES = np.array([[(logit == a) - (logit == b) for logit in range(3)] for a, b in PAIRS], dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """The answers to all sequences of one length. Arrays are [label, last token, sum index] unless said otherwise.
+
+    sums: the running sum of each class, [last token, sum index]. lead: proved, no sequence of the class has a smaller
+    difference of two logits, [pair, last token, sum index], pairs as in PAIRS.
+    """
+
+    n: int
+    sums: np.ndarray
+    lead: Array
+
+    @property
+    def ahead(self) -> Array:
+        """No sequence of the class has a smaller lead of this label's logit over the larger of the two others."""
+        return np.stack([self.lead[_pairs(first=label)].min(0) for label in range(3)])
+
+    @property
+    def behind(self) -> Array:
+        """No sequence of the class has a larger one."""
+        return np.stack([(-self.lead[_pairs(second=label)]).min(0) for label in range(3)])
+
+    def probabilities(self, label: int) -> tuple[Array, Array]:
+        """The least and the largest probability that any sequence of the class can give to `label`: proved bounds."""
+        with np.errstate(over="ignore"):
+            least = 1 / (1 + np.exp(-self.lead[_pairs(first=label)]).sum(0))
+            most = 1 / (1 + np.exp(self.lead[_pairs(second=label)]).sum(0))
+        return least, most
+
+    @property
+    def always(self) -> np.ndarray:
+        """Whether every sequence of the class gets this answer."""
+        return self.ahead > 0
+
+    @property
+    def never(self) -> np.ndarray:
+        """Whether no sequence of the class gets this answer: a tie with another counts as no answer."""
+        return self.behind <= 0
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The right label of each class, [last token, sum index]."""
+        return np.sign(self.sums) + 1
+
+
+def answers(model: CumsumTransformer) -> list[Answers]:
+    """Bound every label's lead in every class of every length: proved. Raises Unprovable.
+
+    Deterministic. Exact where the signs of all neurons are fixed within a class, as they are nearly everywhere.
+    """
+    read = tables(model)
+    push = exact(_DIFFERENCES) @ Ball(read.push.mid.T, read.push.rad.T)
+    found = []
+    with np.errstate(over="ignore", invalid="ignore"):
+        for query in read.queries():
+            position = Position(read, query)
+            everywhere = np.ones((len(PAIRS), *position.sum_of.shape), dtype=bool)
+            cells = position.smallest(_DIFFERENCES, everywhere, push)
+            # Only a difference whose bound is not positive while its witness is leaves anything open.
+            open_ = np.flatnonzero((cells.bound <= 0) & (cells.attained > 0))
+            position.refine(cells, open_[:MOST], _DIFFERENCES, push)
+            found.append(Answers(query.n, position.sum_of, cells.bound.reshape(everywhere.shape)))
+    return found
+
+
+def wrong_answers(found: list[Answers], label: int) -> int:
+    """In how many classes of another label some sequence may get this answer."""
+    return sum(int((~one.never[label] & (one.labels != label)).sum()) for one in found)
+
+
+def missed(found: list[Answers], label: int) -> int:
+    """In how many classes of this label some sequence may get another answer."""
+    return sum(int((~one.always[label] & (one.labels == label)).sum()) for one in found)
+
+
+def may_differ(found: list[Answers], others: list[Answers]) -> int:
+    """In how many classes some sequence may get different answers from two models of the same sizes."""
+    return sum(int((~(one.always & other.always).any(0)).sum()) for one, other in zip(found, others, strict=True))
+
+
+def spread_within_last_token(found: list[Answers]) -> float:
+    """How far any label's lead can differ between sequences of one length and last token, whatever their sum: in logits.
+
+    Proved: no two such sequences differ by more.
+    """
+    return max(float((one.behind.max(2) - one.ahead.min(2)).max()) for one in found)
+
+
+def _pairs(first: int | None = None, second: int | None = None) -> list[int]:
+    """The pairs with this label in this place."""
+    return [index for index, (a, b) in enumerate(PAIRS) if first in (None, a) and second in (None, b)]

@@ -1,0 +1,79 @@
+"""The model with one part of its computation replaced, written into the weights: so that the result can be proved right.
+
+An intervention replaces an activation on a data set. Wherever a replacement is linear it can be made in the weights
+instead, and then everything that `proof` proves of a model is proved of the intervention, over every sequence.
+All are functions of what the model computes: none depends on the basis of the stream.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+
+from cumsum_model.model import CumsumTransformer
+from cumsum_model.reading import mean_readout, value_step
+
+
+def with_uniform_attention(model: CumsumTransformer) -> CumsumTransformer:
+    """Exactly uniform attention: every score is zero, so that each of n tokens gets the weight 1/n."""
+    variant = _copied(model)
+    for block in variant.blocks:
+        for weights in (block.attn.W_Q, block.attn.b_Q):
+            weights.zero_()
+    return variant
+
+
+def without_relus(model: CumsumTransformer) -> CumsumTransformer:
+    """Every ReLU of the one layer is an identity, and what is then linear is folded into the unembedding.
+
+    W_U becomes (I + W_in W_out) W_U: a model without an MLP. Rounded to float32 once.
+    """
+    variant = _copied(model)
+    mlp, W_U = variant.blocks[0].mlp, model.W_U.double()
+    folded = mlp.W_out.double() @ W_U  # what a unit of each neuron's activation adds to the logits
+    variant.unembed.W_U.copy_(W_U + mlp.W_in.double() @ folded)
+    constant = mlp.b_out.double() @ W_U
+    variant.unembed.b_U.copy_(model.unembed.b_U.double() + constant + mlp.b_in.double() @ folded)
+    for weights in (mlp.W_in, mlp.b_in, mlp.W_out, mlp.b_out):
+        weights.zero_()
+    return variant
+
+
+def with_head_along_the_step(model: CumsumTransformer) -> CumsumTransformer:
+    """What the heads write for a token is reduced to one direction: what g reads of it, written along `value_step`.
+
+    Biases stay as they are, and so does what the token and position write past the heads.
+    """
+    return _with_head(model, along=True)
+
+
+def without_the_step(model: CumsumTransformer) -> CumsumTransformer:
+    """The rest: of what the heads write for a token, that part alone is removed, so that g reads nothing of it."""
+    return _with_head(model, along=False)
+
+
+def louder(model: CumsumTransformer, times: float) -> CumsumTransformer:
+    """Every logit `times` as large: the same answers, and more confidence in them."""
+    variant = _copied(model)
+    variant.unembed.W_U *= times
+    variant.unembed.b_U *= times
+    return variant
+
+
+def _with_head(model: CumsumTransformer, *, along: bool) -> CumsumTransformer:
+    variant = _copied(model)
+    # A projection that knows no angle: onto the vector that is written, along what the covector does not read.
+    onto = torch.outer(mean_readout(model), value_step(model))
+    kept = onto if along else torch.eye(len(onto), dtype=onto.dtype, device=onto.device) - onto
+    attn = variant.blocks[0].attn
+    W_O = model.blocks[0].attn.W_O.double()
+    attn.W_O.copy_(W_O @ kept)
+    # The heads' biases are no output of theirs for any token: what the projection took of them is given back.
+    for b_V, head in zip(model.blocks[0].attn.b_V.double(), W_O, strict=True):
+        attn.b_O += (b_V @ head - b_V @ head @ kept).float()
+    return variant
+
+
+def _copied(model: CumsumTransformer) -> CumsumTransformer:
+    return copy.deepcopy(model).requires_grad_(False)
