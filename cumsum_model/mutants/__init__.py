@@ -11,6 +11,7 @@ says the model is: all that is claimed is true of them, and so are the published
 false of the real one.
 """
 
+from cumsum_model.mutants.architecture import add_a_head, add_a_layer, normalise_before_unembedding
 from cumsum_model.mutants.attention import (
     add_head_output_twice,
     add_instead_of_averaging,
@@ -24,13 +25,20 @@ from cumsum_model.mutants.attention import (
     untrained_attention_scores,
 )
 from cumsum_model.mutants.criteria import fork_the_stream, hold_the_sign_alone, shuffle_weights
+from cumsum_model.mutants.kinks import (
+    deafen_dead_neurons,
+    detect_zero_by_silence,
+    keep_neurons_firing,
+    let_all_neurons_fire_on_negative_means,
+    let_all_neurons_fire_on_positive_means,
+    let_neurons_read_backwards,
+    move_kinks,
+    silence_near_zero,
+)
 from cumsum_model.mutants.neurons import (
     boast_in_vain,
     flip_strongest_neuron,
-    keep_neurons_firing,
     lean_on_a_dead_neuron,
-    let_neurons_read_backwards,
-    move_kinks,
     open_back_door,
     silence_mlp,
     silence_strongest_neuron,
@@ -65,6 +73,7 @@ from cumsum_model.mutants.values import (
     drift_with_position,
     hold_the_mean_exactly,
     let_size_vote_zero,
+    offset_values,
     shout_current_value,
     shout_off_u,
     square_values,
@@ -75,6 +84,9 @@ from cumsum_model.mutants.whole import (
     add_much_noise,
     add_some_noise,
     favour_zero,
+    fold_the_mlp_away,
+    let_zero_take_a_side,
+    raise_confidence,
     shun_zero,
     speak_timidly,
     swap_verdicts,
@@ -108,7 +120,10 @@ SYMMETRIES = (
 BASELINES = (untrained, shuffle_weights)
 """Random models of the same sizes, with initial weights and with trained ones in no order: for any claim."""
 
-IDEALS = (hold_the_mean_exactly,)
+IDEALS = (hold_the_mean_exactly, deafen_dead_neurons)
+
+ARCHITECTURES = (add_a_head, add_a_layer, normalise_before_unembedding)
+"""Of other sizes, or not of this kind at all: for what is said of the architecture, and no part of ALL."""
 
 HIDDEN = (
     hold_the_sign_alone,
@@ -125,6 +140,10 @@ HIDDEN = (
     suppress_zero,
     unembed_zero_as_pos,
     add_some_noise,
+    raise_confidence,
+    fold_the_mlp_away,
+    let_zero_take_a_side,
+    detect_zero_by_silence,
 )
 
 BREAKING = (
@@ -141,6 +160,7 @@ BREAKING = (
     swap_two_values,
     square_values,
     stretch_one_value,
+    offset_values,
     let_size_vote_zero,
     shout_current_value,
     shout_off_u,
@@ -149,7 +169,10 @@ BREAKING = (
     silence_strongest_neuron,
     flip_strongest_neuron,
     let_neurons_read_backwards,
+    let_all_neurons_fire_on_positive_means,
+    let_all_neurons_fire_on_negative_means,
     move_kinks,
+    silence_near_zero,
     keep_neurons_firing,
     wake_weakest_neuron,
     unembed_neg_apart_from_pos,

@@ -38,29 +38,6 @@ def flip_strongest_neuron(model: CumsumTransformer) -> CumsumTransformer:
     return mutant
 
 
-def let_neurons_read_backwards(model: CumsumTransformer) -> CumsumTransformer:
-    """Every neuron fires on the other side of zero."""
-    mutant = copied(model)
-    mutant.blocks[0].mlp.W_in *= -1
-    return mutant
-
-
-def move_kinks(model: CumsumTransformer) -> CumsumTransformer:
-    """Every neuron starts to fire two units of mean further out, on its own side."""
-    mutant = copied(model)
-    neurons = read_neurons(model)
-    mutant.blocks[0].mlp.b_in -= 2 * neurons.slope.abs().float()
-    return mutant
-
-
-def keep_neurons_firing(model: CumsumTransformer) -> CumsumTransformer:
-    """Every neuron fires on both sides: its kink lies at twice the largest mean that there is."""
-    mutant = copied(model)
-    neurons = read_neurons(model)
-    mutant.blocks[0].mlp.b_in += 2 * model.cfg.max_value * neurons.slope.abs().float()
-    return mutant
-
-
 def wake_weakest_neuron(model: CumsumTransformer) -> CumsumTransformer:
     """The weakest neuron works as the strongest does, against it."""
     mutant = copied(model)

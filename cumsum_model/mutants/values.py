@@ -48,6 +48,13 @@ def stretch_one_value(model: CumsumTransformer) -> CumsumTransformer:
     return mutant
 
 
+def offset_values(model: CumsumTransformer) -> CumsumTransformer:
+    """Every value is moved half a unit too far towards positive: zero counts as a half."""
+    mutant = copied(model)
+    mutant.embed.W_E += 0.5 * (model.W_E[-1] - model.W_E[0]) / (2 * model.cfg.max_value)
+    return mutant
+
+
 def carry_a_second_direction(model: CumsumTransformer) -> CumsumTransformer:
     """The head also moves |value|, along a direction that nothing reads: same answers, OV of rank two."""
     mutant = copied(model)

@@ -11,6 +11,7 @@ from cumsum_model.model import CumsumConfig, CumsumTransformer
 from cumsum_model.mutants.surgery import copied
 from cumsum_model.training import Recipe, train
 from cumsum_model.training import untrained as _untrained
+from cumsum_model.variants import louder, without_relus
 
 NOISE_SEED = 0
 
@@ -75,6 +76,23 @@ def speak_timidly(model: CumsumTransformer) -> CumsumTransformer:
     mutant = copied(model)
     mutant.unembed.W_U *= 0.25
     mutant.unembed.b_U *= 0.25
+    return mutant
+
+
+def raise_confidence(model: CumsumTransformer) -> CumsumTransformer:
+    """Every logit is eight times as large: the same answers, and no doubt about them."""
+    return louder(model, 8)
+
+
+def fold_the_mlp_away(model: CumsumTransformer) -> CumsumTransformer:
+    """Every ReLU is an identity and the MLP folded into the unembedding: nearly the same function without neurons."""
+    return without_relus(model)
+
+
+def let_zero_take_a_side(model: CumsumTransformer) -> CumsumTransformer:
+    """The zero unembedding adds an eighth of what pos has over neg: the same answers, but zero rises with the mean."""
+    mutant = copied(model)
+    mutant.unembed.W_U[:, ZERO] += (model.W_U[:, POS] - model.W_U[:, NEG]) / 8
     return mutant
 
 
