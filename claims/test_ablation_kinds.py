@@ -66,7 +66,7 @@ def test_neurons_5_and_6_cost_nothing_in_every_kind(model, measure, data_sets, c
     '(answers "zero" over zeros)',
     source=f"{writeup.NEURONS}, for one kind; ours for the rest",
     over=OVER,
-    refuted_by=[mutants.shun_zero, mutants.untrained],
+    refuted_by=[mutants.shun_zero, mutants.silence_mlp, mutants.untrained],
     unless=no_account_of,
 )
 def test_what_it_defaults_to_depends_on_the_kind(model, measure, data_sets):
@@ -89,7 +89,7 @@ def test_what_it_defaults_to_depends_on_the_kind(model, measure, data_sets):
     "resampled (accuracy)",
     source=f"{writeup.NEURONS}, for one kind; ours for the rest",
     over=OVER,
-    refuted_by=[mutants.swap_verdicts, mutants.silence_mlp, mutants.attend_to_first],
+    refuted_by=[mutants.swap_verdicts, mutants.silence_mlp, mutants.fold_the_mlp_away],
     unless=no_account_of,
 )
 def test_accuracy_depends_on_the_kind_and_the_data(model, measure, data_sets):

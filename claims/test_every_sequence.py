@@ -86,7 +86,7 @@ def test_the_model_agrees_with_the_proof(model, measure, proved):
     "Neurons 5 and 6 are needed by no sequence; without neuron 0, or without 2, some are misclassified",
     source=writeup.NEURONS,
     over=f"zero-ablation at every position; {EVERY_SEQUENCE}",
-    refuted_by=[mutants.renumber_neurons, mutants.split_strongest_neuron],
+    refuted_by=[mutants.renumber_neurons, mutants.split_strongest_neuron, mutants.fold_the_mlp_away],
     unless=not_the_reference,
     depends_on=(NEURON_NUMBERS,),
     exhaustive=True,
@@ -107,7 +107,7 @@ def test_what_neurons_are_needed_for(model, measure, proved):
     "Dead neurons are needed by no sequence: without any of them none is misclassified",
     source="ours: neurons 5 and 6 of the write-up, whichever numbers they have",
     over=f"those of less than 1/20 of the strongest's strength zero-ablated; {EVERY_SEQUENCE}",
-    refuted_by=[mutants.lean_on_a_dead_neuron, mutants.favour_zero],
+    refuted_by=[mutants.lean_on_a_dead_neuron, mutants.favour_zero, mutants.silence_mlp],
     unless=no_account_of,
     exhaustive=True,
 )
@@ -124,7 +124,7 @@ def test_dead_neurons_are_needed_by_no_sequence(model, measure, proved):
     "are misclassified, none of the other sign, and every zero",
     source="ours: what is true of the neurons whichever way they are numbered",
     over=f"all live neurons of one side zero-ablated; {EVERY_SEQUENCE}",
-    refuted_by=[mutants.let_neurons_read_backwards, mutants.flip_strongest_neuron, mutants.silence_mlp],
+    refuted_by=[mutants.let_neurons_read_backwards, mutants.flip_strongest_neuron, mutants.fold_the_mlp_away],
     unless=no_account_of,
     exhaustive=True,
 )
@@ -161,7 +161,7 @@ def test_one_neuron_a_side_would_do(model, measure, proved):
     "Read as a program, the explanation is right on every sequence, and no logit of it differs from the model's by 1/2",
     source="the write-up as a whole, read as a program",
     over=EVERY_SEQUENCE,
-    refuted_by=[mutants.favour_zero, mutants.shun_zero],
+    refuted_by=[mutants.favour_zero, mutants.shun_zero, mutants.attend_to_last],
     unless=no_account_of,
     exhaustive=True,
 )

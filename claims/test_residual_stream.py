@@ -106,7 +106,7 @@ def test_it_is_the_mean_and_not_the_sum(model, measure, data):
     "by more than half a unit of mean",
     source=f"{writeup.FINDING_U} (violin plot)",
     over=f"{EVALUATION_SET}; sums of 1 to max_value and their neighbours",
-    refuted_by=[mutants.add_instead_of_averaging, mutants.untrained],
+    refuted_by=[mutants.add_instead_of_averaging, mutants.hold_the_sign_alone],
     unless=no_account_of,
 )
 def test_sums_are_not_separated(model, measure, data):

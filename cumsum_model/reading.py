@@ -52,7 +52,7 @@ def sign_readout(model: CumsumTransformer) -> Float[Tensor, " d_model"]:
 
 
 def mean_readout(model: CumsumTransformer) -> Float[Tensor, " d_model"]:
-    """g in units of running mean: `value_step` reads as 1."""
+    """G in units of running mean: `value_step` reads as 1."""
     g = sign_readout(model)
     return g / (value_step(model) @ g)
 
@@ -106,10 +106,8 @@ def info_weighting_error(model: CumsumTransformer) -> float:
     return torch.maximum(moved * (1 + gap) - sizes, sizes - moved * (1 - gap)).max().item()
 
 
-def slope_by_length(
-    stored: Float[Tensor, "batch pos"], values: Int[Tensor, "batch pos"]
-) -> Float[Tensor, " pos"]:
-    """n times the least-squares slope of what is stored against the running sum, at each length n.
+def slope_by_length(stored: Float[Tensor, "batch pos"], values: Int[Tensor, "batch pos"]) -> Float[Tensor, " pos"]:
+    """N times the least-squares slope of what is stored against the running sum, at each length n.
 
     Of the mean it is 1 at every length, of the sum it rises with n.
     """

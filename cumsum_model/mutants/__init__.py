@@ -20,6 +20,7 @@ from cumsum_model.mutants.attention import (
     attend_to_first,
     attend_to_large_values,
     attend_to_last,
+    drop_mlp_output,
     leak_next_token,
     lower_temperature,
     untrained_attention_scores,
@@ -37,6 +38,7 @@ from cumsum_model.mutants.kinks import (
 )
 from cumsum_model.mutants.neurons import (
     boast_in_vain,
+    double_strongest_neuron,
     flip_strongest_neuron,
     lean_on_a_dead_neuron,
     open_back_door,
@@ -155,6 +157,7 @@ BREAKING = (
     untrained_attention_scores,
     lower_temperature,
     leak_next_token,
+    drop_mlp_output,
     count_signs,
     clip_values,
     swap_two_values,
@@ -167,6 +170,7 @@ BREAKING = (
     drift_with_position,
     silence_mlp,
     silence_strongest_neuron,
+    double_strongest_neuron,
     flip_strongest_neuron,
     let_neurons_read_backwards,
     let_all_neurons_fire_on_positive_means,

@@ -84,6 +84,11 @@ def add_mlp_output_twice(model: CumsumTransformer) -> CumsumTransformer:
     return rewired(model, {"blocks.0.hook_mlp_out": lambda mlp_out: 2 * mlp_out})
 
 
+def drop_mlp_output(model: CumsumTransformer) -> CumsumTransformer:
+    """What the neurons write never arrives, on no run: the weights say nothing of it."""
+    return rewired(model, {"blocks.0.hook_mlp_out": lambda mlp_out: 0 * mlp_out})
+
+
 def _positions(model: CumsumTransformer) -> Float[Tensor, " n_ctx"]:
     return torch.arange(model.cfg.n_ctx, dtype=torch.float32, device=model.device)
 

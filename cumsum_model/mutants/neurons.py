@@ -31,6 +31,13 @@ def silence_strongest_neuron(model: CumsumTransformer) -> CumsumTransformer:
     return mutant
 
 
+def double_strongest_neuron(model: CumsumTransformer) -> CumsumTransformer:
+    """The strongest neuron writes twice as much."""
+    mutant = copied(model)
+    mutant.blocks[0].mlp.W_out[neurons_by_strength(model)[0]] *= 2
+    return mutant
+
+
 def flip_strongest_neuron(model: CumsumTransformer) -> CumsumTransformer:
     """The strongest neuron pushes the wrong way."""
     mutant = copied(model)

@@ -10,6 +10,8 @@ from cumsum_model import circuit
 from cumsum_model.data import NEG, POS, ZERO
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.mutants.surgery import CannotBeMade, copied, let_head_move, unread_direction, values_of
+from cumsum_model.mutants.symmetries import EVERYTHING, changes
+from cumsum_model.reading import mean_readout
 
 
 def count_signs(model: CumsumTransformer) -> CumsumTransformer:
@@ -101,21 +103,23 @@ def drift_with_position(model: CumsumTransformer) -> CumsumTransformer:
     return mutant
 
 
+@changes(*EVERYTHING)
 def hold_the_mean_exactly(model: CumsumTransformer) -> CumsumTransformer:
-    """The circuit as its summary has it: QK zero, values on an exact line, nothing else on u."""
+    """The circuit as its summary has it: QK zero, values on an exact line, nothing else that anything reads."""
     mutant = copied(model)
-    u = circuit.value_direction(model).float()
-    values = values_of(model)
-    unit = values @ model.W_E / (values @ values)
-    # Rows v * unit for value v; what would reach u past the head is taken out, and given back to the head.
-    W_OV = circuit.W_OV(model).float()
-    read = unit - (unit @ u) * u
-    read *= (unit @ W_OV @ u) / (read @ W_OV @ u)
-    mutant.embed.W_E.copy_(torch.outer(values, read))
+    block, values = model.blocks[0], values_of(model)
+    W_OV = circuit.W_OV(model)
+    # What the heads read of a token as its value, without what neurons and unembedding would read of it directly.
+    readers = torch.linalg.qr(torch.cat([block.mlp.W_in, model.W_U], dim=-1).double()).Q
+    as_value = W_OV @ mean_readout(model)
+    unseen = as_value - readers @ (readers.T @ as_value)
+    if unseen.norm() < 1e-6 * as_value.norm():
+        raise CannotBeMade("neurons and unembedding read all that the heads read of a value")
+    mutant.embed.W_E.copy_(torch.outer(values, (unseen / (unseen @ as_value)).float()))
     mutant.pos_embed.W_pos.zero_()
     # What all values and positions have in common is a bias, and stays one.
-    common = model.W_E.mean(0) + model.W_pos.mean(0)
-    mutant.blocks[0].attn.b_O += common + common @ W_OV
+    common = (model.W_E.mean(0) + model.W_pos.mean(0)).double()
+    mutant.blocks[0].attn.b_O += (common + common @ W_OV).float()
     for attn in (block.attn for block in mutant.blocks):
         for weights in (attn.W_Q, attn.W_K, attn.b_Q, attn.b_K):
             weights.zero_()
