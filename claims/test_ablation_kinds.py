@@ -85,8 +85,8 @@ def test_what_it_defaults_to_depends_on_the_kind(model, measure, data_sets):
 
 
 @claim(
-    "Without the MLP more than half of the answers are right on the evaluation set, but not near zero, nor if neurons are "
-    "resampled (accuracy)",
+    "Without the MLP more than half of the answers are right on the evaluation set, but not on near-zero sums, nor if "
+    "neurons are resampled (accuracy)",
     source=f"{writeup.NEURONS}, for one kind; ours for the rest",
     over=OVER,
     refuted_by=[mutants.swap_verdicts, mutants.silence_mlp, mutants.fold_the_mlp_away],

@@ -29,7 +29,7 @@ def test_attention_is_uniform(model, measure):
 
 
 @claim(
-    "QK is zero: no entry of W_Q W_K^T exceeds a hundredth of the standard deviation that entries have at initialisation",
+    "QK is zero: no entry of W_Q W_K^T exceeds a hundredth of the standard deviation of entries at initialisation",
     source=f'{writeup.FIRST_PASS} ("identically zero", which no entry is)',
     over="the weights, in the basis of the checkpoint",
     refuted_by=[mutants.untrained_attention_scores, mutants.untrained],

@@ -73,8 +73,8 @@ def test_attention_is_the_bottleneck(model, measure, data):
 
 
 @claim(
-    "What limits the loss is how large the logits are: eight times as large, and nothing else changed, they leave less than "
-    "a tenth of it",
+    "What limits the loss is the size of the logits: eight times as large, and nothing else changed, they leave less "
+    "than a tenth of it",
     source="ours",
     over=f"{EVALUATION_SET}, all logits eight times as large",
     refuted_by=[mutants.attend_to_last, mutants.clip_values],
@@ -221,7 +221,7 @@ def test_default_causes_the_loss(model, measure, data):
 @erratum(
     "Only the sum matters, not the values: P(right) is the same for all sequences of one length and sum",
     source=f"{writeup.END}; that a hundredth is a difference is ours",
-    over="the hardest and the easiest sequences of full length with sum +1, one of each for every last value (by proof)",
+    over="the hardest and the easiest sequence of full length with sum +1 for every last value (found by proof)",
     true_of=[mutants.hold_the_mean_exactly],
     unless=not_the_reference,
 )
@@ -234,8 +234,8 @@ def test_only_the_sum_matters(model, measure, proved):
 
 
 @claim(
-    "Values matter less than a unit of the sum: at full length P(pos) at sum +1 is above all of sum 0 and below all of sum "
-    "+2, and likewise P(neg) for 0, -1 and -2",
+    "Values matter less than a unit of the sum: at full length any P(pos) at sum +1 is above every one at 0 and below "
+    "every one at +2, and likewise P(neg) at 0, -1 and -2",
     source=f"ours: what is left of {writeup.END}",
     over="every sequence of full length that ends at a sum of -2 to +2 (proved from the weights, in real arithmetic)",
     refuted_by=[mutants.attend_to_first, mutants.clip_values, mutants.shout_current_value],

@@ -120,8 +120,8 @@ def test_dead_neurons_are_needed_by_no_sequence(model, measure, proved):
 
 
 @claim(
-    "Each side is needed for its own sign, and both for zero: without the live neurons of one side some sums of that sign "
-    "are misclassified, none of the other sign, and every zero",
+    "Each side is needed for its own sign, and both for zero: without the live neurons of one side some sums of that "
+    "sign are misclassified, none of the other sign, and every zero",
     source="ours: what is true of the neurons whichever way they are numbered",
     over=f"all live neurons of one side zero-ablated; {EVERY_SEQUENCE}",
     refuted_by=[mutants.let_neurons_read_backwards, mutants.flip_strongest_neuron, mutants.fold_the_mlp_away],

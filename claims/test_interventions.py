@@ -110,8 +110,8 @@ def test_only_u_of_the_head_matters(model, measure, proved):
 
 
 @claim(
-    "Without the part along u nothing of the values is left but the current one: no logit difference depends on any other "
-    "by more than a hundredth of a logit",
+    "Without the part along u only the current value is left: no logit difference depends on any other value by more "
+    "than a hundredth of a logit",
     source=f"our test of {writeup.FIRST_PASS}",
     over=EVERY_SEQUENCE,
     refuted_by=[mutants.let_size_vote_zero, mutants.open_back_door, mutants.untrained],

@@ -26,8 +26,8 @@ def nothing_to_compare(model):
 
 
 @claim(
-    "Every live neuron fires on one side of zero: on all means of its own side, and on the other side up to a tenth of the "
-    "largest mean at most",
+    "Every live neuron fires on one side of zero: on all means of its own side, and on the other side only up to a "
+    "tenth of the largest mean",
     source=f"{SOURCE}; that it holds on every sequence is our proof",
     over=EVERY_SEQUENCE,
     refuted_by=[
@@ -51,8 +51,8 @@ def test_neurons_are_one_sided(model, measure, proved):
 
 
 @claim(
-    "All live neurons fire on every sequence with a mean of at most 2/n_ctx in size: next to zero, where it is hard, the "
-    "model is affine",
+    "All live neurons fire on every sequence with a mean of at most 2/n_ctx in size: next to zero, where it is hard, "
+    "the model is affine",
     source="ours",
     over=EVERY_SEQUENCE,
     refuted_by=[mutants.move_kinks, mutants.silence_near_zero],
@@ -67,7 +67,7 @@ def test_all_live_neurons_fire_next_to_zero(model, measure, proved):
 
 
 @claim(
-    'Every live neuron boosts the class of its side, suppresses the other, and boosts "zero" by less than a tenth of that',
+    'Every live neuron boosts the class of its side, suppresses the other, and boosts "zero" by less than a tenth',
     source=SOURCE,
     over=f"{FROM_THE_WEIGHTS}; logits centred",
     refuted_by=[
@@ -98,8 +98,8 @@ def least(numbers):
 
 
 @claim(
-    "Live neurons of one side are of one kind: they start to fire at the same mean, next to zero, and push the same way, "
-    "whatever their strength",
+    "Live neurons of one side are of one kind: they start to fire at the same mean, next to zero, and push the same "
+    "way, whatever their strength",
     source="ours: what is true of the neurons whichever way they are numbered",
     over=f"{FROM_THE_WEIGHTS}, at the average token and position",
     refuted_by=[mutants.boast_in_vain, mutants.wake_weakest_neuron, mutants.keep_neurons_firing, mutants.untrained],
@@ -154,7 +154,7 @@ def test_neuron_2_matters_most(model, measure, data, computed):
 
 
 @claim(
-    "Each neuron costs what was published, to a fifth: neurons 5 and 6 next to nothing, 0, 1, 3, 4 and 7 between them and 2",
+    "Each neuron costs what was published, to a fifth: 5 and 6 next to nothing, 2 most, 0, 1, 3, 4 and 7 in between",
     source=f"{SOURCE}; the tolerance is ours",
     over=f"zero-ablation of one neuron at a time, {EVALUATION_SET}",
     refuted_by=[mutants.renumber_neurons, mutants.let_neurons_read_backwards, mutants.silence_mlp],
@@ -206,8 +206,8 @@ def test_neuron_2_responds_most(model, measure):
 
 
 @claim(
-    "Zeroing neuron 2 costs about four times the average of the other helpful neurons, though its effect on the logits is "
-    "not four times theirs",
+    "Zeroing neuron 2 costs about four times the average of the other helpful neurons, though its effect on the logits "
+    "is not four times theirs",
     source=f"{SOURCE}; a fifth is our tolerance",
     over=f"zero-ablation of one neuron at a time, {EVALUATION_SET}; effect: logits moved apart per unit of mean",
     refuted_by=[mutants.split_strongest_neuron, mutants.renumber_neurons, mutants.double_strongest_neuron],

@@ -33,7 +33,7 @@ def test_the_program_answers_as_the_model_does(model, measure, data):
         values = inputs.values.to(model.device)
         predicted, logits = program(values), run(model, inputs.toks).double()
         assert measure(f"{name}: answers that differ", (predicted.argmax(-1) != logits.argmax(-1)).sum()) == 0
-        # Half a logit leaves the odds between two labels within a factor of e, one nat. What all have in common is none.
+        # Half a logit leaves the odds between two labels within a factor of e, one nat; a common constant leaves them.
         predicted, logits = (each - each.mean(-1, keepdim=True) for each in (predicted, logits))
         worst = (predicted - logits).abs().max()
         assert measure(f"{name}: largest difference of a logit", worst, "logits") < 0.5
@@ -42,7 +42,7 @@ def test_the_program_answers_as_the_model_does(model, measure, data):
 
 
 @claim(
-    "It does not read the sum: the best program that does has at least ten times the KL divergence of one that reads the mean",
+    "It does not read the sum: the best program that does has at least ten times the KL divergence of the explanation",
     source=RIVALS,
     over=FITTED_ON,
     refuted_by=[mutants.add_instead_of_averaging, mutants.leak_next_token],
@@ -66,7 +66,7 @@ def test_it_does_not_look_at_the_last_token_only(model, measure, data):
 
 
 @claim(
-    "It does not count signs: the best program that does has at least ten times the KL divergence of one that adds values",
+    "It does not count signs: the best program that does has at least ten times the KL divergence of the explanation",
     source=RIVALS,
     over=FITTED_ON,
     refuted_by=[mutants.count_signs, mutants.attend_to_last],
@@ -78,8 +78,8 @@ def test_it_does_not_count_signs(model, measure, data):
 
 
 @claim(
-    "A linear map of mean, token and position gives the same answers without an MLP, but not the same probabilities: the "
-    "best one has at least twice the KL divergence of the explanation",
+    "A linear map of mean, token and position gives the same answers without an MLP, but not the same probabilities: "
+    "the best one has at least twice the KL divergence of the explanation",
     source=RIVALS,
     over=FITTED_ON,
     refuted_by=[mutants.fold_the_mlp_away, mutants.leak_next_token, mutants.keep_neurons_firing],

@@ -60,8 +60,8 @@ def test_projection_on_u_is_monotone_in_the_mean(model, measure, proved):
 
 
 @claim(
-    "What is read of resid_mid rises with the running mean: two means as far apart as two sums at full length are never "
-    "in the wrong order",
+    "What is read of resid_mid rises with the running mean: two means as far apart as two sums at full length are "
+    "never in the wrong order",
     source=f"{writeup.FINDING_U}, in any basis",
     over=EVERY_SEQUENCE,
     refuted_by=[mutants.shout_current_value, mutants.drift_with_position, mutants.count_signs, mutants.attend_to_last],
@@ -87,8 +87,8 @@ def test_equal_means_are_stored_alike(model, measure, proved):
 
 
 @claim(
-    "It is the mean that is stored, not the sum: it explains all but a thousandth of what is read, and at every length n "
-    "a unit of sum counts 1/n to a twentieth",
+    "The mean is stored, not the sum: it explains all but a thousandth of the variance of what is read, and at every "
+    "length n a unit of sum counts 1/n to a twentieth",
     source=f"{writeup.SUMMARY}; {writeup.FINDING_U}",
     over=EVALUATION_SET,
     refuted_by=[mutants.add_instead_of_averaging, mutants.attend_to_last, mutants.leak_next_token],
@@ -102,8 +102,8 @@ def test_it_is_the_mean_and_not_the_sum(model, measure, data):
 
 
 @claim(
-    "Grouped by the sum, whatever the length, what is read is not separated: any two neighbouring sums of one sign overlap "
-    "by more than half a unit of mean",
+    "Grouped by the sum, whatever the length, what is read is not separated: any two neighbouring sums of one sign "
+    "overlap by more than half a unit of mean",
     source=f"{writeup.FINDING_U} (violin plot)",
     over=f"{EVALUATION_SET}; sums of 1 to max_value and their neighbours",
     refuted_by=[mutants.add_instead_of_averaging, mutants.hold_the_sign_alone],
@@ -121,8 +121,8 @@ def test_sums_are_not_separated(model, measure, data):
 
 
 @claim(
-    "(1, 1, 2) and (1, 1, 2, 1, 1, 2), and (1, 2) and (1, 2, 1, 2), are stored alike: repeating a sequence moves what is "
-    "read by less than half the smallest gap between two means",
+    "(1, 1, 2) and (1, 1, 2, 1, 1, 2), and (1, 2) and (1, 2, 1, 2), are stored alike: repeating a sequence moves what "
+    "is read by less than half the smallest gap between two means",
     source=f"{writeup.SUMMARY}; {writeup.FINDING_U}",
     over="the two printed pairs",
     refuted_by=[mutants.add_instead_of_averaging, mutants.drift_with_position],

@@ -81,7 +81,7 @@ def test_pos_and_neg_have_small_negative_cosines_with_zero(model, measure):
 
 
 @claim(
-    "Zero takes neither side: a unit of mean moves the zero logit by less than a twentieth of what it moves pos from neg",
+    "Zero takes neither side: a unit of mean moves the zero logit by less than a twentieth of what it moves pos - neg",
     source=f"ours: what {writeup.NEURONS} says of zero, in any basis and gauge",
     over="a unit of mean, past the neurons and where all of them fire (exact, from the weights); logits centred",
     refuted_by=[mutants.unembed_zero_as_pos, mutants.let_zero_take_a_side, mutants.untrained],

@@ -73,7 +73,7 @@ def stored_mean(model: CumsumTransformer, toks: Int[Tensor, "batch pos"]) -> Flo
 
 
 def value_readings(model: CumsumTransformer) -> Float[Tensor, " d_vocab"]:
-    """What the heads write for each value, as `mean_readout` reads it, from -max_value to +max_value: in units of value.
+    """What the heads write for each value, -max_value to +max_value, as `mean_readout` reads it: in units of value.
 
     A constant among it says nothing by itself: it could as well stand in a bias.
     """
@@ -123,7 +123,7 @@ def stored_of(model: CumsumTransformer, values: Sequence[int]) -> float:
 
 
 def pushes_towards_a_side(model: CumsumTransformer) -> list[float]:
-    """How nearly what moves the logits moves them along the line from neg to pos: cosines in the plane of centred logits.
+    """How nearly what moves the logits moves them from neg to pos: cosines in the plane of centred logits.
 
     First that of a unit of mean past the neurons, then that of each live neuron's output, negative if it pushes
     towards neg. A fact about the function: neither a basis of the stream nor a gauge of the logits changes it.

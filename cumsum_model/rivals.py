@@ -40,7 +40,7 @@ def fitted(
         search.zero_grad()
         with torch.enable_grad():
             value = -(target * program(parameters).log_softmax(-1)).sum(-1).mean()
-            value.backward()  # type: ignore[no-untyped-call]
+            value.backward()
         return value
 
     search.step(loss)

@@ -1,4 +1,4 @@
-"""The model with one part of its computation replaced, written into the weights: so that the result can be proved right.
+"""The model with one part of its computation replaced, in its weights: so that the result can be proved right.
 
 An intervention replaces an activation on a data set. Wherever a replacement is linear it can be made in the weights
 instead, and then everything that `proof` proves of a model is proved of the intervention, over every sequence.

@@ -11,7 +11,7 @@ from cumsum_model.model import CumsumConfig, CumsumTransformer
 SETUP = "write-up, Setup"
 TASK = "write-up, Task"
 SUMMARY = "write-up, Summary"
-FIRST_PASS = "write-up, First pass"
+FIRST_PASS = "write-up, First pass"  # noqa: S105 (a section, no password)
 FINDING_U = "write-up, Finding u in resid mid"
 NEURONS = "write-up, Analysing neurons"
 END = "write-up, end"

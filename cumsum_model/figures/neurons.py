@@ -52,7 +52,8 @@ def neuron_responses(subject: Subject) -> Drawing:
     of_all = f" The {len(chosen)} strongest of {len(neurons.slope)}." if len(chosen) < len(neurons.slope) else ""
     published = subject.published(
         "Published (write-up, Analysing neurons, of a sibling run): in its plot neurons 2 and 7 fire on the positive "
-        "side and 0, 1, 3, 4 on the negative, 2 most, 5 and 6 hardly at all; its summary has the sides the other way round."
+        "side and 0, 1, 3, 4 on the negative, 2 most, 5 and 6 hardly at all; its summary has the sides the other way "
+        "round."
     )
     caption = (
         f"What each neuron adds to the logits neg, zero and pos (centred) at a running mean from -{REACH:g} to "

@@ -36,7 +36,7 @@ def move_kinks(model: CumsumTransformer) -> CumsumTransformer:
 
 
 def silence_near_zero(model: CumsumTransformer) -> CumsumTransformer:
-    """Every neuron starts to fire a quarter of a unit of mean later, beyond zero on its own side: next to zero none does."""
+    """Every neuron starts to fire a quarter of a unit of mean later, on its own side: next to zero none does."""
     return _start_later(model, 1 / 4)
 
 
@@ -68,7 +68,7 @@ def detect_zero_by_silence(model: CumsumTransformer) -> CumsumTransformer:
         mlp.W_in[:, neuron] = (sign * steepness * readout).float()
         mlp.b_in[neuron] = steepness * (-sign * constant.item() - threshold)
         mlp.W_out[neuron] = down.float()
-    # At a mean of zero the three logits are level, but for a lead of zero, which the neurons take back within half a gap.
+    # At a mean of zero the three logits are level but for a lead of zero, which the neurons undo within half a gap.
     mutant.unembed.b_U -= run(mutant, data.toks)[data.labels == ZERO].mean(0)
     mutant.unembed.b_U[ZERO] += 2
     return mutant

@@ -1,7 +1,8 @@
 """On which running means each neuron fires: over every sequence.
 
-A pre-activation is a mean over positions, weighted by attention, so its sign is fixed over nearly every class of length,
-last token and sum: see `extremes.Position`. From these signs follows between which means a neuron may go either way.
+A pre-activation is a mean over positions, weighted by attention, so its sign is fixed over nearly every class of
+length, last token and sum: see `extremes.Position`. From these signs follows between which means a neuron may go either
+way.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def may_differ(found: list[Answers], others: list[Answers]) -> int:
 
 
 def spread_within_last_token(found: list[Answers]) -> float:
-    """How far any label's lead can differ between sequences of one length and last token, whatever their sum: in logits.
+    """How far a label's lead can differ between sequences of one length and last token, whatever their sum: in logits.
 
     Proved: no two such sequences differ by more.
     """
