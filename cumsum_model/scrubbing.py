@@ -15,12 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from cumsum_model.behaviour import margins
 from cumsum_model.data import CumsumDataset
 from cumsum_model.intervention import run_under
 from cumsum_model.model import CumsumTransformer
@@ -53,15 +55,15 @@ def nothing(values: Int[Tensor, "batch pos"]) -> Int[Tensor, "batch pos"]:
 
 @dataclass(frozen=True)
 class Scrubbed:
-    """Losses in nats at every position of every sequence.
+    """What a model says at every position of every sequence, as it is and with resid_mid drawn again from alike inputs.
 
-    loss      of the model
-    scrubbed  with resid_mid drawn again from alike inputs
-    redrawn   whether there was another sequence to draw from; elsewhere resid_mid stays what it was
+    labels   the right answers
+    redrawn  whether there was another sequence to draw from; elsewhere resid_mid stays what it was
     """
 
-    loss: Float[Tensor, "batch pos"]
-    scrubbed: Float[Tensor, "batch pos"]
+    logits: Float[Tensor, "batch pos d_vocab_out"]
+    scrubbed: Float[Tensor, "batch pos d_vocab_out"]
+    labels: Int[Tensor, "batch pos"]
     redrawn: Bool[Tensor, "batch pos"]
 
     @property
@@ -69,15 +71,24 @@ class Scrubbed:
         """How many positions of sequences are alone in their class, so that nothing is drawn."""
         return int((~self.redrawn).sum())
 
-    @property
-    def change(self) -> Float[Tensor, "batch pos"]:
-        """How far the loss moves, up or down."""
-        return (self.scrubbed - self.loss).abs()
+    @cached_property
+    def loss(self) -> Float[Tensor, "batch pos"]:
+        """In nats, of the model as it is."""
+        return _losses(self.logits, self.labels)
 
-    @property
-    def worst(self) -> float:
-        """The largest change of the loss at a position of a sequence."""
-        return self.change.max().item()
+    @cached_property
+    def scrubbed_loss(self) -> Float[Tensor, "batch pos"]:
+        return _losses(self.scrubbed, self.labels)
+
+    @cached_property
+    def loss_change(self) -> Float[Tensor, "batch pos"]:
+        """How far the loss moves, up or down, in nats."""
+        return (self.scrubbed_loss - self.loss).abs()
+
+    @cached_property
+    def margin_change(self) -> Float[Tensor, "batch pos"]:
+        """How far the right label's logit moves against the best wrong one, up or down."""
+        return (margins(self.scrubbed, self.labels) - margins(self.logits, self.labels)).abs()
 
 
 def draw_alike(
@@ -106,14 +117,12 @@ def draw_alike(
 def scrub(
     model: CumsumTransformer, data: CumsumDataset, hypothesis: Hypothesis, seed: int = SCRUBBING_SEED
 ) -> Scrubbed:
-    """The loss of `model` on `data` before and after resid_mid is drawn again, as `hypothesis` allows."""
+    """What `model` says on `data` before and after resid_mid is drawn again, as `hypothesis` allows."""
     drawn, redrawn = draw_alike(hypothesis(data.values.cpu()), seed)
     rows = drawn.to(model.device)
     positions = torch.arange(rows.shape[1], device=rows.device)
     scrubbed = run_under(model, data.toks, {"blocks.0.hook_resid_mid": lambda resid: resid[rows, positions]})
-    return Scrubbed(
-        _losses(run_under(model, data.toks, {}), data.labels), _losses(scrubbed, data.labels), redrawn.to(rows.device)
-    )
+    return Scrubbed(run_under(model, data.toks, {}).cpu(), scrubbed.cpu(), data.labels.cpu(), redrawn)
 
 
 def recovered(scrubbed: Scrubbed, baseline: float) -> float:
@@ -122,7 +131,7 @@ def recovered(scrubbed: Scrubbed, baseline: float) -> float:
     1 if scrubbing leaves the mean loss as it was, 0 if it raises it to `baseline`, in nats.
     Raises ValueError if the model does no better than the baseline.
     """
-    before, after = scrubbed.loss.mean().item(), scrubbed.scrubbed.mean().item()
+    before, after = scrubbed.loss.mean().item(), scrubbed.scrubbed_loss.mean().item()
     if before >= baseline:
         raise ValueError(f"nothing can be recovered: the loss is {before} nats, the baseline {baseline}")
     return (baseline - after) / (baseline - before)
@@ -131,4 +140,4 @@ def recovered(scrubbed: Scrubbed, baseline: float) -> float:
 def _losses(
     logits: Float[Tensor, "batch pos d_vocab_out"], labels: Int[Tensor, "batch pos"]
 ) -> Float[Tensor, "batch pos"]:
-    return F.cross_entropy(logits.double().mT, labels.to(logits.device), reduction="none")
+    return F.cross_entropy(logits.double().mT, labels, reduction="none")

@@ -1,6 +1,7 @@
 """The loss of every set of neurons, causal scrubbing and dose-response: against the hooks, and on altered models."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -104,8 +105,9 @@ def test_the_mean_loss_cannot_see_what_is_redrawn_within_a_label(reference, data
     for model in (reference, mutants.untrained(reference), mutants.attend_to_last(reference)):
         for hypothesis in (scrubbing.same_sum, scrubbing.same_sign):
             scrubbed = scrubbing.scrub(model, data, hypothesis)
-            assert scrubbed.scrubbed.mean().item() == pytest.approx(scrubbed.loss.mean().item(), rel=1e-5)
-            assert scrubbed.worst > 0.05
+            assert scrubbed.scrubbed_loss.mean().item() == pytest.approx(scrubbed.loss.mean().item(), rel=1e-5)
+            assert scrubbed.loss_change.max() > 0.05
+            assert scrubbed.margin_change.max() > 0.05
 
 
 def test_a_hypothesis_that_is_wrong_recovers_less_than_nothing(reference, data):
@@ -113,20 +115,40 @@ def test_a_hypothesis_that_is_wrong_recovers_less_than_nothing(reference, data):
     assert scrubbing.recovered(scrubbed, label_entropy(data.labels)) < -5
 
 
+def certain(p_right):
+    """Logits of two sequences of three positions that give the right label, 0, this probability."""
+    others = (1 - p_right) / 2
+    return torch.tensor([p_right, others, others], dtype=torch.float64).log().expand(2, 3, 3)
+
+
 def test_recovered_is_one_where_nothing_changes_and_zero_at_the_baseline():
-    loss = torch.full((2, 3), 0.5)
-    redrawn = torch.ones(2, 3, dtype=torch.bool)
-    assert scrubbing.recovered(scrubbing.Scrubbed(loss, loss, redrawn), 1.0) == 1
-    assert scrubbing.recovered(scrubbing.Scrubbed(loss, loss + 0.5, redrawn), 1.0) == 0
-    assert scrubbing.recovered(scrubbing.Scrubbed(loss, loss + 0.25, redrawn), 1.0) == 0.5
+    labels, redrawn = torch.zeros(2, 3, dtype=torch.long), torch.ones(2, 3, dtype=torch.bool)
+    for p_after, recovered in ((1 / 2, 1), (1 / 8, 0), (1 / 4, 1 / 2), (1 / 16, -1 / 2)):
+        scrubbed = scrubbing.Scrubbed(certain(1 / 2), certain(p_after), labels, redrawn)
+        assert scrubbing.recovered(scrubbed, baseline=math.log(8)) == pytest.approx(recovered)
     with pytest.raises(ValueError, match="nothing can be recovered"):
-        scrubbing.recovered(scrubbing.Scrubbed(loss, loss, redrawn), 0.5)
+        scrubbing.recovered(scrubbed, baseline=math.log(2))
+
+
+def test_changes_are_taken_at_each_position_whichever_way_they_go():
+    labels, redrawn = torch.zeros(2, 3, dtype=torch.long), torch.ones(2, 3, dtype=torch.bool)
+    before, after = certain(1 / 2), certain(1 / 2).clone()
+    after[0, 0], after[1, 2] = certain(1 / 4)[0, 0], certain(3 / 4)[0, 0]
+    scrubbed = scrubbing.Scrubbed(before, after, labels, redrawn)
+    assert scrubbed.loss_change.tolist() == [
+        pytest.approx([math.log(2), 0, 0]),
+        pytest.approx([0, 0, math.log(1.5)]),
+    ]
+    # From 2:1 to 2:3, and to 6:1, of the right label against each wrong one.
+    assert scrubbed.margin_change[0, 0] == pytest.approx(math.log(3))
+    assert scrubbed.margin_change[1, 2] == pytest.approx(math.log(3))
+    assert scrubbed.alone == 0
 
 
 def test_a_stream_that_holds_the_sign_alone_does_not_change_within_a_sign(reference, data):
     held = mutants.hold_the_sign_alone(reference)
-    assert scrubbing.scrub(held, data, scrubbing.same_sign).worst == 0
-    assert scrubbing.scrub(held, data, scrubbing.nothing).worst > 1
+    assert scrubbing.scrub(held, data, scrubbing.same_sign).margin_change.max() == 0
+    assert scrubbing.scrub(held, data, scrubbing.nothing).margin_change.max() > 1
 
 
 def test_a_dose_of_one_gives_the_answer_of_the_other_mean(reference, pairs):
