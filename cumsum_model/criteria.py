@@ -41,9 +41,7 @@ def faithfulness(F: SetFunction, C: Parts, M: Parts) -> Any:
     Source: Miller et al. 2024, arXiv 2407.08734; Mueller et al. 2025 (MIB), arXiv 2504.13151.
     """
     _require_subset(C, M)
-    none = np.asarray(F(NOTHING), dtype=float)
-    gain, gained = none - F(M), none - F(C)
-    return np.divide(gained, gain, out=np.zeros_like(none), where=gain != 0)[()]
+    return _recovered(F, F(C), M)
 
 
 def faithfulness_curve(F: SetFunction, order: Sequence[Part], M: Parts) -> list[Any]:
@@ -54,9 +52,18 @@ def faithfulness_curve(F: SetFunction, order: Sequence[Part], M: Parts) -> list[
     return [faithfulness(F, frozenset(order[:k]), M) for k in range(len(order) + 1)]
 
 
-def best_of_size(F: SetFunction, size: int, M: Parts) -> Any:
-    """The lowest F of all sets of `size` parts."""
-    return np.min([F(frozenset(chosen)) for chosen in combinations(sorted(M), size)], axis=0)
+def of_size(F: SetFunction, size: int, M: Parts) -> Any:
+    """F of every set of `size` parts, a row for each: what a random circuit of that size is drawn from."""
+    return np.array([F(frozenset(chosen)) for chosen in combinations(sorted(M), size)])
+
+
+def shortfall(F: SetFunction, order: Sequence[Part], M: Parts) -> Any:
+    """How far the `faithfulness_curve` of an order falls short of that of the best sets, at its worst size.
+
+    0 if no set of any size does better than the first parts of the order.
+    """
+    best = [_recovered(F, of_size(F, k, M).min(0), M) for k in range(len(order) + 1)]
+    return np.max(np.array(best) - faithfulness_curve(F, order, M), axis=0)
 
 
 def completeness(F: SetFunction, C: Parts, M: Parts) -> Any:
@@ -110,7 +117,13 @@ def rank_among_equals(F: SetFunction, C: Parts, M: Parts) -> Any:
     """
     _require_subset(C, M)
     circuit = F(C)
-    return np.sum([F(frozenset(chosen)) <= circuit for chosen in combinations(sorted(M), len(C))], axis=0)
+    return np.sum(of_size(F, len(C), M) <= circuit, axis=0)
+
+
+def _recovered(F: SetFunction, loss: Any, M: Parts) -> Any:
+    none = np.asarray(F(NOTHING), dtype=float)
+    gain = none - F(M)
+    return np.divide(none - loss, gain, out=np.zeros_like(none), where=gain != 0)[()]
 
 
 def _require_subset(C: Parts, M: Parts) -> None:

@@ -37,6 +37,7 @@ class Response:
     doses        in the order of `answers`
     answers      what it says when moved
     undisturbed  what it says when not
+    own_labels   the label of the sequence's own mean
     labels       the label of the mean that is dosed
     real         where that mean is one that some sequence of the length has: its sum is 0, or at least 1 in size
     upwards      +1 where the dose raises the mean, -1 where it lowers it, 0 where both sequences have one mean
@@ -45,6 +46,7 @@ class Response:
     doses: tuple[float, ...]
     answers: Int[Tensor, "dose batch"]
     undisturbed: Int[Tensor, " batch"]
+    own_labels: Int[Tensor, " batch"]
     labels: Int[Tensor, "dose batch"]
     real: Bool[Tensor, "dose batch"]
     upwards: Int[Tensor, " batch"]
@@ -55,9 +57,9 @@ class Response:
         return [(int(right[i].sum()), int(self.real[i].sum())) for i in range(len(self.doses))]
 
     def stay(self) -> list[tuple[int, int]]:
-        """By dose: how many answer as they do undisturbed, of how many."""
-        same = self.answers == self.undisturbed
-        return [(int(one.sum()), one.numel()) for one in same]
+        """By dose: how many answer as the sequence's own mean deserves, of how many."""
+        right = self.answers == self.own_labels
+        return [(int(one.sum()), one.numel()) for one in right]
 
     def steps_back(self) -> int:
         """How many times an answer moves against the dose between one dose and the next, neg - zero - pos being up."""
@@ -131,6 +133,7 @@ def _respond(
         doses=tuple(doses),
         answers=torch.stack([answers(dose) for dose in doses]),
         undisturbed=answers(0.0),
+        own_labels=own.sign() + 1,
         labels=dosed.sign().long() + 1,
         real=(dosed == 0) | (dosed.abs() >= 1),
         upwards=(others - own).sign(),

@@ -58,6 +58,11 @@ class SubsetLosses:
         """F(S): the loss with `neurons` alone."""
         return self._means[_mask(neurons)]
 
+    def of_sequences(self, neurons: Parts) -> Float[np.ndarray, " n_sequences"]:
+        """The loss of each sequence with `neurons` alone."""
+        one: Float[np.ndarray, " n_sequences"] = self.per_sequence[_mask(neurons)]
+        return one
+
     def resampled(self, neurons: Parts) -> Float[np.ndarray, " resamples"]:
         """F(S) of every bootstrap resample of the sequences, the same resamples for all sets."""
         return self._resampled_means[_mask(neurons)]
@@ -75,6 +80,13 @@ def no_subsets_of(model: CumsumTransformer) -> str | None:
     if reason is None and not (live_neurons(model, "neg") and live_neurons(model, "pos")):
         reason = "this is about the live neurons of both sides, the model has none on one of them"
     return reason
+
+
+def all_neurons_live(model: CumsumTransformer) -> str | None:
+    """Why no other set of neurons has the size of the live ones; None if some do. ValueError as `live_neurons`."""
+    if len(live_neurons(model, "neg") + live_neurons(model, "pos")) < model.cfg.d_mlp:
+        return None
+    return "this compares sets of as many neurons as are live, all of the model's are"
 
 
 def first_of_evaluation_set(model: CumsumTransformer) -> CumsumDataset:

@@ -29,11 +29,18 @@ def clopper_pearson(successes: int, trials: int, level: float = LEVEL) -> tuple[
     return low, high
 
 
-def percentile_interval(resampled: Float[np.ndarray, " resamples"], level: float = LEVEL) -> tuple[float, float]:
-    """The middle `level` of a statistic's values on bootstrap resamples. Source: Efron 1979."""
+def percentile_interval(
+    resampled: Float[np.ndarray, " resamples"], level: float = LEVEL, around: float | None = None
+) -> tuple[float, float]:
+    """The middle `level` of a statistic's values on bootstrap resamples, stretched to reach `around`, if it is given.
+
+    That is the value measured: a maximum over resampled means, say, is seldom as low as the maximum over the means.
+    Source: Efron 1979.
+    """
     tail = (1 - level) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
-    return float(low), float(high)
+    ends = (low, high) if around is None else (min(low, around), max(high, around))
+    return float(ends[0]), float(ends[1])
 
 
 def resampled_means(
@@ -48,7 +55,7 @@ def resampled_means(
     if n < 2:
         raise ValueError(f"a bootstrap over {n} sequences says nothing")
     counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
-    flat = counts @ per_sequence.reshape(n, -1) / n
+    flat = (counts / n) @ per_sequence.reshape(n, -1)  # as floats: numpy multiplies integer matrices far more slowly
     means: Float[np.ndarray, "resamples ..."] = flat.reshape(resamples, *per_sequence.shape[1:])
     return means
 

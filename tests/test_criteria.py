@@ -1,5 +1,7 @@
 """Criteria of circuits on functions of sets whose values are known by hand, and intervals on what is sampled."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
@@ -62,7 +64,15 @@ def test_the_curve_adds_parts_in_the_order_given():
 
 @pytest.mark.parametrize(("size", "best"), [(0, 10), (1, 6), (2, 4), (3, 3), (4, 3)])
 def test_the_best_of_a_size_has_the_lowest_loss(size, best):
-    assert criteria.best_of_size(additive, size, M) == best
+    assert criteria.of_size(additive, size, M).min() == best
+    assert len(criteria.of_size(additive, size, M)) == math.comb(4, size)
+
+
+def test_an_order_falls_short_by_what_its_worst_size_loses():
+    assert criteria.shortfall(additive, (0, 1, 2, 3), M) == 0
+    assert criteria.shortfall(additive, (2, 1, 0), M) == pytest.approx(3 / 7)  # 1 or 3 of 7 recovered, 4 or 6 possible
+    assert criteria.shortfall(harmful, (1, 0), M) == 3  # -1 recovered where 2 could be
+    assert criteria.shortfall(constant, (0, 1), M) == 0
 
 
 def test_completeness_is_the_most_that_anything_outside_the_circuit_makes_up_for():
@@ -148,7 +158,8 @@ def test_of_an_array_of_losses_each_criterion_is_an_array():
     assert criteria.completeness(both, A, M).tolist() == [3, 4, 0]
     assert criteria.minimality(both, AB).tolist() == [2, 4, 0]
     assert criteria.rank_among_equals(both, A, M).tolist() == [1, 4, 4]
-    assert criteria.best_of_size(both, 1, M).tolist() == [6, 5, 3]
+    assert criteria.of_size(both, 1, M).min(0).tolist() == [6, 5, 3]
+    assert criteria.shortfall(both, (1, 0), M) == pytest.approx([2 / 7, 0, 0])
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (3, 10), (999, 1000), (1, 1), (0, 1)])
@@ -208,6 +219,9 @@ def test_a_wider_level_gives_a_wider_interval():
 
 def test_a_percentile_interval_leaves_half_of_the_rest_on_either_side():
     assert percentile_interval(np.arange(101.0), 0.9) == pytest.approx((5, 95))
+    assert percentile_interval(np.arange(101.0), 0.9, around=50) == pytest.approx((5, 95))
+    assert percentile_interval(np.arange(101.0), 0.9, around=3) == pytest.approx((3, 95))
+    assert percentile_interval(np.arange(101.0), 0.9, around=99) == pytest.approx((5, 99))
 
 
 def test_resampled_means_have_the_shape_of_what_is_resampled():
