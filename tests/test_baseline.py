@@ -179,6 +179,34 @@ def test_what_is_no_longer_measured_is_told():
     assert kinds([claim()], [claim(measured="another")]) == [(Kind.NOT_COMPARABLE, False)]
 
 
+def test_assertions_that_are_gone_or_new_are_told():
+    def asserting(*assertions):
+        result = claim()
+        result.checkpoint.assertions, result.controls[0].broken = list(assertions), list(assertions)
+        return result
+
+    one, two = asserting("gap <"), asserting("gap <", "gap >")
+    assert kinds([one], [one]) == kinds([claim()], [one]) == []
+    for before, after, told in ((two, one, "in the baseline, not here"), (one, two, "here, not in the baseline")):
+        (difference,) = compare("b", [before], [after]).differences
+        assert (difference.kind, difference.fails) == (Kind.NOT_COMPARABLE, False)
+        assert difference.text == f"asserted {told}: gap >"
+
+
+def test_an_assertion_that_is_no_longer_shown_to_fail_is_lost():
+    def asserting(broken):
+        result = claim()
+        result.checkpoint.assertions, result.controls[0].broken = ["gap <"], broken
+        return result
+
+    shown, unshown = asserting(["gap <"]), asserting([])
+    assert (shown.good, unshown.good) == (True, False)
+    (difference,) = compare("b", [shown], [unshown]).differences
+    assert (difference.kind, difference.fails) == (Kind.CONTROLS, True)
+    assert difference.text == "was: holds; now: holds (no control breaks: gap <)"
+    assert kinds([unshown], [shown]) == [(Kind.FIXED, False)]
+
+
 def test_endless_and_empty_slack_are_compared_without_a_stumble():
     endless, none = claim(slack=float("inf")), claim(slack=0.0)
     assert kinds([endless], [endless]) == kinds([none], [none]) == kinds([none], [endless]) == []

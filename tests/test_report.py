@@ -29,6 +29,13 @@ HOLDS = """
     def test_gap(model, measure):
         assert measure("gap", model["gap"], "m") < 1
 """
+PUBLISHED = """
+    @stated(widen_gap)
+    def test_gap(model, measure):
+        gap = measure("gap", model["gap"], "m", published=0.3)
+        assert gap < 1
+        assert gap.as_published(within=0.2)
+"""
 REFUTED = HOLDS.replace("< 1", "< 0.1, 'the gap is wide'")
 SURVIVED = HOLDS.replace("(widen_gap)", "(widen_gap, leave_alone)")
 ERROR = HOLDS.replace("assert", "1 / 0\n        assert")
@@ -109,13 +116,14 @@ def test_the_report_is_written_whatever_the_verdict(reported, body, code, tone, 
 
 
 def test_the_document_holds_all_that_was_measured(reported):
-    _, document, _, _ = reported(HOLDS)
+    _, document, _, _ = reported(PUBLISHED)
     (claim,) = document["claims"]
     assert claim["statement"] == "The gap is small"
     assert (claim["verdict"], claim["good"], claim["n_controls"]) == ("holds", True, 1)
     (measured,) = claim["measurements"]
     assert (measured["name"], measured["value"], measured["unit"], measured["published"]) == ("gap", 0.25, "m", 0.3)
-    (comparison,) = measured["comparisons"]
+    comparison, as_published = measured["comparisons"]
+    assert (as_published["operator"], as_published["bound"]) == ("==", "0.3 ± 20%")
     assert (comparison["operator"], comparison["bound"], comparison["slack"]) == ("<", "1", 0.75)
     (control,) = claim["controls"]
     assert (control["name"], control["verdict"], control["measurements"][0]["value"]) == ("widen_gap", "refuted", 4.0)
@@ -123,7 +131,8 @@ def test_the_document_holds_all_that_was_measured(reported):
 
 def test_infinities_and_large_counts_survive_the_way_through_json(reported, pytester):
     body = HOLDS + (
-        "        assert measure('endless', float('inf')) > 0\n        assert measure('many', 11**20) == 11**20\n"
+        "        assert measure('endless', float('inf') if model['gap'] < 1 else 0) > 0\n"
+        "        assert measure('many', 11**20 * (model['gap'] < 1)) == 11**20\n"
     )
     result, document, page, _ = reported(body)
     assert result.ret == 0
@@ -300,7 +309,7 @@ def test_failures_annotate_the_line_of_the_claim(suite, pytester, monkeypatch):
     place = 1 + next(i for i, line in enumerate(lines) if "@stated(widen_gap)" in line)
     (command,) = [line for line in result.outlines if line.startswith("::")]
     assert command.startswith(f"::error file=test_suite.py,line={place},title=refuted%3A The gap is small::")
-    assert "gap = 0.25, should be < 0.1 | the gap is wide" in command
+    assert "gap = 0.25 m, should be < 0.1 | the gap is wide" in command
 
 
 def test_a_step_summary_too_long_for_github_is_shortened_and_says_so():
@@ -427,9 +436,9 @@ def test_every_part_of_the_schema_is_required(reported):
         (b"[]", "is not a verification report"),
         (b"{}", "is not a verification report"),
         (b'{"format": 1}', "is not a verification report"),
-        (b'{"format": 2, "claims": []}', "is a report of format 2; this version reads format 1"),
-        (b'{"format": 1, "claims": []}', "is not a valid report"),
-        (b'{"format": 1, "claims": 7}', "is not a valid report"),
+        (b'{"format": 1, "claims": []}', "is a report of format 1; this version reads format 2"),
+        (b'{"format": 2, "claims": []}', "is not a valid report"),
+        (b'{"format": 2, "claims": 7}', "is not a valid report"),
     ],
 )
 def test_a_report_that_is_none_is_one_line(tmp_path, content, message):

@@ -528,6 +528,10 @@ def widen_further(model):
 def leave_alone(model):
     return dict(model)
 
+def renumber(model):
+    return {"gap": 3.0}
+renumber.changes = ("numbers",)
+
 def pytest_verification_mutants():
     return MUTANTS
 """
@@ -557,6 +561,42 @@ def test_the_matrix_names_its_holes(suite, pytester, mutants, holes):
         result.stdout.fnmatch_lines([f"hole: {hole}"])
     if not holes:
         result.stdout.fnmatch_lines(["test_gap  XX.    2", "no holes"])
+
+
+@pytest.mark.parametrize("processes", [[], ["-n", "2"]], ids=" ".join)
+@pytest.mark.parametrize(("depends_on", "notices"), [(("numbers",), True), (("scales",), False), ((), False)])
+def test_only_a_claim_that_depends_on_it_may_notice_what_a_harmless_mutant_changes(
+    suite, pytester, depends_on, notices, processes
+):
+    with (pytester.path / "conftest.py").open("a") as conftest:
+        conftest.write(MUTANTS.replace("MUTANTS", "[widen_gap, widen_further], [renumber, leave_alone]"))
+    pytester.makeini("[pytest]\nclaim_paths = .")
+    body = HOLDS.replace("(widen_gap)", f"(widen_gap, depends_on={depends_on})")
+    result = suite(body, "--matrix", "matrix.json", *processes)
+    saved = json.loads((pytester.path / "matrix.json").read_text())
+    hole = "test_gap notices renumber, which breaks nothing and changes nothing that it depends on"
+    assert saved["holes"] == ([] if notices else [hole])
+    assert result.ret == (0 if notices else 1)
+    assert saved["harmless"] == {"renumber": ["numbers"], "leave_alone": []}
+    result.stdout.fnmatch_lines(
+        ["*renumber * 1  (breaks nothing, changes numbers)", "*leave_alone * 0  (breaks nothing)"]
+    )
+
+
+def test_the_matrix_counts_the_mutants_that_break_each_assertion(suite, pytester):
+    with (pytester.path / "conftest.py").open("a") as conftest:
+        conftest.write(MUTANTS.replace("MUTANTS", "[widen_gap, widen_further], [leave_alone]"))
+    pytester.makeini("[pytest]\nclaim_paths = .")
+    body = HOLDS + '        assert measure("square", model["gap"] ** 2) < 50\n'
+    result = suite(body, "--matrix", "matrix.json")
+    saved = json.loads((pytester.path / "matrix.json").read_text())
+    assert saved["assertions"] == {"test_suite.py::test_gap": {"gap <": 2, "square <": 1}}
+    assert saved["holes"] == []
+    assert result.ret == 1  # it is none of the claim's own controls that breaks the second
+    result.stdout.fnmatch_lines(["*no control breaks: square <"])
+    result = suite(body.replace("50", "5000"), "--matrix", "matrix.json")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["hole: test_gap: no mutant breaks square <"])
 
 
 def test_a_matrix_that_cannot_be_saved_stops_the_run_at_once(suite, pytester):
