@@ -102,22 +102,21 @@ def test_it_is_the_mean_and_not_the_sum(model, measure, data):
 
 
 @claim(
-    "Grouped by the sum, whatever the length, what is read is not separated: any two neighbouring sums of one sign "
-    "overlap by more than half a unit of mean",
+    "Grouped by the sum, whatever the length, what is read is not separated: a single value s is read as more than half "
+    "a unit of mean beyond every full-length sequence of the next larger sum",
     source=f"{writeup.FINDING_U} (violin plot)",
-    over=f"{EVALUATION_SET}; sums of 1 to max_value and their neighbours",
-    refuted_by=[mutants.add_instead_of_averaging, mutants.hold_the_sign_alone],
+    over=f"{EVERY_SEQUENCE}; values of 1 to max_value - 1 of either sign",
+    refuted_by=[mutants.attend_to_last, mutants.untrained],
     unless=no_account_of,
+    exhaustive=True,
 )
-def test_sums_are_not_separated(model, measure, data):
-    read, sums = reading.stored_mean(model, data.toks).cpu(), data.values.cumsum(1)
-    overlaps = []
-    for size in range(1, model.cfg.max_value):
-        inner, outer = read[sums == size], read[sums == size + 1]
-        overlaps.append(inner.max() - outer.min())
-        inner, outer = read[sums == -size], read[sums == -size - 1]
-        overlaps.append(outer.max() - inner.min())
-    assert measure("least overlap of two neighbouring sums", min(overlaps), "units of mean") > 0.5
+def test_sums_are_not_separated(model, measure, proved):
+    one, *_, full = proved(stored, model)
+    beyond = []
+    for value in range(1, model.cfg.max_value):
+        beyond.append(one.low[one.sums == value].min() - full.high[full.sums == value + 1].max())
+        beyond.append(full.low[full.sums == -value - 1].min() - one.high[one.sums == -value].max())
+    assert measure("least distance beyond the next larger sum", min(beyond, default=0), "units of mean") > 0.5
 
 
 @claim(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cumsum_model.model import CumsumTransformer
+from cumsum_model.proof import program
 from cumsum_model.proof.balls import Array, Ball, exact
 from cumsum_model.proof.extremes import Position
 from cumsum_model.proof.tables import tables
@@ -28,12 +29,14 @@ _DIFFERENCES = np.array([[(logit == a) - (logit == b) for logit in range(3)] for
 class Answers:
     """The answers to all sequences of one length. Arrays are [label, last token, sum index] unless said otherwise.
 
-    sums: the running sum of each class, [last token, sum index]. lead: proved, no sequence of the class has a smaller
-    difference of two logits, [pair, last token, sum index], pairs as in PAIRS.
+    sums: the running sum of each class, [last token, sum index]. counts: how many sequences it has, [sum index].
+    lead: proved, no sequence of the class has a smaller difference of two logits, [pair, last token, sum index], pairs
+    as in PAIRS.
     """
 
     n: int
     sums: np.ndarray
+    counts: np.ndarray
     lead: Array
 
     @property
@@ -68,6 +71,10 @@ class Answers:
         """The right label of each class, [last token, sum index]."""
         return np.sign(self.sums) + 1
 
+    def sequences(self, classes: np.ndarray) -> int:
+        """How many sequences are in these classes, a mask [last token, sum index]: exact."""
+        return int((self.counts * classes).sum())
+
 
 def answers(model: CumsumTransformer) -> list[Answers]:
     """Bound every label's lead in every class of every length: proved. Raises Unprovable.
@@ -76,6 +83,7 @@ def answers(model: CumsumTransformer) -> list[Answers]:
     """
     read = tables(model)
     push = exact(_DIFFERENCES) @ Ball(read.push.mid.T, read.push.rad.T)
+    counts = program.count(read.n_ctx - 1, read.d_vocab)
     found = []
     with np.errstate(over="ignore", invalid="ignore"):
         for query in read.queries():
@@ -85,7 +93,8 @@ def answers(model: CumsumTransformer) -> list[Answers]:
             # Only a difference whose bound is not positive while its witness is leaves anything open.
             open_ = np.flatnonzero((cells.bound <= 0) & (cells.attained > 0))
             position.refine(cells, open_[:MOST], _DIFFERENCES, push)
-            found.append(Answers(query.n, position.sum_of, cells.bound.reshape(everywhere.shape)))
+            lead = cells.bound.reshape(everywhere.shape)
+            found.append(Answers(query.n, position.sum_of, counts[query.n - 1], lead))
     return found
 
 
