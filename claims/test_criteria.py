@@ -53,7 +53,6 @@ def gain(F, M):
     refuted_by=[
         mutants.silence_mlp,
         mutants.lean_on_a_dead_neuron,
-        mutants.open_back_door,
         *mutants.BASELINES,
     ],
     unless=no_subsets_of,
@@ -72,7 +71,7 @@ def test_the_live_neurons_are_faithful(model, measure, few, computed):
     "on average",
     source="ours, in place of the test of equivalence of Shi et al. 2024 (arXiv 2410.13032), which tests for ties",
     over=EVERY_SET,
-    refuted_by=[mutants.lean_on_a_dead_neuron, mutants.open_back_door],
+    refuted_by=[mutants.lean_on_a_dead_neuron, mutants.let_a_dead_neuron_heed_the_token],
     unless=no_subsets_of,
 )
 def test_the_live_neurons_lose_on_no_sequence(model, measure, few, computed):
@@ -87,7 +86,7 @@ def test_the_live_neurons_lose_on_no_sequence(model, measure, few, computed):
     "within 0.05 of that of the best set of as many neurons",
     source="the faithfulness curve of Mueller et al. 2025 (MIB, arXiv 2504.13151); the statement is ours",
     over=f"all sets of neurons, the others resample-ablated; {SET_OF_SUBSETS}; {BOOTSTRAP}",
-    refuted_by=[mutants.flip_strongest_neuron, mutants.boast_in_vain, *mutants.BASELINES],
+    refuted_by=[mutants.flip_strongest_neuron, *mutants.BASELINES],
     unless=no_subsets_of,
 )
 def test_faithfulness_rises_with_every_live_neuron(model, measure, few, computed):
@@ -109,7 +108,7 @@ def test_faithfulness_rises_with_every_live_neuron(model, measure, few, computed
     "neurons save",
     source="criterion of Wang et al. 2022 (IOI, arXiv 2211.00593)",
     over=f"{EVERY_SET}; {BOOTSTRAP}",
-    refuted_by=[mutants.lean_on_a_dead_neuron, mutants.open_back_door],
+    refuted_by=[mutants.lean_on_a_dead_neuron, mutants.let_a_dead_neuron_heed_the_token],
     unless=no_subsets_of,
 )
 def test_the_live_neurons_are_complete(model, measure, few, computed):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cumsum_model import intervention, mutants, reading
+from cumsum_model import circuit, intervention, mutants
 from cumsum_model.data import EVALUATION_SET
 from cumsum_model.proof.rounding import logit_error
 from cumsum_model.verification import claim
@@ -92,7 +92,7 @@ def test_uniform_patterns_agree(model, measure, data, bridge):
 )
 def test_moves_along_u_agree(model, measure, data, bridge):
     toks = data.toks.to(model.device)
-    shift = reading.value_step(model).to(model.W_E)
+    shift = circuit.value_step(model).to(model.W_E)
     # A bridge hook on hook_resid_mid reaches the MLP and not the skip connection. What attention adds to
     # the stream reaches both, so the move is made there.
     with torch.no_grad():

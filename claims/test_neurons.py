@@ -75,6 +75,7 @@ def test_all_live_neurons_fire_next_to_zero(model, measure, proved):
         mutants.wake_weakest_neuron,
         mutants.let_neurons_read_backwards,
         mutants.suppress_zero,
+        mutants.let_zero_take_a_side,
         mutants.untrained,
         mutants.silence_mlp,
     ],

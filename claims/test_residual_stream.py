@@ -102,8 +102,8 @@ def test_it_is_the_mean_and_not_the_sum(model, measure, data):
 
 
 @claim(
-    "Grouped by the sum, whatever the length, what is read is not separated: a single value s is read as more than half "
-    "a unit of mean beyond every full-length sequence of the next larger sum",
+    "Grouped by the sum, whatever the length, what is read is not separated: a single value s is read as more than "
+    "half a unit of mean beyond every full-length sequence of the next larger sum",
     source=f"{writeup.FINDING_U} (violin plot)",
     over=f"{EVERY_SEQUENCE}; values of 1 to max_value - 1 of either sign",
     refuted_by=[mutants.attend_to_last, mutants.untrained],

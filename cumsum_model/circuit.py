@@ -174,6 +174,16 @@ def value_slope(model: CumsumTransformer) -> float:
     return ((values @ (projections - projections.mean())) / (values @ values)).item()
 
 
+def value_step(model: CumsumTransformer) -> Float[Tensor, " d_model"]:
+    """The vector that the heads write per unit of value: the least-squares slope of `W_E @ W_OV` against the values.
+
+    One unit of running mean moves resid_mid by this much under uniform attention. It points along u where OV has rank
+    one, and has its length, `value_slope`.
+    """
+    outputs, v = value_outputs(model), token_values(model)
+    return v @ outputs / (v @ v)  # the values add up to zero, so a constant drops out
+
+
 def value_spacing_error(model: CumsumTransformer) -> float:
     """The largest distance of a value's projection from the least-squares line, in units of value."""
     projections = value_projections(model)

@@ -16,10 +16,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from cumsum_model.circuit import value_outputs
-from cumsum_model.data import NEG, POS, CumsumDataset, running_means
+from cumsum_model.behaviour import resid_mid
+from cumsum_model.circuit import value_step
+from cumsum_model.data import CumsumDataset, running_means
 from cumsum_model.intervention import move_resid_mid, run_under
 from cumsum_model.model import CumsumTransformer
+from cumsum_model.reading import mean_readout
 
 DOSES = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
 """Parts of the way to the other sequence: at 1 all of it, at 2 as far beyond."""
@@ -67,43 +69,23 @@ class Response:
         return int((course.diff(dim=0) * self.upwards < 0).sum())
 
 
-def written_per_value(model: CumsumTransformer) -> Float[Tensor, " d_model"]:
-    """What the heads write more for each unit of value, by least squares over the values: a vector of the stream."""
-    values = torch.arange(model.cfg.d_vocab, dtype=torch.float64, device=model.device) - model.cfg.max_value
-    written: Float[Tensor, " d_model"] = values @ value_outputs(model) / (values @ values)
-    return written
-
-
-def read_by_the_decision(model: CumsumTransformer) -> Float[Tensor, " d_model"]:
-    """How the logit of pos over that of neg changes with resid_mid where all neurons fire: a covector of the stream.
-
-    g = (I + W_in W_out) (W_U[:, pos] - W_U[:, neg]). Where the mean is next to zero, all neurons do fire.
-    """
-    mlp = model.blocks[0].mlp
-    apart = (model.W_U[:, POS] - model.W_U[:, NEG]).double()
-    read: Float[Tensor, " d_model"] = apart + mlp.W_in.double() @ (mlp.W_out.double() @ apart)
-    return read
-
-
 def move_the_mean(model: CumsumTransformer, data: CumsumDataset, doses: Sequence[float] = DOSES) -> Response:
     """Move resid_mid along what OV writes per unit of value, by each dose of the distance to another mean."""
     other, _ = _pairs(data)
     means = running_means(data.values)
-    shift = (means[other] - means)[..., None].to(model.device) * written_per_value(model)
+    shift = (means[other] - means)[..., None].to(model.device) * value_step(model)
     return _respond(model, data, shift, doses)
 
 
 def swap_what_lies_beside(model: CumsumTransformer, data: CumsumDataset, doses: Sequence[float] = DOSES) -> Response:
     """Move resid_mid towards another sequence's, by each dose of all the way but for what the decision reads.
 
-    The displacement is moved along `written_per_value` until `read_by_the_decision` reads 0 of it.
+    The displacement is moved along `value_step` until `mean_readout` reads 0 of it.
     """
     other, _ = _pairs(data)
-    _, cache = model.run_with_cache(data.toks.to(model.device))
-    resid_mid = cache["blocks.0.hook_resid_mid"].double()
-    shift = resid_mid[other] - resid_mid
-    written, read = written_per_value(model), read_by_the_decision(model)
-    shift = shift - ((shift @ read) / (read @ written))[..., None] * written
+    stream = resid_mid(model, data.toks)
+    shift = stream[other] - stream
+    shift = shift - (shift @ mean_readout(model))[..., None] * value_step(model)
     return _respond(model, data, shift, doses)
 
 

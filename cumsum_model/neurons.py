@@ -32,11 +32,13 @@ class Neurons:
     bias   pre-activation at a running mean of zero, at the average token and position
     push   change of each logit (neg, zero, pos) per unit of activation, centred over the three: what is common to all
            logits changes no probability
+    reach  the largest running mean there is
     """
 
     slope: Float[Tensor, " d_mlp"]
     bias: Float[Tensor, " d_mlp"]
     push: Float[Tensor, "d_mlp d_vocab_out"]
+    reach: float
 
     @cached_property
     def kink(self) -> Float[Tensor, " d_mlp"]:
@@ -49,8 +51,19 @@ class Neurons:
         return self.slope.abs() * (self.push.amax(-1) - self.push.amin(-1))
 
     @cached_property
+    def fires_at_zero(self) -> Bool[Tensor, " d_mlp"]:
+        """Whether each neuron fires at a running mean of zero."""
+        return self.bias > 0
+
+    @cached_property
+    def fires(self) -> Bool[Tensor, " d_mlp"]:
+        """Whether each neuron fires at some running mean. One that does not is no part of the function."""
+        return self.bias + self.slope.abs() * self.reach > 0
+
+    @cached_property
     def live(self) -> Bool[Tensor, " d_mlp"]:
-        return (self.strength >= LIVE_FRACTION * self.strength.max()) & (self.strength > 0)
+        strength = self.strength * self.fires
+        return (strength >= LIVE_FRACTION * strength.max()) & (strength > 0)
 
     @cached_property
     def own_side(self) -> Float[Tensor, " d_mlp"]:
@@ -73,4 +86,5 @@ def read_neurons(model: CumsumTransformer) -> Neurons:
         slope=program.pre_gain,
         bias=program.pre_token.mean(0) + program.pre_pos.mean(0),
         push=program.push - program.push.mean(-1, keepdim=True),
+        reach=float(model.cfg.max_value),
     )

@@ -7,8 +7,9 @@ an angle, but by pairing the stream with the covector that decides between pos a
 
     g = (I + W_in W_out) (W_U[:, pos] - W_U[:, neg]),
 
-the logit difference per unit of stream where every neuron fires, as all live ones do on every sum next to zero
-(claims/test_neurons.py). Likewise "along u" means along `value_step`, the vector that OV writes per unit of value.
+summed over the neurons that fire at a mean of zero: the logit difference per unit of stream next to zero, where all
+live neurons fire on every sequence (claims/test_neurons.py). A neuron that does not fire there is no part of what is
+decided there. Likewise "along u" means along `value_step`, the vector that OV writes per unit of value.
 """
 
 from __future__ import annotations
@@ -26,29 +27,26 @@ from cumsum_model.circuit import (
     relative_uniformity_gap,
     token_values,
     value_outputs,
+    value_step,
 )
 from cumsum_model.data import NEG, POS, ZERO
 from cumsum_model.model import CumsumTransformer
+from cumsum_model.neurons import read_neurons
 
 
-def value_step(model: CumsumTransformer) -> Float[Tensor, " d_model"]:
-    """The vector that the heads write per unit of value: the least-squares slope of `W_E @ W_OV` against the values.
-
-    One unit of running mean moves resid_mid by this much under uniform attention. It points along u where OV has rank
-    one, and has its length, `circuit.value_slope`.
+def logit_readouts(model: CumsumTransformer) -> Float[Tensor, "d_model d_vocab_out"]:
+    """The covectors by which the centred logits read resid_mid next to zero: past the neurons, and through those that
+    fire at a mean of zero.
     """
-    outputs, v = value_outputs(model), token_values(model)
-    return v @ outputs / (v @ v)  # the values add up to zero, so a constant drops out
+    mlp, W_U = model.blocks[0].mlp, centred_unembedding(model)
+    fires = read_neurons(model).fires_at_zero
+    return W_U + mlp.W_in.double()[:, fires] @ (mlp.W_out.double()[fires] @ W_U)
 
 
 def sign_readout(model: CumsumTransformer) -> Float[Tensor, " d_model"]:
-    """g: the covector by which resid_mid decides between pos and neg where every neuron of the first layer fires.
-
-    In logits (pos minus neg) per unit of stream; no constant common to all logits changes it.
-    """
-    mlp = model.blocks[0].mlp
-    direct = (model.W_U[:, POS] - model.W_U[:, NEG]).double()
-    return direct + mlp.W_in.double() @ (mlp.W_out.double() @ direct)
+    """g: the covector by which resid_mid decides between pos and neg next to zero, in logits per unit of stream."""
+    read = logit_readouts(model)
+    return read[:, POS] - read[:, NEG]
 
 
 def mean_readout(model: CumsumTransformer) -> Float[Tensor, " d_model"]:
@@ -58,7 +56,7 @@ def mean_readout(model: CumsumTransformer) -> Float[Tensor, " d_model"]:
 
 
 def amplification(model: CumsumTransformer) -> float:
-    """By how much the neurons multiply what a unit of mean does to pos minus neg, where all of them fire.
+    """By how much the neurons multiply what a unit of mean does to pos minus neg, next to zero.
 
     1 if they add nothing to what reaches the logits past them.
     """
@@ -128,8 +126,6 @@ def pushes_towards_a_side(model: CumsumTransformer) -> list[float]:
     First that of a unit of mean past the neurons, then that of each live neuron's output, negative if it pushes
     towards neg. A fact about the function: neither a basis of the stream nor a gauge of the logits changes it.
     """
-    from cumsum_model.neurons import read_neurons
-
     neurons = read_neurons(model)
     past_neurons = value_step(model) @ centred_unembedding(model)
     line = past_neurons.new_tensor([-1.0, 0.0, 1.0])
@@ -139,11 +135,11 @@ def pushes_towards_a_side(model: CumsumTransformer) -> list[float]:
 def zero_against_the_sides(model: CumsumTransformer) -> tuple[float, float]:
     """What a unit of mean adds to the centred zero logit, over what it adds to pos minus neg.
 
-    Past the neurons, and where all neurons fire. 0 if zero takes no side, 1/2 if it does all that neg or pos does.
+    Past the neurons, and with those that fire at a mean of zero. 0 if zero takes no side, 1/2 if it does all that neg
+    or pos does.
     """
-    mlp, W_U = model.blocks[0].mlp, centred_unembedding(model)
-    past_neurons = value_step(model) @ W_U
-    whole = past_neurons + value_step(model) @ mlp.W_in.double() @ (mlp.W_out.double() @ W_U)
+    past_neurons = value_step(model) @ centred_unembedding(model)
+    whole = value_step(model) @ logit_readouts(model)
     first, second = ((pushed[ZERO] / (pushed[POS] - pushed[NEG])).item() for pushed in (past_neurons, whole))
     return first, second
 
@@ -154,8 +150,6 @@ def readouts(model: CumsumTransformer) -> dict[str, Float[Tensor, " d_model"]]:
     The input weights of each live neuron, and the two differences of logits past the neurons that pos has with neg and
     with zero. No others are read: a displacement that none of them sees changes nothing.
     """
-    from cumsum_model.neurons import read_neurons
-
     step, W_U = value_step(model), model.W_U.double()
     W_in, live = model.blocks[0].mlp.W_in.double(), read_neurons(model).live
     found = {f"neuron {neuron}": W_in[:, neuron] for neuron in live.nonzero().flatten().tolist()}

@@ -15,10 +15,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cumsum_model.circuit import W_OV
+from cumsum_model.circuit import W_OV, value_step
 from cumsum_model.data import running_means
 from cumsum_model.model import CumsumTransformer
-from cumsum_model.reading import value_step
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,8 @@ def one_neuron_a_side(model: CumsumTransformer) -> CumsumTransformer:
     mlp = merged.blocks[0].mlp
     W_in, b_in, W_out = (weights.double() for weights in (mlp.W_in, mlp.b_in, mlp.W_out))
     spread = neurons.push.amax(-1) - neurons.push.amin(-1)
-    for side in (neurons.slope > 0, neurons.slope < 0):
+    mlp.W_out[~neurons.fires] = 0
+    for side in (neurons.fires & (neurons.slope > 0), neurons.fires & (neurons.slope < 0)):
         mlp.W_out[side] = 0
         total = neurons.strength[side].sum()
         if total > 0:

@@ -11,8 +11,10 @@ import copy
 
 import torch
 
+from cumsum_model.circuit import value_step
 from cumsum_model.model import CumsumTransformer
-from cumsum_model.reading import mean_readout, value_step
+from cumsum_model.neurons import read_neurons
+from cumsum_model.reading import mean_readout
 
 
 def with_uniform_attention(model: CumsumTransformer) -> CumsumTransformer:
@@ -25,13 +27,15 @@ def with_uniform_attention(model: CumsumTransformer) -> CumsumTransformer:
 
 
 def without_relus(model: CumsumTransformer) -> CumsumTransformer:
-    """Every ReLU of the one layer is an identity, and what is then linear is folded into the unembedding.
+    """The affine map that the model is next to zero, taken everywhere: every ReLU that is open there is an identity.
 
-    W_U becomes (I + W_in W_out) W_U: a model without an MLP. Rounded to float32 once.
+    Neurons that fire at a mean of zero always do, others never, and what is then linear is folded into the unembedding:
+    W_U becomes (I + W_in W_out) W_U, a model without an MLP. Rounded to float32 once.
     """
     variant = _copied(model)
     mlp, W_U = variant.blocks[0].mlp, model.W_U.double()
-    folded = mlp.W_out.double() @ W_U  # what a unit of each neuron's activation adds to the logits
+    # What a unit of each neuron's activation adds to the logits.
+    folded = (mlp.W_out.double() @ W_U) * read_neurons(model).fires_at_zero[:, None]
     variant.unembed.W_U.copy_(W_U + mlp.W_in.double() @ folded)
     constant = mlp.b_out.double() @ W_U
     variant.unembed.b_U.copy_(model.unembed.b_U.double() + constant + mlp.b_in.double() @ folded)

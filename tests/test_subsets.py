@@ -8,8 +8,10 @@ import torch
 
 from cumsum_model import dose_response, mutants, scrubbing
 from cumsum_model.behaviour import label_entropy
+from cumsum_model.circuit import value_step
 from cumsum_model.data import CumsumDataset, evaluation_set
 from cumsum_model.intervention import ABLATIONS, loss_under
+from cumsum_model.reading import sign_readout
 from cumsum_model.subsets import MOST_NEURONS, first_of_evaluation_set, no_subsets_of, subset_losses
 from cumsum_model.training import untrained
 
@@ -175,7 +177,7 @@ def test_means_that_no_sequence_has_are_not_judged(reference, pairs):
 
 def test_what_is_written_and_read_follow_a_change_of_the_basis(reference, pairs):
     sheared, T = _in_another_basis(reference)
-    written, read = dose_response.written_per_value, dose_response.read_by_the_decision
+    written, read = value_step, sign_readout
     assert torch.allclose(written(sheared), written(reference) @ T, atol=1e-4)
     pairing = (read(sheared) @ written(sheared)).item()
     assert pairing == pytest.approx((read(reference) @ written(reference)).item(), rel=1e-4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from cumsum_model.circuit import value_step
 from cumsum_model.data import NEG, POS
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.mutants.surgery import (
@@ -12,6 +13,7 @@ from cumsum_model.mutants.surgery import (
     neurons_by_strength,
     strongest_and_weakest,
     unread_direction,
+    values_of,
 )
 from cumsum_model.neurons import read_neurons
 
@@ -57,13 +59,13 @@ def wake_weakest_neuron(model: CumsumTransformer) -> CumsumTransformer:
 
 
 def boast_in_vain(model: CumsumTransformer) -> CumsumTransformer:
-    """The weakest neuron would respond twice as much as the strongest, but starts to fire where no mean reaches."""
+    """The weakest neuron responds twice as much as the strongest, but starts to fire where hardly a mean reaches."""
     mutant = copied(model)
     mlp = mutant.blocks[0].mlp
     strongest, weakest = strongest_and_weakest(model)
     mlp.W_in[:, weakest] = mlp.W_in[:, strongest]
     mlp.W_out[weakest] = 2 * mlp.W_out[strongest]
-    reach = read_neurons(model).slope[strongest].abs() * 2 * model.cfg.max_value
+    reach = read_neurons(model).slope[strongest].abs() * 0.98 * model.cfg.max_value
     mlp.b_in[weakest] = mlp.b_in[strongest] - reach.float()
     return mutant
 
@@ -77,6 +79,22 @@ def lean_on_a_dead_neuron(model: CumsumTransformer) -> CumsumTransformer:
     mlp.b_in[weakest] = 1
     mlp.W_out[weakest] = model.W_U[:, POS] - model.W_U[:, NEG]
     mlp.b_out -= mlp.W_out[weakest]
+    return mutant
+
+
+def let_a_dead_neuron_heed_the_token(model: CumsumTransformer) -> CumsumTransformer:
+    """The weakest neuron reads the current value instead of the mean, and pushes pos by five logits for each unit of it."""
+    mutant = copied(model)
+    mlp, weakest = mutant.blocks[0].mlp, neurons_by_strength(model)[-1]
+    # A covector that reads v of the embedding of v, and nothing of what OV writes.
+    tokens = (model.W_E - model.W_E.mean(0)).double()
+    read = torch.linalg.pinv(torch.cat([tokens, value_step(model)[None]]), rtol=1e-3) @ torch.cat(
+        [values_of(model).double(), torch.zeros(1, dtype=torch.float64, device=model.device)]
+    )
+    apart = model.W_U[:, POS] - model.W_U[:, NEG]
+    mlp.W_in[:, weakest] = read.float()
+    mlp.b_in[weakest] = 0
+    mlp.W_out[weakest] = 5 * apart / (apart @ apart)
     return mutant
 
 
