@@ -60,7 +60,7 @@ def test_importing_the_package_loads_nothing():
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-@pytest.mark.parametrize("module", ["data", "circuit"])
+@pytest.mark.parametrize("module", ["data", "circuit", "criteria"])
 def test_examples_in_docstrings(module):
     outcome = doctest.testmod(importlib.import_module(f"cumsum_model.{module}"))
     assert outcome.attempted > 0
