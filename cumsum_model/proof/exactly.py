@@ -128,7 +128,7 @@ class Circuit:
         spread = arb(fmpz(top - bottom)) * unit
         if not spread <= MAX_SPREAD:
             raise OutOfRange(
-                f"out of range: its attention scores differ by up to {float(spread):.2g}, this checker handles "
+                f"out of range: its attention scores differ by up to {float(spread):.6g}, this checker handles "
                 f"differences of up to {MAX_SPREAD:,}"
             )
         low, high, digits = np.zeros_like(scores), np.zeros_like(scores), np.zeros(scores.shape, dtype=np.int64)
