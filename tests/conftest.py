@@ -1,5 +1,6 @@
 import pytest
 
+import cumsum_model.verification.asserts as asserts
 from cumsum_model.checkpoint import REFERENCE, read_checkpoint
 
 
@@ -50,6 +51,8 @@ def suite(pytester):
 
     def run(body, *arguments, subprocess=False):
         write(body)
+        for cached in (asserts.assertions, asserts._place_of):  # of another file of this name, in this process
+            cached.cache_clear()
         runner = pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess
         return runner("-p", "no:benchmark", "-p", "no:typeguard", *arguments)
 
