@@ -486,6 +486,16 @@ def test_room_is_the_share_of_what_there_could_be(value, compare, kept):
     assert found == (None if kept is None else pytest.approx(kept))
 
 
+def test_the_room_beside_a_published_figure_is_that_of_its_tolerance():
+    measure = Recorder()
+    assert measure("q", 0.07, published=0.08).as_published(within=0.25)
+    assert measure("r", 0.07, published=0.08).as_published(within_abs=0.02)
+    for measurement in measure.summary():
+        (comparison,) = measurement.comparisons
+        assert room(measurement.value, comparison, largest=2.0) == pytest.approx(0.5)
+        assert bound_of(measurement.value, comparison) == 0.08
+
+
 def test_a_bound_that_was_rounded_in_writing_is_found_again():
     measurement, comparison = compared(0.1, lambda m: m < 1 / 3)
     assert comparison.bound == "0.3333"

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 
 Position = tuple[int | None, int | None, int | None, int | None]
-"""First line, first column, last line and last column, as `ast` counts them. Python may be told to forget columns."""
+"""First line, first column, last line and last column, as `ast` counts them; None where Python runs without columns."""
 
 METHODS = ("as_published",)
 """Methods of a measured number that compare it."""
@@ -51,7 +51,7 @@ class Assertion:
         return first <= (first_line, first_column) and (last_line, last_column) <= last
 
     def place_of(self, position: Position) -> Place:
-        """Where Python does not say which expression it is, all of them have to be required."""
+        """Without columns a comparison counts as required if all comparisons of the statement are."""
         whole = Place.OPTIONAL if Place.OPTIONAL in self.places.values() else Place.REQUIRED
         return self.places.get(position, whole)
 

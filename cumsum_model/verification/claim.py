@@ -89,7 +89,7 @@ def claim(
 
     The test runs once on the model under test, where it must hold, and once on every model in
     `refuted_by`, where at least one assertion on something that it measured must fail. There it goes on
-    after that, so that it is known of every assertion which models break it: one that none of them breaks
+    after that, so that every assertion is evaluated on every one of these models. An assertion that none of them breaks
     turns the run red. It takes the fixtures `model` and `measure`.
 
     statement   what is claimed, as a sentence

@@ -278,7 +278,7 @@ def _to_measurement(plain: Mapping[str, Any]) -> Measurement:
 
 
 def _to_judgement(plain: Mapping[str, Any]) -> Judgement:
-    """Without the controls that break it, which their own records tell."""
+    """Without the controls that break it: their own records hold that."""
     own = {name: value for name, value in plain.items() if name != "broken_by"}
     return Judgement(**{**own, "slack": _slack(plain["slack"])})
 

@@ -48,10 +48,10 @@ class Measurement:
     value: float
     unit: str = ""
     published: float | None = None
-    interval: tuple[float, float] | None = None
     comparisons: list[Comparison] = field(default_factory=list)
     used_as_bound: bool = False
     times: int = 1
+    interval: tuple[float, float] | None = None
 
     @property
     def judged(self) -> bool:
@@ -75,7 +75,7 @@ class Recorder:
     """The fixture `measure`: hands out numbers and keeps what became of them.
 
     path     the file of the claim: comparisons in its assert statements are the claim's assertions
-    lenient  as on a control: a comparison that an assert statement requires is true whatever it came out as
+    lenient  as on a control: a comparison that an assert statement requires evaluates to true even if it is false
     """
 
     def __init__(self, path: Path | None = None, *, lenient: bool = False) -> None:
@@ -106,14 +106,15 @@ class Recorder:
             raise MeasurementError(f"a measurement needs a name, as in measure('gap', gap); got {name!r}")
         number = _plain_number(name, value)
         figure = None if published is None else float(published)
-        measurement = Measurement(str(name), number, str(unit), figure, _plain_interval(name, number, interval))
+        measurement = Measurement(str(name), number, str(unit), figure)
+        measurement.interval = _plain_interval(name, number, interval)
         self._measurements.append(measurement)
         if isinstance(number, int):
             return MeasuredInt._of(number, measurement, self)
         return MeasuredFloat._of(number, measurement, self)
 
     def answer(self, measurement: Measurement, comparison: Comparison, frame: FrameType) -> bool:
-        """Record a comparison that `frame` makes, and say what it evaluates to."""
+        """Record a comparison that `frame` makes, and return what it evaluates to."""
         measurement.comparisons.append(comparison)
         place = Place.OUTSIDE if self._path is None else place_of(self._path, frame)
         if place is Place.OUTSIDE:
