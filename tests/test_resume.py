@@ -6,11 +6,11 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
@@ -24,6 +24,7 @@ from cumsum_model.unfinished import Unfinished, UnfinishedError, encode, read_un
 
 TINY = ["--epochs", "4", "--train-size", "400", "--val-size", "50", "--batch-size", "100", "--seed", "3"]
 SHORT = ["--epochs", "12", "--train-size", "10000", "--val-size", "500", "--seed", "3"]
+ENDLESS = ["--epochs", "1000000000", *SHORT[2:]]
 RESULT = ["model.card.json", "model.safetensors"]
 
 # Starts children that have imported all they need, so that a hundred of them take seconds.
@@ -37,14 +38,18 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def train_and_die(out, options, at):
-    """Train in this process, which ends before its `at`-th operation on a file, as if it were killed there."""
-    operations = 0
+def train_and_die(out, options, at, moments="operations on a file"):
+    """Train in this process, which ends before its `at`-th operation on a file, as if it were killed there.
 
-    def count():
-        nonlocal operations
-        operations += 1
-        if operations == at:
+    moments: "calls" to end at its `at`-th call or return of a function instead. They are counted in NAME.calls beside
+    `out`, if it comes to that.
+    """
+    passed = 0
+
+    def count(*_):
+        nonlocal passed
+        passed += 1
+        if passed == at:
             os._exit(9)
 
     def audit(event, arguments):
@@ -52,11 +57,17 @@ def train_and_die(out, options, at):
         if on_file and str(arguments[0]).startswith(str(out)):
             count()
 
-    sys.addaudithook(audit)
-    fsync = os.fsync
-    os.fsync = lambda descriptor: (count(), fsync(descriptor))[1]
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    os._exit(main(["train", "--out", str(out), *options]))
+    if moments == "calls":
+        sys.setprofile(count)
+    else:
+        sys.addaudithook(audit)
+        fsync = os.fsync
+        os.fsync = lambda descriptor: (count(), fsync(descriptor))[1]
+    code = main(["train", "--out", str(out), *options])
+    sys.setprofile(None)
+    out.with_suffix(".calls").write_text(str(passed))
+    os._exit(code)
 
 
 def in_child(*arguments):
@@ -89,37 +100,45 @@ def test_killed_at_every_operation_on_a_file_it_goes_on_to_the_same_model(tmp_pa
     assert resumed > 20
 
 
-def start(out, *options):
-    command = [sys.executable, "-m", "cumsum_model", "train", "--out", str(out), *SHORT, *options]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-
-
 def test_killed_at_twenty_random_moments_it_ends_in_the_same_model(tmp_path):
-    """One run after another, each killed again and again until there were twenty kills in all."""
-    began = time.monotonic()
-    undisturbed = start(tmp_path / "whole")
-    undisturbed.communicate()
-    assert undisturbed.returncode == 0
-    whole = time.monotonic() - began
+    """One run after another, each killed again and again until there were twenty kills in all.
+
+    The moments are drawn among all calls and returns of functions, so that no clock decides where they fall.
+    """
+    assert in_child(tmp_path / "whole", SHORT, 0, "calls") == 0
+    calls = int((tmp_path / "whole.calls").read_text())
     expected = contents(tmp_path / "whole")
     draw = random.Random(20)
     kills = runs = 0
     while kills < 20:
         runs += 1
         out = tmp_path / f"run{runs}"
-        while True:
-            training = start(out)
-            try:
-                told = training.communicate(timeout=draw.uniform(0.3, 1) * whole if kills < 20 else None)[1]
-            except subprocess.TimeoutExpired:
-                training.send_signal(signal.SIGKILL)
-                training.communicate()
-                kills += 1
-                continue
-            assert training.returncode == 0, told
-            break
+        code = in_child(out, SHORT, int(draw.uniform(0, 0.9) * calls) + 1, "calls")
+        assert code == 9  # nothing is done before: it dies on the way
+        while code:
+            assert code == 9
+            kills += 1
+            code = in_child(out, SHORT, int(draw.uniform(0, 0.9) * calls) + 1 if kills < 20 else 0, "calls")
         assert contents(out) == expected
-    assert runs > 1
+
+
+@pytest.fixture
+def endless(tmp_path):
+    """A process that has finished one epoch and will not come to the last; its `stderr` goes on with the next."""
+    command = [sys.executable, "-m", "cumsum_model", "train", "--out", str(tmp_path), *ENDLESS]
+    training = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a job in the background ignores
+    )
+    try:
+        assert training.stderr.readline().startswith("epoch 0 of")
+        yield training
+    finally:
+        training.kill()
+        training.communicate()
 
 
 @pytest.fixture(autouse=True)
@@ -272,27 +291,20 @@ def test_a_damaged_state_is_one_line_and_stays(half, capsys):
         read_unfinished(state)
 
 
-def test_two_processes_do_not_train_into_one_folder(tmp_path, capsys):
-    training = start(tmp_path)
-    try:
-        while not (tmp_path / TRAINING_FILE).exists():
-            assert training.poll() is None
-            time.sleep(0.02)
-        assert main(["train", "--out", str(tmp_path), *SHORT]) == 1
-        assert "another process is training into it" in capsys.readouterr().err
-    finally:
-        training.kill()
-        training.communicate()
+def test_two_processes_do_not_train_into_one_folder(endless, tmp_path, capsys):
+    assert main(["train", "--out", str(tmp_path), *TINY]) == 1
+    assert "another process is training into it" in capsys.readouterr().err
+    assert endless.poll() is None
 
 
-def test_interrupted_it_says_how_to_go_on(tmp_path):
-    training = start(tmp_path)
-    while not (tmp_path / TRAINING_FILE).exists():
-        time.sleep(0.02)
-    training.send_signal(signal.SIGINT)
-    told = training.communicate()[1]
-    assert training.returncode == 130
-    assert "of 12 epochs are kept, the same command goes on from there" in told
+def test_interrupted_it_says_how_to_go_on(endless):
+    endless.send_signal(signal.SIGINT)
+    told = endless.stderr.read()
+    assert endless.wait() == 130
+    assert re.fullmatch(
+        r"interrupted; [1-9]\d* of 1000000000 epochs are kept, the same command goes on from there",
+        told.splitlines()[-1],
+    )
     assert "Traceback" not in told
 
 
