@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from cumsum_model import circuit, mutants
+from cumsum_model import circuit, mutants, reading
 from cumsum_model.data import CumsumDataset
 from cumsum_model.model import CumsumConfig, CumsumTransformer
 from cumsum_model.replacement import explain
@@ -110,13 +110,34 @@ def test_u_has_length_one_and_points_to_larger_values(reference):
 def test_equal_mean_spread_is_the_worst_of_all_pairs(reference):
     values = CumsumDataset(40, 5, 12, seed=3).values
     means = [Fraction(int(total), n) for row in values.cumsum(1).tolist() for n, total in enumerate(row, start=1)]
-    along_u = circuit.resid_mid_along_u(reference, values + 5).flatten().tolist()
+    stored = reading.stored_mean(reference, values + 5)
     by_mean = {}
-    for mean, projection in zip(means, along_u, strict=True):
-        by_mean.setdefault(mean, []).append(projection)
-    worst = max(max(same) - min(same) for same in by_mean.values()) / circuit.value_slope(reference)
-    assert circuit.equal_mean_spread(reference, values) == pytest.approx(worst)
-    assert circuit.equal_mean_spread(mutants.hold_the_mean_exactly(reference), values) < 1e-5
+    for mean, read in zip(means, stored.flatten().tolist(), strict=True):
+        by_mean.setdefault(mean, []).append(read)
+    worst = max(max(same) - min(same) for same in by_mean.values())
+    assert worst > 1e-3
+    assert circuit.equal_mean_spread(stored, values) == pytest.approx(worst)
+    ideal = mutants.hold_the_mean_exactly(reference)
+    assert circuit.equal_mean_spread(reading.stored_mean(ideal, values + 5), values) < 1e-5
+
+
+def test_relative_uniformity_gap_is_the_worst_of_all_sequences_and_is_attained(small):
+    _, cache = small.run_with_cache(every_sequence(SMALL))
+    pattern = cache["blocks.0.attn.hook_pattern"].double()
+    counts = torch.arange(1, SMALL.n_ctx + 1)[:, None]
+    gaps = (counts * pattern - 1).tril().abs()
+    assert circuit.relative_uniformity_gap(small) == pytest.approx(gaps.max().item(), abs=1e-5)
+    # It is no multiple of the other: the worst of one is at a shorter length than the worst of the other.
+    assert circuit.relative_uniformity_gap(small) > circuit.uniformity_gap(small)
+
+
+def test_a_centred_unembedding_gives_the_same_probabilities(reference):
+    centred = circuit.centred_unembedding(reference)
+    assert centred.sum(-1).abs().max() < 1e-12
+    shifted = circuit.centred_unembedding(mutants.shift_unembeddings_at_random(reference))
+    torch.testing.assert_close(shifted, centred, atol=1e-5, rtol=0)
+    x = torch.randn(50, 24, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    torch.testing.assert_close((x @ centred).softmax(-1), (x @ reference.W_U.double()).softmax(-1))
 
 
 def test_several_heads_add_up(reference):

@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from brute_force import by_class, every_run, shortened
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -19,8 +20,9 @@ from cumsum_model.model import CumsumConfig, CumsumTransformer
 from cumsum_model.proof import firing, splitting
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.replaced import distance
-from cumsum_model.proof.stored import stored
+from cumsum_model.proof.stored import equal_mean_spread, resolution, stored, stored_on_u
 from cumsum_model.proof.tables import Unprovable
+from cumsum_model.reading import mean_readout
 from cumsum_model.replacement import explain
 
 LONGEST = 5
@@ -37,14 +39,6 @@ SUBJECTS = {
 }
 
 
-def shortened(model, n_ctx=LONGEST):
-    """The same model with a shorter context, so that nothing longer has to be proved."""
-    short = CumsumTransformer(CumsumConfig(**{**model.cfg.__dict__, "n_ctx": n_ctx}))
-    state = {**model.state_dict(), "pos_embed.W_pos": model.W_pos[:n_ctx]}
-    short.load_state_dict(state)
-    return short.requires_grad_(False)
-
-
 @torch.no_grad()
 def every_margin(model):
     """The margins of every sequence, in float64, at each length: {n: (tokens, margins)}."""
@@ -56,14 +50,6 @@ def every_margin(model):
         logits = torch.cat([exact(chunk)[:, -1:] for chunk in tokens.split(50_000)])
         found[n] = tokens, margins(logits, labels_of(values)[:, -1:])[:, 0].numpy()
     return found
-
-
-def by_class(length, tokens, numbers, reduce, start):
-    """The least or largest number among the sequences of each class, [last token, sum index]."""
-    reduced = np.full(length.sums.shape, start)
-    place = tokens[:, -1].numpy(), tokens[:, :-1].sum(1).numpy()
-    reduce.at(reduced, place, numbers)
-    return reduced
 
 
 def assert_encloses(certificate, model):
@@ -89,7 +75,7 @@ def assert_encloses(certificate, model):
 
 @pytest.fixture(params=SUBJECTS)
 def subject(request):
-    model = shortened(SUBJECTS[request.param](read_checkpoint(REFERENCE).model))
+    model = shortened(SUBJECTS[request.param](read_checkpoint(REFERENCE).model), LONGEST)
     model.name = request.param
     return model
 
@@ -105,7 +91,7 @@ EXACT = ("fixture", "seed 7", "silence_strongest_neuron", "shout_current_value",
 @pytest.mark.parametrize("name", [name for name in SUBJECTS if name != "attend_to_large_values"])
 def test_the_smallest_margin_of_every_class_is_exact(name):
     # Not where hardly anything is attended to: the margin of such a sequence is a quotient of two tiny numbers.
-    subject = shortened(SUBJECTS[name](read_checkpoint(REFERENCE).model))
+    subject = shortened(SUBJECTS[name](read_checkpoint(REFERENCE).model), LONGEST)
     certificate = certify(subject, refine_all=True)
     compared = 0
     for length, (tokens, found) in zip(certificate.lengths, every_margin(subject).values(), strict=True):
@@ -187,31 +173,46 @@ def test_neurons_whose_signs_are_not_told_apart_are_allowed_for(monkeypatch, see
     assert_encloses(certify(model, budget=10**8), model)
 
 
-@torch.no_grad()
-def every_run(model, read):
-    """For each length: all tokens, and what `read(cache, logits)` gives at their last position, in float64."""
-    double = copy.deepcopy(model).double()
-    for n in range(1, model.cfg.n_ctx + 1):
-        tokens = torch.tensor(list(itertools.product(range(model.cfg.d_vocab), repeat=n)))
-        logits, cache = double.run_with_cache(tokens)
-        yield n, tokens, read(cache, logits)
+READOUTS = {
+    "by the model": (stored, mean_readout),
+    "on u": (stored_on_u, lambda model: value_direction(model) / abs(value_slope(model))),
+}
 
 
+@pytest.mark.parametrize("readout", READOUTS)
 @pytest.mark.parametrize("name", ["fixture", "seed 7", "clip_values"])
-def test_what_is_stored_stays_in_its_range_and_fills_it(name):
+def test_what_is_stored_stays_in_its_range_and_fills_it(name, readout):
     model = shortened(SUBJECTS[name](read_checkpoint(REFERENCE).model), 4)
-    u, slope = value_direction(model), abs(value_slope(model))
-    for one, (n, tokens, along) in zip(
-        stored(model), every_run(model, lambda cache, _: cache["blocks.0.hook_resid_mid"][:, -1] @ u), strict=True
+    proved, covector = READOUTS[readout][0](model), READOUTS[readout][1](model)
+    for one, (n, tokens, read) in zip(
+        proved, every_run(model, lambda cache, _: cache["blocks.0.hook_resid_mid"][:, -1] @ covector), strict=True
     ):
         assert one.n == n
-        sums, along = (tokens - model.cfg.max_value).sum(1).numpy(), along.numpy() / slope
+        sums, read = (tokens - model.cfg.max_value).sum(1).numpy(), read.numpy()
+        assert one.spread == (one.high - one.low).max()
         for place, total in enumerate(one.sums):
-            of_sum = along[sums == total]
+            of_sum = read[sums == total]
             assert one.low[place] <= of_sum.min() + 1e-12
             assert of_sum.max() - 1e-12 <= one.high[place]
             assert one.low[place] == pytest.approx(of_sum.min(), abs=1e-3)
             assert one.high[place] == pytest.approx(of_sum.max(), abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["fixture", "shout_current_value"])
+def test_equal_means_and_wrong_orders_are_the_worst_there_are(name):
+    """Against every pair of sequences of up to four values; what is proved may be larger by rounding alone."""
+    model = shortened(SUBJECTS[name](read_checkpoint(REFERENCE).model), 4)
+    covector, ranges = mean_readout(model), stored(model)
+    lowest, highest = {}, {}
+    for n, tokens, read in every_run(model, lambda cache, _: cache["blocks.0.hook_resid_mid"][:, -1] @ covector):
+        for total, number in zip((tokens - model.cfg.max_value).sum(1).tolist(), read.tolist(), strict=True):
+            mean = Fraction(total, n)
+            lowest[mean] = min(number, lowest.get(mean, number))
+            highest[mean] = max(number, highest.get(mean, number))
+    spread = max(highest[mean] - lowest[mean] for mean in lowest)
+    assert spread - 1e-9 <= equal_mean_spread(ranges) <= spread + 1e-3
+    wrong = [float(b - a) for a in lowest for b in lowest if b > a and lowest[b] <= highest[a]]
+    assert resolution(ranges) == pytest.approx(max(wrong, default=0), abs=1e-12)
 
 
 @pytest.mark.parametrize("name", ["fixture", "seed 7", "shout_current_value"])

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from cumsum_model import circuit, intervention
-from cumsum_model.behaviour import cross_entropy
+from cumsum_model.behaviour import cross_entropy, resid_mid, run
 from cumsum_model.data import evaluation_set, near_zero_set
 
 DATA = evaluation_set(5, 20)
@@ -75,14 +75,18 @@ def test_uniform_attention_is_exactly_uniform(reference):
     assert torch.equal(seen["pattern"][0, 0, 3], torch.tensor([0.25] * 4 + [0.0] * 16))
 
 
-def test_the_parts_of_the_head_output_add_up(reference):
-    u, b_O = circuit.value_direction(reference), reference.blocks[0].attn.b_O
-    name = "blocks.0.hook_attn_out"
-    attn_out = reference.run_with_cache(DATA.toks)[1][name]
-    along = intervention.keep_of_head_output(u, b_O, along=True)[name](attn_out)
-    rest = intervention.keep_of_head_output(u, b_O, along=False)[name](attn_out)
-    torch.testing.assert_close(along + rest - b_O, attn_out)
-    assert ((rest - b_O).double() @ u).abs().max() < 1e-5
+def test_replacing_the_stream_reaches_neurons_and_skip_connection(reference):
+    """With the stream of another sequence the answers are those of the other sequence, but for nothing."""
+    swapped = intervention.replace_resid_mid(resid_mid(reference, DATA.toks.flip(0)))
+    logits = intervention.run_under(reference, DATA.toks, swapped)
+    torch.testing.assert_close(logits, run(reference, DATA.toks.flip(0)), atol=1e-4, rtol=0)
+
+
+def test_a_constant_added_to_what_the_mlp_writes_is_added_once(reference):
+    constant = torch.linspace(-1, 1, 24)
+    logits = intervention.run_under(reference, DATA.toks, intervention.add_to_mlp_out(constant))
+    added = (constant @ reference.W_U).expand_as(logits)
+    torch.testing.assert_close(logits - run(reference, DATA.toks), added, atol=1e-4, rtol=0)
 
 
 def test_moving_the_stream_moves_what_is_stored(reference):

@@ -2,12 +2,13 @@ import pytest
 import torch
 
 from cumsum_model import mutants
-from cumsum_model.behaviour import divergence, run
+from cumsum_model.behaviour import divergence, resid_mid, run
+from cumsum_model.circuit import value_slope
 from cumsum_model.data import CumsumDataset, evaluation_set
 from cumsum_model.model import CumsumConfig
 from cumsum_model.neurons import read_neurons
 from cumsum_model.proof.replaced import distance
-from cumsum_model.replacement import explain
+from cumsum_model.replacement import explain, first_layer
 from cumsum_model.training import untrained
 
 
@@ -68,18 +69,27 @@ def test_divergence_is_zero_only_of_equals():
 
 
 def test_neurons_are_read_as_the_forward_pass_has_them(reference):
-    """Along u the pre-activation is the line, the kink its zero, and the push what the logits gain."""
-    from cumsum_model.circuit import value_direction
-
+    """At the average token and position the pre-activation is the line, and the push what the logits gain."""
     neurons, mlp = read_neurons(reference), reference.blocks[0].mlp
-    u = value_direction(reference)
-    for k in (-4.0, 0.0, 1.5):
-        pre = (k * u) @ mlp.W_in.double() + mlp.b_in.double()
-        torch.testing.assert_close(neurons.slope * k + neurons.bias, pre)
-    at_kink = neurons.kink[:, None] * u @ mlp.W_in.double() + mlp.b_in.double()
-    assert at_kink.diagonal().abs().max() < 1e-12
+    # A sequence of one value repeated has that value as its mean; what else is written is averaged over tokens and
+    # positions, as what a position writes is not what the value does.
+    toks = torch.arange(11)[:, None].expand(-1, 20)
+    pre = (resid_mid(reference, toks) @ mlp.W_in.double() + mlp.b_in.double()).mean(1)
+    average = pre.mean(0)
+    torch.testing.assert_close(neurons.bias, average, atol=2e-3, rtol=0)
+    for neuron in neurons.live.nonzero().flatten():
+        assert neurons.slope[neuron] * neurons.kink[neuron] + neurons.bias[neuron] == pytest.approx(0, abs=1e-12)
+    # Per unit of mean, 2.0986 times what the slope per unit of u was measured to be; the push centred.
     told = [-0.896, -0.861, 1.399, -0.918, -1.051, -0.139, -0.013, 1.168]
-    assert neurons.slope.tolist() == pytest.approx(told, abs=1e-3)
-    assert neurons.push[2].tolist() == pytest.approx([-2.974, 0.081, 2.887], abs=1e-3)
-    assert neurons.push[0].tolist() == pytest.approx([1.826, 0.093, -1.916], abs=1e-3)
+    assert (neurons.slope / value_slope(reference)).tolist() == pytest.approx(told, abs=1e-3)
+    common = (-2.974 + 0.081 + 2.887) / 3
+    assert neurons.push[2].tolist() == pytest.approx([-2.974 - common, 0.081 - common, 2.887 - common], abs=1e-3)
+    common = (1.826 + 0.093 - 1.916) / 3
+    assert neurons.push[0].tolist() == pytest.approx([1.826 - common, 0.093 - common, -1.916 - common], abs=1e-3)
     assert neurons.live.tolist() == [True, True, True, True, True, False, False, True]
+
+
+def test_the_first_layer_of_several_is_read_as_if_it_were_the_only_one(reference):
+    deeper = mutants.add_a_layer(reference)
+    for name, weights in vars(first_layer(deeper)).items():
+        torch.testing.assert_close(weights, getattr(explain(reference), name), atol=1e-12, rtol=0)

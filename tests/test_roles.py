@@ -11,7 +11,6 @@ from scipy.optimize import linear_sum_assignment
 from cumsum_model import mutants
 from cumsum_model.behaviour import run
 from cumsum_model.checkpoint import reference_model
-from cumsum_model.circuit import value_slope
 from cumsum_model.data import NEG, POS, evaluation_set
 from cumsum_model.intervention import run_under, without_neurons
 from cumsum_model.model import CumsumConfig, CumsumTransformer
@@ -303,7 +302,7 @@ def test_only_means_that_both_models_know_are_compared(reference):
     """A neuron that starts to fire at a mean of 3 does nothing up to 2, whatever its strength."""
     late = with_neurons(reference, [2])
     neurons = read_neurons(late)
-    late.blocks[0].mlp.b_in -= (3 * value_slope(late) * neurons.slope).float()
+    late.blocks[0].mlp.b_in -= (3 * neurons.slope).float()
     louder = scaled(late, 0, 2)
     assert match_neurons(louder, late)[0].likeness == pytest.approx(2 / 3)
     assert match_neurons(of_smaller_values(louder, 2), late)[0].likeness == 1
