@@ -47,7 +47,7 @@ def without_relus(model: CumsumTransformer) -> CumsumTransformer:
 def with_head_along_the_step(model: CumsumTransformer) -> CumsumTransformer:
     """What the heads write for a token is reduced to one direction: what g reads of it, written along `value_step`.
 
-    Biases stay as they are, and so does what the token and position write past the heads.
+    What they write whatever the values stays as it is, and so does what token and position write past the heads.
     """
     return _with_head(model, along=True)
 
@@ -73,9 +73,12 @@ def _with_head(model: CumsumTransformer, *, along: bool) -> CumsumTransformer:
     attn = variant.blocks[0].attn
     W_O = model.blocks[0].attn.W_O.double()
     attn.W_O.copy_(W_O @ kept)
-    # The heads' biases are no output of theirs for any token: what the projection took of them is given back.
-    for b_V, head in zip(model.blocks[0].attn.b_V.double(), W_O, strict=True):
-        attn.b_O += (b_V @ head - b_V @ head @ kept).float()
+    # What all tokens and positions have in common could as well be a bias, and biases are no output for any token:
+    # what the projection took of it is given back.
+    common = (model.W_E.mean(0) + model.W_pos.mean(0)).double()
+    for W_V, b_V, head in zip(model.blocks[0].attn.W_V.double(), model.blocks[0].attn.b_V.double(), W_O, strict=True):
+        constant = (common @ W_V + b_V) @ head
+        attn.b_O += (constant - constant @ kept).float()
     return variant
 
 
