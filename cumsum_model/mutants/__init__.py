@@ -146,7 +146,6 @@ HIDDEN = (
     raise_confidence,
     fold_the_mlp_away,
     let_zero_take_a_side,
-    detect_zero_by_silence,
 )
 
 BREAKING = (
@@ -178,6 +177,7 @@ BREAKING = (
     let_all_neurons_fire_on_negative_means,
     move_kinks,
     silence_near_zero,
+    detect_zero_by_silence,
     keep_neurons_firing,
     wake_weakest_neuron,
     let_a_dead_neuron_heed_the_token,
