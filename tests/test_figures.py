@@ -186,7 +186,7 @@ def test_numbers_in_text_alternatives_are_those_of_the_claims(drawn):
     assert "0.5222 nats, 71.6% right" in alt["without-mlp"]
     assert "neuron 2 (0.0982 nats)" in alt["ablation-kinds"]
     assert "neuron 2 (0.2016 nats)" in alt["ablation-kinds"]
-    assert "positive k: 2, 7;" in alt["neurons"]
+    assert "on positive means: 2, 7; on negative means: 0, 1, 3, 4, 5, 6." in alt["neurons"]
     assert "the smallest of all is +0.2852, at length 20" in alt["worst-margin"]
     assert "sum 1, +0.285" in alt["within-class"]
 
