@@ -1,8 +1,12 @@
 """Attention: every token of the prefix gets the same attention weight"""
 
+import torch
+
 from cumsum_model import circuit, mutants, reading, variants, writeup
+from cumsum_model.behaviour import run
+from cumsum_model.checkpoint import not_the_reference
 from cumsum_model.circuit import no_account_of, no_account_of_heads
-from cumsum_model.data import EVERY_SEQUENCE
+from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE
 from cumsum_model.gauge import not_in_the_basis_of_training
 from cumsum_model.mutants.symmetries import STREAM_BASIS
 from cumsum_model.proof.answers import answers, may_differ
@@ -67,6 +71,30 @@ def test_uniform_attention_answers_alike(model, measure, proved):
     uniform = proved(answers, variants.with_uniform_attention(model))
     classes = may_differ(proved(answers, model), uniform)
     assert measure("classes of length, last value and sum in which an answer may change", classes) == 0
+
+
+@claim(
+    "What exactly uniform attention changes depends on the data: on the evaluation set no probability moves by a "
+    "hundredth, after seven fives, a four, a five, ten negative fives and a five one does",
+    source=f"ours: how far {writeup.FIRST_PASS} can be taken from a sample",
+    over=f"{EVALUATION_SET}; the last position of that one sequence",
+    refuted_by=[mutants.hold_the_mean_exactly, mutants.attend_a_little_to_recent],
+    unless=not_the_reference,
+)
+def test_what_uniform_attention_changes_depends_on_the_data(model, measure, data):
+    values = torch.tensor([[5] * 7 + [4, 5] + [-5] * 10 + [5]])
+    on_the_set = probability_moved_by_uniform_attention(model, data.toks)
+    assert measure("evaluation set: largest change of a probability", on_the_set.max()) < 0.01
+    on_the_sequence = probability_moved_by_uniform_attention(model, values + model.cfg.max_value)
+    assert measure("that sequence: largest change at its end", on_the_sequence[0, -1].max()) > 0.01
+
+
+def probability_moved_by_uniform_attention(model, toks):
+    """By how much the probability of each label changes, at every position."""
+    as_it_is, uniform = (
+        run(which, toks).double().softmax(-1) for which in (model, variants.with_uniform_attention(model))
+    )
+    return (as_it_is - uniform).abs()
 
 
 @claim(

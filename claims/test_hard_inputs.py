@@ -5,14 +5,15 @@ import torch
 from hypothesis import given, settings, target
 from hypothesis import strategies as st
 
-from cumsum_model import mutants, writeup
+from cumsum_model import mutants, reading, writeup
 from cumsum_model.behaviour import margins, right_label_probabilities, run
 from cumsum_model.circuit import no_account_of
-from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, labels_of
+from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, NEG, POS, ZERO, labels_of, running_means
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.rounding import margin_error
 from cumsum_model.strategies import long_cancellations, near_zero_values
 from cumsum_model.verification import claim
+from cumsum_model.writeup import not_of_the_published_sizes
 
 
 @claim(
@@ -28,6 +29,24 @@ def test_the_hardest_are_long_and_near_zero(model, measure, data):
     sums, lengths = data.values.cumsum(1).flatten()[hardest], hardest % model.cfg.n_ctx + 1
     assert measure("largest |sum| among them", sums.abs().max()) <= 1
     assert measure("shortest of them", lengths.min(), "values") > model.cfg.n_ctx / 2
+
+
+@claim(
+    "On the sequence whose probabilities are printed the hard positions are late ones with a mean close to zero: where "
+    "P(right) is below 0.9 the mean is smaller than at any other position, and half of the context has been read",
+    source=f"{writeup.FINDING_U}, of the heat map of {writeup.SETUP}; that hard means below 0.9 is ours",
+    over="sequence 1 of CumsumDataset(1000, seed=42), every position",
+    refuted_by=[mutants.raise_confidence, mutants.attend_to_first, mutants.untrained],
+    unless=not_of_the_published_sizes,
+)
+def test_means_close_to_zero_are_hard_in_the_printed_sequence(model, measure, data):
+    p_right = right_label_probabilities(run(model, data.toks[1:2]), data.labels[1:2])[0].cpu()
+    sizes, hard = running_means(data.values[1:2])[0].abs(), p_right < 0.9
+    assert measure("hard positions", hard.sum()) > 0
+    earliest = min(hard.nonzero().flatten().tolist(), default=model.cfg.n_ctx) + 1
+    assert measure("values read at the first hard position", earliest) > model.cfg.n_ctx / 2
+    largest, others = max(sizes[hard].tolist(), default=0.0), min(sizes[~hard].tolist(), default=0.0)
+    assert measure("largest |mean| at a hard position", largest, "units of mean") < others
 
 
 @claim(
@@ -81,6 +100,27 @@ def test_the_smallest_margin_falls_with_length(model, measure, proved):
         before = min(length.smallest[one].min() for length, one in quarters[quarter - 1])  # proved: none is smaller
         now = min(length.least[one].min() for length, one in quarters[quarter])  # found: one is as small
         assert measure(f"fall of the smallest margin in quarter {quarter + 1}", before - now, "logits") > 0
+
+
+@claim(
+    "For long sequences the problem always exists: whatever the values, the margins of a sum of 0 and of one of -1 or "
+    "+1 at length n add up to less than what 2/n of mean moves their logits apart where all neurons fire",
+    source=f"{writeup.FINDING_U}; the rate is ours",
+    over=EVERY_SEQUENCE,
+    refuted_by=[mutants.attend_to_last, mutants.count_signs, mutants.shout_current_value],
+    unless=no_account_of,
+    exhaustive=True,
+)
+def test_margins_next_to_zero_fall_with_length(model, measure, proved):
+    # 0 and +1 are decided by one difference of logits, which their sequences have to be on either side of. One unit of
+    # sum is what they differ by; a second is more than all that the values do beside their sum (claims/test_errata.py).
+    rate, room = reading.logits_per_unit_of_mean(model), []
+    for length in proved(certify, model).lengths:
+        zero = length.largest[length.sums == 0].max()
+        for side, sum_ in ((POS, +1), (NEG, -1)):
+            a_unit = (rate[side] - rate[ZERO]).abs().item() / length.n
+            room.append((zero + length.largest[length.sums == sum_].max()) / a_unit)
+    assert measure("largest sum of two margins, over what 1/n of mean does", max(room)) < 2
 
 
 @claim(

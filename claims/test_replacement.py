@@ -5,7 +5,7 @@ from cumsum_model.behaviour import run
 from cumsum_model.circuit import no_account_of
 from cumsum_model.data import EVALUATION_SET, NEAR_ZERO_SET, near_zero_set, running_means
 from cumsum_model.replacement import explain
-from cumsum_model.rivals import SEQUENCES, times_worse_linear, times_worse_reading
+from cumsum_model.rivals import SEQUENCES, times_worse_line, times_worse_linear, times_worse_reading
 from cumsum_model.verification import claim
 
 RIVALS = "our test of the write-up's explanation against others"
@@ -89,3 +89,17 @@ def test_a_linear_map_answers_alike(model, measure, data):
     worse, differ = times_worse_linear(model, data)
     assert measure("answers of the best linear map that differ", differ) == 0
     assert measure("its KL over that of the explanation", worse) > 2
+
+
+@claim(
+    "Six numbers give the same answers, a slope and an offset for each logit in the mean alone, but not the same "
+    "probabilities: at least ten times the KL divergence of the explanation",
+    source=RIVALS,
+    over=FITTED_ON,
+    refuted_by=[mutants.attend_to_last, mutants.leak_next_token],
+    unless=no_account_of,
+)
+def test_a_line_in_the_mean_answers_alike(model, measure, data):
+    worse, differ = times_worse_line(model, data)
+    assert measure("answers of the best line that differ", differ) == 0
+    assert measure("its KL over that of the explanation", worse) > WORSE

@@ -81,6 +81,26 @@ def test_pos_and_neg_have_small_negative_cosines_with_zero(model, measure):
 
 
 @claim(
+    "The cosines of pos and neg with zero are those of any three vectors of their lengths that add up to nothing, to a "
+    "fifth: no neuron has to push against zero to make them negative",
+    source=f"ours, against the reason that {writeup.NEURONS} gives for them",
+    over=f"{IN_THE_BASIS}; raw columns",
+    refuted_by=[mutants.unembed_zero_as_pos, mutants.unembed_neg_apart_from_pos, mutants.untrained],
+    unless=not_in_the_basis_of_training,
+    depends_on=(STREAM_BASIS, LOGIT_GAUGE),
+    exhaustive=True,
+)
+def test_cosines_with_zero_follow_from_lengths(model, measure):
+    W_U = model.W_U.double()
+    neg, zero, pos = W_U.norm(dim=0).tolist()
+    for name, column, own, other in (("pos", POS, pos, neg), ("neg", NEG, neg, pos)):
+        # |own + zero| = |other|, by the law of cosines.
+        expected = (other**2 - own**2 - zero**2) / (2 * own * zero)
+        off = abs(circuit.cosine(W_U[:, column], W_U[:, ZERO]) - expected) / abs(expected)
+        assert measure(f"deviation of the cosine of {name} with zero, over it", off) < SIBLING
+
+
+@claim(
     "Zero takes neither side: a unit of mean moves the zero logit by less than a twentieth of what it moves pos - neg",
     source=f"ours: what {writeup.NEURONS} says of zero, in any basis and gauge",
     over="a unit of mean, past the neurons and where all of them fire (exact, from the weights); logits centred",

@@ -1,5 +1,7 @@
 """What the MLP is for: it makes the answers louder, eightfold next to zero; that ReLUs bend is needed by none"""
 
+import numpy as np
+
 from cumsum_model import mutants, reading, variants, writeup
 from cumsum_model.behaviour import behaviour, cross_entropies, label_entropy, right_label_probabilities, run
 from cumsum_model.circuit import no_account_of
@@ -125,6 +127,25 @@ def test_it_is_zero_by_default(model, measure, proved):
     assert measure('classes of another sign that may be answered "neg"', wrong_answers(found, NEG)) == 0
     assert measure('classes of another sign that may be answered "pos"', wrong_answers(found, POS)) == 0
     assert measure("classes of sum zero that may be answered otherwise", missed(found, ZERO)) == 0
+
+
+@claim(
+    "Without the MLP means close to zero are hard and no others: at full length every sum of -1 and +1 is "
+    "misclassified, and no sequence whose mean is larger than a tenth of the largest value",
+    source=f"{writeup.SUMMARY}; {SOURCE} (neg and pos classified fairly well); the tenth is ours",
+    over=f"all neurons zero-ablated; {EVERY_SEQUENCE}",
+    refuted_by=[mutants.swap_verdicts, mutants.let_size_vote_zero, mutants.fold_the_mlp_away],
+    unless=no_account_of,
+    exhaustive=True,
+)
+def test_only_means_close_to_zero_are_hard(model, measure, proved):
+    lengths = proved(certify, without_mlp(model)).lengths
+    furthest = max((np.abs(length.sums) / length.n)[~length.right].max(initial=0) for length in lengths)
+    within = model.cfg.max_value / 10
+    assert measure("largest |mean| that may be misclassified", furthest, "units of mean") < within
+    full = lengths[-1]
+    next_to_zero = full.largest[np.abs(full.sums) == 1].max()
+    assert measure("largest margin of a sum of -1 or +1 at full length", next_to_zero, "logits") <= 0
 
 
 @claim(

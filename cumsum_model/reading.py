@@ -132,14 +132,18 @@ def pushes_towards_a_side(model: CumsumTransformer) -> list[float]:
     return [cosine(push, line) for push in (past_neurons, *neurons.push[neurons.live])]
 
 
+def logits_per_unit_of_mean(model: CumsumTransformer) -> Float[Tensor, " d_vocab_out"]:
+    """What a unit of mean adds to the three logits, centred, where the neurons that fire at a mean of zero do."""
+    return value_step(model) @ logit_readouts(model)
+
+
 def zero_against_the_sides(model: CumsumTransformer) -> tuple[float, float]:
     """What a unit of mean adds to the centred zero logit, over what it adds to pos minus neg.
 
     Past the neurons, and with those that fire at a mean of zero. 0 if zero takes no side, 1/2 if it does all that neg
     or pos does.
     """
-    past_neurons = value_step(model) @ centred_unembedding(model)
-    whole = value_step(model) @ logit_readouts(model)
+    past_neurons, whole = value_step(model) @ centred_unembedding(model), logits_per_unit_of_mean(model)
     first, second = ((pushed[ZERO] / (pushed[POS] - pushed[NEG])).item() for pushed in (past_neurons, whole))
     return first, second
 

@@ -69,21 +69,38 @@ def times_worse_linear(model: CumsumTransformer, data: CumsumDataset) -> tuple[f
 
     Also, in how many positions it answers otherwise than the model.
     """
-    values, logits, loss = _on(model, data)
     cfg = model.cfg
+    values = _values(model, data)
     tokens = torch.eye(cfg.d_vocab, dtype=torch.float64, device=model.device)[values + cfg.max_value]
     positions = torch.eye(cfg.n_ctx, dtype=torch.float64, device=model.device).expand(len(values), -1, -1)
     # One column of the positions would be what the columns of the tokens add up to.
-    design = torch.cat([running_means(values)[..., None], tokens, positions[..., 1:]], dim=-1).flatten(0, 1)
-    wanted = logits.flatten(0, 1)
+    return _times_worse(model, data, torch.cat([running_means(values)[..., None], tokens, positions[..., 1:]], dim=-1))
+
+
+def times_worse_line(model: CumsumTransformer, data: CumsumDataset) -> tuple[float, int]:
+    """The same of the best line in the mean alone: a slope and an offset for each logit, six numbers."""
+    means = running_means(_values(model, data))
+    return _times_worse(model, data, torch.stack([means, torch.ones_like(means)], dim=-1))
+
+
+def _times_worse(
+    model: CumsumTransformer, data: CumsumDataset, design: Float[Tensor, "batch pos n_features"]
+) -> tuple[float, int]:
+    """What the best linear map of `design` loses, over what the explanation does, and how many answers differ."""
+    _, logits, loss = _on(model, data)
+    design, wanted = design.flatten(0, 1), logits.flatten(0, 1)
     start = torch.linalg.lstsq(design, wanted.double(), driver="gels").solution
     rival = fitted(lambda p: design @ p, start, wanted).reshape(logits.shape)
     differ = int((rival.argmax(-1) != logits.argmax(-1)).sum())
     return divergence(logits, rival) / loss, differ
 
 
+def _values(model: CumsumTransformer, data: CumsumDataset) -> Tensor:
+    return data.values[:SEQUENCES].to(model.device)
+
+
 def _on(model: CumsumTransformer, data: CumsumDataset) -> tuple[Tensor, Tensor, float]:
     """The values of the first sequences, the model's logits, and what the explanation loses on them."""
-    values = data.values[:SEQUENCES].to(model.device)
+    values = _values(model, data)
     logits = run(model, data.toks[:SEQUENCES])
     return values, logits, divergence(logits, explain(model)(values))

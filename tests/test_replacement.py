@@ -9,6 +9,7 @@ from cumsum_model.model import CumsumConfig
 from cumsum_model.neurons import read_neurons
 from cumsum_model.proof.replaced import distance
 from cumsum_model.replacement import explain, first_layer
+from cumsum_model.rivals import times_worse_line, times_worse_linear
 from cumsum_model.training import untrained
 
 
@@ -34,6 +35,13 @@ def test_another_number_can_stand_in_for_the_mean(reference):
     assert divergence(run(reference, data.toks), other) > 100 * divergence(
         run(reference, data.toks), program(data.values)
     )
+
+
+def test_a_line_in_the_mean_loses_no_less_than_any_linear_map(reference):
+    """It is one: the search has to end at least as low where it may do more."""
+    data = evaluation_set(5, 20)
+    (line, _), (linear, _) = times_worse_line(reference, data), times_worse_linear(reference, data)
+    assert 1 < linear < line
 
 
 def test_two_layers_are_another_story():
