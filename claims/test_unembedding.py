@@ -44,7 +44,7 @@ def test_what_is_written_pushes_pos_against_neg(model, measure):
 
 @claim(
     "u points at pos and away from neg: cosines above 0.9 and below -0.9, as published to a fifth",
-    source=f"{writeup.SUMMARY}; {writeup.NEURONS}",
+    source=f"{writeup.SUMMARY}; {writeup.FINDING_U}; {writeup.NEURONS}",
     over=f"{IN_THE_BASIS}; unembeddings centred",
     refuted_by=[mutants.swap_verdicts, mutants.unembed_neg_apart_from_pos, mutants.untrained],
     unless=not_in_the_basis_of_training,
