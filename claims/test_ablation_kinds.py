@@ -5,7 +5,7 @@ import torch
 
 from cumsum_model import intervention, mutants, writeup
 from cumsum_model.checkpoint import not_the_reference
-from cumsum_model.circuit import no_account_of
+from cumsum_model.circuit import no_account_of_long
 from cumsum_model.data import EVALUATION_SET, NEAR_ZERO_SET, ZERO, near_zero_set
 from cumsum_model.intervention import ABLATIONS, all_neurons, loss_under, mean_neurons, neuron_costs, run_under
 from cumsum_model.mutants.symmetries import NEURON_NUMBERS
@@ -67,7 +67,7 @@ def test_neurons_5_and_6_cost_nothing_in_every_kind(model, measure, data_sets, c
     source=f"{writeup.NEURONS}, for one kind; ours for the rest",
     over=OVER,
     refuted_by=[mutants.shun_zero, mutants.silence_mlp, mutants.untrained],
-    unless=no_account_of,
+    unless=no_account_of_long,
 )
 def test_what_it_defaults_to_depends_on_the_kind(model, measure, data_sets):
     for cell, ablate, data in cells(data_sets):
@@ -90,7 +90,7 @@ def test_what_it_defaults_to_depends_on_the_kind(model, measure, data_sets):
     source=f"{writeup.NEURONS}, for one kind; ours for the rest",
     over=OVER,
     refuted_by=[mutants.swap_verdicts, mutants.silence_mlp, mutants.fold_the_mlp_away],
-    unless=no_account_of,
+    unless=no_account_of_long,
 )
 def test_accuracy_depends_on_the_kind_and_the_data(model, measure, data_sets):
     for cell, ablate, data in cells(data_sets):
@@ -108,7 +108,7 @@ def test_accuracy_depends_on_the_kind_and_the_data(model, measure, data_sets):
     source=f"ours; {writeup.NEURONS} calls the plot of P(zero) mean-ablated, its figures are of zeroed neurons",
     over=f"all neurons at every position, {EVALUATION_SET}",
     refuted_by=[mutants.silence_mlp, mutants.untrained],
-    unless=no_account_of,
+    unless=no_account_of_long,
 )
 def test_kind_of_ablation_changes_the_figures(model, measure, data):
     zeroed, averaged = (

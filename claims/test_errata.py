@@ -246,8 +246,8 @@ def test_only_the_sum_matters(model, measure, proved):
 def test_values_matter_less_than_the_sum(model, measure, proved):
     full = proved(answers, model)[-1]
     for name, label, sign in (("pos", POS, 1), ("neg", NEG, -1)):
-        least, most = full.probabilities(label)
+        least, most = full.log_odds(label)
         for size in (0, 1):
             gap = least[full.sums == sign * (size + 1)].min() - most[full.sums == sign * size].max()
             sums = f"{sign * size:+d} to {sign * (size + 1):+d}" if size else f"0 to {sign:+d}"
-            assert measure(f"least rise of P({name}) from sum {sums}", gap) > 0
+            assert measure(f"least rise of the log-odds of {name} from sum {sums}", gap, "nats") > 0

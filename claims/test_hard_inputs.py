@@ -6,8 +6,8 @@ from hypothesis import given, settings, target
 from hypothesis import strategies as st
 
 from cumsum_model import mutants, reading, writeup
-from cumsum_model.behaviour import margins, right_label_probabilities, run
-from cumsum_model.circuit import no_account_of
+from cumsum_model.behaviour import cross_entropies, margins, right_label_probabilities, run
+from cumsum_model.circuit import no_account_of, no_account_of_long
 from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, NEG, POS, ZERO, labels_of, running_means
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.rounding import margin_error
@@ -21,11 +21,11 @@ from cumsum_model.writeup import not_of_the_published_sizes
     source=writeup.END,
     over=EVALUATION_SET,
     refuted_by=[mutants.clip_values, mutants.attend_to_last],
-    unless=no_account_of,
+    unless=no_account_of_long,
 )
 def test_the_hardest_are_long_and_near_zero(model, measure, data):
-    p_right = right_label_probabilities(run(model, data.toks), data.labels).cpu().flatten()
-    hardest = p_right.argsort(stable=True)[: len(p_right) // 100]
+    losses = cross_entropies(run(model, data.toks), data.labels).cpu().flatten()
+    hardest = losses.argsort(stable=True, descending=True)[: len(losses) // 100]
     sums, lengths = data.values.cumsum(1).flatten()[hardest], hardest % model.cfg.n_ctx + 1
     assert measure("largest |sum| among them", sums.abs().max()) <= 1
     assert measure("shortest of them", lengths.min(), "values") > model.cfg.n_ctx / 2
@@ -50,20 +50,20 @@ def test_means_close_to_zero_are_hard_in_the_printed_sequence(model, measure, da
 
 
 @claim(
-    "Among sums of -1 and +1 mean P(right) falls from each quarter of the context to the next",
+    "Among sums of -1 and +1 the mean loss rises from each quarter of the context to the next",
     source=writeup.END,
     over=f"{EVALUATION_SET} with sum -1 or +1, averaged over each quarter",
     refuted_by=[mutants.add_instead_of_averaging, mutants.untrained, mutants.swap_verdicts],
-    unless=no_account_of,
+    unless=no_account_of_long,
 )
 def test_longer_is_harder(model, measure, data):
-    p_right = right_label_probabilities(run(model, data.toks), data.labels).cpu()
+    losses = cross_entropies(run(model, data.toks), data.labels).cpu()
     next_to_zero = data.values.cumsum(1).abs() == 1
     quarters = torch.arange(model.cfg.n_ctx) * 4 // model.cfg.n_ctx
-    means = [p_right[:, quarters == quarter][next_to_zero[:, quarters == quarter]].mean() for quarter in range(4)]
+    means = [losses[:, quarters == quarter][next_to_zero[:, quarters == quarter]].mean() for quarter in range(4)]
     for quarter in range(1, 4):
-        fall = means[quarter - 1] - means[quarter]
-        assert measure(f"fall of mean P(right) in quarter {quarter + 1}", fall) > 0
+        rise = means[quarter] - means[quarter - 1]
+        assert measure(f"rise of the mean loss in quarter {quarter + 1}", rise, "nats") > 0
 
 
 @claim(

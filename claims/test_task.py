@@ -1,18 +1,11 @@
 """The task: it classifies running sums correctly, and is nearly certain of most"""
 
-from cumsum_model import behaviour, gauge, intervention, mutants, writeup
+from cumsum_model import behaviour, intervention, mutants, writeup
 from cumsum_model.checkpoint import not_the_reference
 from cumsum_model.data import EVALUATION_SET, ZERO
-from cumsum_model.mutants.symmetries import CONSTANTS, HEAD_BASES, LOGIT_GAUGE, NEURON_SCALES, STREAM_BASIS
 from cumsum_model.proof.rounding import margin_error
 from cumsum_model.verification import claim
-from cumsum_model.writeup import SIBLING, not_of_the_published_sizes
-
-
-def too_small_for_the_examples(model):
-    if model.cfg.max_value < 3 or model.cfg.n_ctx < 6:
-        return "the printed examples have six values of up to 3 in size, which this model cannot read"
-    return None
+from cumsum_model.writeup import SIBLING, not_of_the_published_sizes, too_small_for_the_examples
 
 
 @claim(
@@ -122,21 +115,3 @@ def test_architecture(model, measure, data):
     departure = (moved - pos @ model.W_U).abs().max()
     rounding = margin_error(model)
     assert measure("largest departure from what a constant in the stream adds", departure, "logits") < rounding
-
-
-@claim(
-    "The weights bear the mark of L2 weight decay: what is written to the stream and what is read from it balance, and "
-    "the three unembeddings add up to nothing",
-    source="challenge post (weight decay); that this is its mark is ours",
-    over="the weights",
-    refuted_by=[mutants.untrained, mutants.unembed_zero_as_pos],
-    unless=gauge.not_in_the_basis_of_training,
-    depends_on=(STREAM_BASIS, LOGIT_GAUGE, CONSTANTS, NEURON_SCALES, HEAD_BASES),
-    exhaustive=True,
-)
-def test_weights_are_balanced(model, measure):
-    # Along a change of basis, and along a vector added to all unembeddings, only the weights' norm changes: decay
-    # leaves the least. The bounds are those within which lengths and angles are taken to mean something.
-    assert measure("imbalance of what is written and read", gauge.basis_imbalance(model)) < gauge.MAX_IMBALANCE
-    added_up = gauge.unembedding_sum(model)
-    assert measure("sum of the unembeddings over the longest", added_up) < gauge.MAX_UNEMBEDDING_SUM

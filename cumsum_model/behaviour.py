@@ -50,8 +50,8 @@ def require_finite(logits: Float[Tensor, "batch pos d_vocab_out"]) -> Float[Tens
 def cross_entropy(
     logits: Float[Tensor, "batch pos d_vocab_out"], labels: Int[Tensor, "batch pos"]
 ) -> Float[Tensor, ""]:
-    """Mean over all positions, in nats."""
-    return F.cross_entropy(logits.flatten(0, 1), labels.to(logits.device).flatten())
+    """Mean over all positions, in nats and float64: of a model that is sure, float32 would leave nothing."""
+    return F.cross_entropy(logits.double().flatten(0, 1), labels.to(logits.device).flatten())
 
 
 def cross_entropies(

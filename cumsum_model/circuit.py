@@ -20,6 +20,9 @@ from cumsum_model.model import CumsumTransformer
 SHORTEST = 4
 """Contexts shorter than this leave too few sequences to say anything about length."""
 
+LONG = 10
+"""In shorter contexts sums next to zero have means of a tenth and more, and are not hard."""
+
 
 def no_account_of(model: CumsumTransformer) -> str | None:
     """Why an account of one layer over sequences of some length does not apply to `model`; None if it does."""
@@ -29,7 +32,16 @@ def no_account_of(model: CumsumTransformer) -> str | None:
         return "this is about directions of the stream, which has one dimension in this model"
     if model.cfg.n_ctx < SHORTEST:
         return f"this is about sequences of some length, the model's context is {model.cfg.n_ctx}"
+    if not (value_step(model).any() and centred_unembedding(model).any()):
+        return "this is about how values reach the answer, in this model nothing of them does"
     return None
+
+
+def no_account_of_long(model: CumsumTransformer) -> str | None:
+    """As `no_account_of`, for what is true of contexts in which sums near zero are hard."""
+    if model.cfg.n_ctx < LONG:
+        return f"this is about sequences of at least {LONG} values, the model's context is {model.cfg.n_ctx}"
+    return no_account_of(model)
 
 
 def no_account_of_heads(model: CumsumTransformer) -> str | None:

@@ -31,7 +31,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from cumsum_model.circuit import no_account_of
 from cumsum_model.model import CumsumTransformer
 
 MAX_IMBALANCE = 1 / 20
@@ -100,28 +99,25 @@ def unembedding_sum(model: CumsumTransformer) -> float:
     return _ratio(W_U.sum(-1).norm(), W_U.norm(dim=0).max())
 
 
-def not_in_the_basis_of_training(model: CumsumTransformer) -> str | None:
-    """Why what is said of lengths and angles in the stream, as weight decay leaves it, is not about `model`.
+def is_as_training_leaves(model: CumsumTransformer) -> bool:
+    """Whether the weights are near the smallest norm that their function has in any basis and gauge of the logits.
 
-    None if it is: the weights are near the smallest norm that their function has. Rotations of the stream keep it, and
-    so they keep all lengths and angles.
+    Rotations of the stream keep it, and so they keep all lengths and angles.
     """
-    reason = no_account_of(model)
-    if reason is not None:
-        return reason
-    imbalance = basis_imbalance(model)
-    if not imbalance < MAX_IMBALANCE:
-        return (
-            "this is about the basis that weight decay leaves; in this model what is written to the stream and what "
-            f"is read from it differ by {imbalance:.0%}"
-        )
-    total = unembedding_sum(model)
-    if not total < MAX_UNEMBEDDING_SUM:
-        return (
-            "this is about unembeddings as weight decay leaves them, centred; in this model they add up to "
-            f"{total:.0%} of the longest"
-        )
-    return None
+    return basis_imbalance(model) < MAX_IMBALANCE and unembedding_sum(model) < MAX_UNEMBEDDING_SUM
+
+
+def as_training_leaves(model: CumsumTransformer) -> CumsumTransformer:
+    """The model in the basis and gauge in which its lengths and angles mean something: those that weight decay leaves.
+
+    A model that is in them already, as every trained one is, is returned as it is, so that what is then said of raw
+    columns is said of them. Any other has its unembeddings centred and its stream put into the balanced basis.
+    """
+    if is_as_training_leaves(model):
+        return model
+    centred = copy.deepcopy(model).requires_grad_(False)
+    centred.unembed.W_U -= centred.W_U.mean(-1, keepdim=True)
+    return in_balanced_basis(centred)
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,14 @@ def logits_per_unit_of_mean(model: CumsumTransformer) -> Float[Tensor, " d_vocab
     return value_step(model) @ logit_readouts(model)
 
 
+def unit_of_sum(model: CumsumTransformer) -> float:
+    """What one unit of the sum does to pos minus neg at full length, next to zero: in logits, the scale of all errors.
+
+    Two sums that differ by one have means 1/n_ctx apart there.
+    """
+    return abs((value_step(model) @ sign_readout(model)).item()) / model.cfg.n_ctx
+
+
 def zero_against_the_sides(model: CumsumTransformer) -> tuple[float, float]:
     """What a unit of mean adds to the centred zero logit, over what it adds to pos minus neg.
 

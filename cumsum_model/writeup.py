@@ -39,3 +39,10 @@ def not_of_the_published_sizes(model: CumsumTransformer) -> str | None:
     if model.cfg == PUBLISHED_SIZES:
         return None
     return "this compares figures that were published of a model of other sizes"
+
+
+def too_small_for_the_examples(model: CumsumTransformer) -> str | None:
+    """Why printed sequences say nothing of `model`; None if it can read them."""
+    if model.cfg.max_value < 3 or model.cfg.n_ctx < 6:
+        return "the printed examples have six values of up to 3 in size, which this model cannot read"
+    return None

@@ -83,7 +83,7 @@ def lean_on_a_dead_neuron(model: CumsumTransformer) -> CumsumTransformer:
 
 
 def let_a_dead_neuron_heed_the_token(model: CumsumTransformer) -> CumsumTransformer:
-    """The weakest neuron reads the current value instead of the mean, and pushes pos by five logits for each unit of it."""
+    """The weakest neuron reads the current value instead of the mean, and pushes pos by five logits a unit of it."""
     mutant = copied(model)
     mlp, weakest = mutant.blocks[0].mlp, neurons_by_strength(model)[-1]
     # A covector that reads v of the embedding of v, and nothing of what OV writes.

@@ -49,11 +49,15 @@ class Answers:
         """No sequence of the class has a larger one."""
         return np.stack([(-self.lead[_pairs(second=label)]).min(0) for label in range(3)])
 
+    def log_odds(self, label: int) -> tuple[Array, Array]:
+        """The least and the largest log-odds, in nats, that a sequence of the class can give to `label`: proved bounds."""
+        least = -np.logaddexp.reduce(-self.lead[_pairs(first=label)], axis=0)
+        return least, -np.logaddexp.reduce(self.lead[_pairs(second=label)], axis=0)
+
     def probabilities(self, label: int) -> tuple[Array, Array]:
-        """The least and the largest probability that any sequence of the class can give to `label`: proved bounds."""
+        """The same as probabilities."""
         with np.errstate(over="ignore"):
-            least = 1 / (1 + np.exp(-self.lead[_pairs(first=label)]).sum(0))
-            most = 1 / (1 + np.exp(self.lead[_pairs(second=label)]).sum(0))
+            least, most = (1 / (1 + np.exp(-odds)) for odds in self.log_odds(label))
         return least, most
 
     @property

@@ -20,12 +20,15 @@ from cumsum_model.replacement import Explanation, Table
 MOST = 64
 """At most so many classes of one length are looked at more closely."""
 
-_LOGITS = np.concatenate([np.eye(3), -np.eye(3)])
+_CENTRED = np.eye(3) - 1 / 3
+"""What all three logits have in common changes no probability, and is no difference."""
+
+_LOGITS = np.concatenate([_CENTRED, -_CENTRED])
 
 
 @dataclass(frozen=True)
 class Distance:
-    """Program against model, over every sequence of every length.
+    """Program against model, over every sequence of every length: their logits, centred.
 
     proved: no logit differs by more. found: the difference on `witness`, the values of one sequence, in floating point.
     wrong_answers: in how many classes the program's answer is not the right label.
@@ -71,4 +74,5 @@ def _told(program: Explanation | Table, position: Position) -> Array:
     """What the program says of each class: it is given the sum as a mean, and the last token."""
     mean = torch.from_numpy(position.sum_of / position.n)
     tokens = torch.arange(len(mean))[:, None].expand(mean.shape)
-    return program.at(position.n - 1, tokens, mean).permute(2, 0, 1).numpy()
+    logits = program.at(position.n - 1, tokens, mean).permute(2, 0, 1).numpy().astype(np.float64)
+    return logits - logits.mean(0)
