@@ -51,7 +51,10 @@ class Assertion:
         return first <= (first_line, first_column) and (last_line, last_column) <= last
 
     def place_of(self, position: Position) -> Place:
-        """Without columns a comparison counts as required if all comparisons of the statement are."""
+        """Where the position is no expression's, a comparison counts as required if all of the statement are.
+
+        Python may run without columns, and gives a method that is called on a later line the position of its name.
+        """
         whole = Place.OPTIONAL if Place.OPTIONAL in self.places.values() else Place.REQUIRED
         return self.places.get(position, whole)
 
@@ -86,8 +89,7 @@ def _assertion(statement: ast.Assert) -> Assertion:
         if isinstance(node, ast.expr):
             compares = isinstance(node, ast.Compare) or _is_method(node)
             asserted = Place.REQUIRED if node in required else Place.OPTIONAL
-            for position in _positions(node):
-                places[position] = asserted if compares else Place.OUTSIDE
+            places[_position(node)] = asserted if compares else Place.OUTSIDE
     return Assertion(_position(statement), places)
 
 
@@ -112,12 +114,3 @@ def _position(node: ast.expr | ast.stmt) -> tuple[int, int, int, int]:
     end_line = node.lineno if node.end_lineno is None else node.end_lineno
     end_column = node.col_offset if node.end_col_offset is None else node.end_col_offset
     return node.lineno, node.col_offset, end_line, end_column
-
-
-def _positions(node: ast.expr) -> Iterator[Position]:
-    """Python gives a method that is called on a later line the position of its name."""
-    line, column, end_line, end_column = _position(node)
-    yield line, column, end_line, end_column
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        _, _, name_line, name_end = _position(node.func)
-        yield name_line, name_end - len(node.func.attr), end_line, end_column
