@@ -74,7 +74,7 @@ def test_attention_is_the_bottleneck(model, measure, data):
 
 @claim(
     "What limits the loss is the size of the logits: eight times as large, and nothing else changed, they leave less "
-    "than a tenth of it, and no P(right) below 0.9",
+    "than a tenth of it",
     source="ours",
     over=f"{EVALUATION_SET}, all logits eight times as large",
     refuted_by=[mutants.attend_to_last, mutants.clip_values],
@@ -82,9 +82,8 @@ def test_attention_is_the_bottleneck(model, measure, data):
 )
 def test_loudness_is_the_bottleneck(model, measure, data):
     whole = behaviour(model, data).cross_entropy
-    louder = behaviour(variants.louder(model, 8), data)
-    assert measure("cross entropy over that of the model itself", louder.cross_entropy / whole) < 0.1
-    assert measure("smallest P(right)", louder.p_min) > 0.9
+    louder = behaviour(variants.louder(model, 8), data).cross_entropy
+    assert measure("cross entropy over that of the model itself", louder / whole) < 0.1
 
 
 @erratum(

@@ -138,8 +138,8 @@ def test_it_is_zero_by_default(model, measure, proved):
 
 
 @claim(
-    "Without the MLP means close to zero are hard and no others: at full length every sum of -1 and +1 is "
-    "misclassified, and no sequence whose mean is larger than a tenth of the largest value",
+    "Without the MLP means close to zero are hard and no others: at full length more than half of all sequences with "
+    "sum -1 or +1 are misclassified, and none of any length whose mean is larger than a tenth of the largest value",
     source=f"{writeup.SUMMARY}; {SOURCE} (neg and pos classified fairly well); the tenth is ours",
     over=f"all neurons zero-ablated; {EVERY_SEQUENCE}",
     refuted_by=[mutants.swap_verdicts, mutants.let_size_vote_zero, mutants.fold_the_mlp_away],
@@ -152,8 +152,9 @@ def test_only_means_close_to_zero_are_hard(model, measure, proved):
     within = model.cfg.max_value / 10
     assert measure("largest |mean| that may be misclassified", furthest, "units of mean") < within
     full = lengths[-1]
-    next_to_zero = full.largest[np.abs(full.sums) == 1].max()
-    assert measure("largest margin of a sum of -1 or +1 at full length", next_to_zero, "logits") <= 0
+    next_to_zero = np.abs(full.sums) == 1
+    wrong, right = (full.counts - full.right_high)[next_to_zero].sum(), full.right_high[next_to_zero].sum()
+    assert measure("sums of -1 or +1 at full length: fraction wrong, at least", float(wrong / (wrong + right))) > 1 / 2
 
 
 @claim(
