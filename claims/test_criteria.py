@@ -161,7 +161,7 @@ def no_other_set(model):
     "less than 99% of what all neurons save",
     source="criterion of Shi et al. 2024 (arXiv 2410.13032), with every set of the size in place of random ones",
     over=f"{EVERY_SET}; {BOOTSTRAP}",
-    refuted_by=[mutants.boast_in_vain, mutants.count_signs, *mutants.BASELINES],
+    refuted_by=[mutants.boast_in_vain, mutants.offset_values, *mutants.BASELINES],
     unless=no_other_set,
 )
 def test_the_live_neurons_are_the_best_of_their_size(model, measure, few, computed):

@@ -3,7 +3,7 @@
 from cumsum_model import circuit, mutants, reading, writeup
 from cumsum_model.circuit import no_account_of
 from cumsum_model.data import NEG, POS, ZERO
-from cumsum_model.gauge import as_training_leaves
+from cumsum_model.gauge import as_training_leaves, not_in_the_basis_of_training
 from cumsum_model.mutants.symmetries import LOGIT_GAUGE, STREAM_BASIS
 from cumsum_model.verification import claim
 from cumsum_model.writeup import SIBLING
@@ -89,12 +89,11 @@ def test_pos_and_neg_have_small_negative_cosines_with_zero(model, measure):
     source=f"ours, against the reason that {writeup.NEURONS} gives for them",
     over=f"{IN_THE_BASIS}; raw columns",
     refuted_by=[mutants.unembed_zero_as_pos, mutants.unembed_neg_apart_from_pos, mutants.untrained],
-    unless=no_account_of,
+    unless=not_in_the_basis_of_training,
     depends_on=(STREAM_BASIS, LOGIT_GAUGE),
     exhaustive=True,
 )
 def test_cosines_with_zero_follow_from_lengths(model, measure):
-    model = as_training_leaves(model)
     W_U = model.W_U.double()
     neg, zero, pos = W_U.norm(dim=0).tolist()
     for name, column, own, other in (("pos", POS, pos, neg), ("neg", NEG, neg, pos)):

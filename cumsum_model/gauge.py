@@ -31,6 +31,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from cumsum_model.circuit import no_account_of
 from cumsum_model.model import CumsumTransformer
 
 MAX_IMBALANCE = 1 / 20
@@ -105,6 +106,23 @@ def is_as_training_leaves(model: CumsumTransformer) -> bool:
     Rotations of the stream keep it, and so they keep all lengths and angles.
     """
     return basis_imbalance(model) < MAX_IMBALANCE and unembedding_sum(model) < MAX_UNEMBEDDING_SUM
+
+
+def not_in_the_basis_of_training(model: CumsumTransformer) -> str | None:
+    """Why what is said of raw columns, as weight decay leaves them, is not about `model`; None if it is."""
+    reason = no_account_of(model)
+    if reason is not None or is_as_training_leaves(model):
+        return reason
+    imbalance = basis_imbalance(model)
+    if not imbalance < MAX_IMBALANCE:
+        return (
+            "this is about the basis that weight decay leaves; in this model what is written to the stream and what "
+            f"is read from it differ by {imbalance:.0%}"
+        )
+    return (
+        "this is about unembeddings as weight decay leaves them, centred; in this model they add up to "
+        f"{unembedding_sum(model):.0%} of the longest"
+    )
 
 
 def as_training_leaves(model: CumsumTransformer) -> CumsumTransformer:

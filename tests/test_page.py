@@ -172,7 +172,7 @@ def test_the_filter_shows_one_verdict(page, document):
     visible = [a for a in page.locator("article.claim").all() if a.is_visible()]
     errata = [claim for claim in document["claims"] if claim["kind"] == "erratum"]
     assert len(visible) == len(errata) == 5
-    assert all("As published" in a.inner_text() for a in visible)
+    assert all("Published, in our words" in a.inner_text() for a in visible)
     assert page.locator("#shown").inner_text() == f"5 of {len(document['claims'])} shown"
     assert not page.locator("#attention").is_visible()
     page.get_by_text(re.compile(r"^All \d+$")).click()

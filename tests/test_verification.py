@@ -496,7 +496,9 @@ ERRATUM = """
 def test_an_erratum_is_refuted_here_and_true_elsewhere(suite):
     result = suite(ERRATUM)
     assert result.ret == 0
-    result.stdout.fnmatch_lines(['ERRATUM   As published: "The gap is 4"', "*holds where it should 1/1: widen_gap*"])
+    result.stdout.fnmatch_lines(
+        ["ERRATUM   Published, in our words: The gap is 4", "*holds where it should 1/1: widen_gap*"]
+    )
     assert summary(result).endswith("errata refuted as published 1/1")
 
 

@@ -50,7 +50,7 @@ class Answers:
         return np.stack([(-self.lead[_pairs(second=label)]).min(0) for label in range(3)])
 
     def log_odds(self, label: int) -> tuple[Array, Array]:
-        """The least and the largest log-odds, in nats, that a sequence of the class can give to `label`: proved bounds."""
+        """The least and the largest log-odds, in nats, that a sequence of the class can give to `label`: proved."""
         least = -np.logaddexp.reduce(-self.lead[_pairs(first=label)], axis=0)
         return least, -np.logaddexp.reduce(self.lead[_pairs(second=label)], axis=0)
 

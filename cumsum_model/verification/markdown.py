@@ -123,7 +123,7 @@ def _table(report: Report) -> Iterator[str]:
 
 def _statement(result: ClaimResult) -> str:
     first = result.records[0]
-    return f'As published: "{first.statement}"' if first.erratum else first.statement
+    return f"Published, in our words: {first.statement}" if first.erratum else first.statement
 
 
 def _measured(measurements: Sequence[Measurement]) -> list[str]:

@@ -105,7 +105,7 @@ def _heading(section: str, width: int) -> Text:
 def _claim(result: ClaimResult, controls_left_out: bool) -> RenderableType:
     first = result.records[0]
     checkpoint = result.checkpoint
-    statement = f'As published: "{first.statement}"' if first.erratum else first.statement
+    statement = f"Published, in our words: {first.statement}" if first.erratum else first.statement
     body: list[RenderableType] = [Text(statement, style="bold")]
     depends = f"depends on: {', '.join(first.depends_on)}" if first.depends_on else ""
     origin = "; ".join(filter(None, [f"over {first.over}" if first.over else "", first.source, depends]))
