@@ -15,6 +15,9 @@ from cumsum_model.verification import claim
 from cumsum_model.writeup import SIBLING
 
 SOURCE = writeup.NEURONS
+HALF_A_UNIT = 0.5
+"""Nearer to a mean of 0 than to one of 1 on either side."""
+
 FROM_THE_WEIGHTS = "the weights (exact); live neurons: those of at least 1/20 of the strongest's strength"
 
 
@@ -26,8 +29,8 @@ def nothing_to_compare(model):
 
 
 @claim(
-    "Every live neuron fires on one side of zero: on all means of its own side, and on the other side only up to a "
-    "tenth of the largest mean",
+    "Every live neuron fires on one side of zero: on all means of its own side, and on the other side only up "
+    "to a mean of 1/2",
     source=f"{SOURCE}; that it holds on every sequence is our proof",
     over=EVERY_SEQUENCE,
     refuted_by=[
@@ -47,7 +50,7 @@ def test_neurons_are_one_sided(model, measure, proved):
     silent = fires.silent_on_its_side(slope)[live].max(initial=-model.cfg.max_value)
     assert measure("largest mean of its side at which one may be silent", silent) < 0
     other = fires.firing_on_the_other(slope)[live].max(initial=0)
-    assert measure("largest mean of the other side at which one may fire", other) < model.cfg.max_value / 10
+    assert measure("largest mean of the other side at which one may fire", other) < HALF_A_UNIT
 
 
 @claim(
@@ -136,7 +139,7 @@ def test_neurons_of_a_side_are_of_one_kind(model, measure):
     step = 1 / model.cfg.n_ctx
     assert measure("largest distance of two kinks", max(kinks_apart, default=0), "units of mean") < step
     furthest = neurons.kink[neurons.live].abs().max()
-    assert measure("largest distance of a kink from zero", furthest, "units of mean") < model.cfg.max_value / 10
+    assert measure("largest distance of a kink from zero", furthest, "units of mean") < HALF_A_UNIT
     assert measure("largest difference of their pushes, over the push", max(pushes_apart, default=0)) < 0.1
 
 

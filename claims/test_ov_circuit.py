@@ -43,10 +43,10 @@ def test_one_singular_value_dominates(model, measure):
 
 @claim(
     "Every reader of the stream reads value v as v steps: no live neuron and no logit difference is off by half the "
-    "smallest gap between two means",
+    "smallest gap between two means, and none at all by half of what a unit of sum does at full length",
     source=f"ours: what {writeup.FIRST_PASS} says of OV, in any basis",
     over=f"{EVERY_VALUE}; the input weights of live neurons, and pos against neg and zero past the neurons",
-    refuted_by=[mutants.let_size_vote_zero, mutants.count_signs, mutants.stretch_one_value],
+    refuted_by=[mutants.let_size_vote_zero, mutants.let_a_dead_neuron_read_size, mutants.stretch_one_value],
     unless=no_account_of,
     exhaustive=True,
 )
@@ -56,6 +56,8 @@ def test_every_reader_reads_the_value(model, measure):
     half_gap = 1 / (2 * model.cfg.n_ctx)
     furthest = max(reading.value_spacing_error(model, readout) for readout in reading.readouts(model).values())
     assert measure("largest distance from v", furthest, "units of value") < half_gap
+    push = reading.unexplained_push(model)
+    assert measure("most that any neuron makes of the rest", push, "logits") < reading.unit_of_sum(model) / 2
 
 
 @claim(

@@ -2,7 +2,7 @@
 
 from cumsum_model import mutants
 from cumsum_model.behaviour import run
-from cumsum_model.circuit import no_account_of, no_account_of_long
+from cumsum_model.circuit import no_account_of, no_account_of_long, no_account_of_sizes
 from cumsum_model.data import EVALUATION_SET, NEAR_ZERO_SET, near_zero_set, running_means
 from cumsum_model.reading import unit_of_sum
 from cumsum_model.replacement import explain
@@ -73,7 +73,7 @@ def test_it_does_not_look_at_the_last_token_only(model, measure, data):
     source=RIVALS,
     over=FITTED_ON,
     refuted_by=[mutants.count_signs, mutants.attend_to_last],
-    unless=no_account_of,
+    unless=no_account_of_sizes,
 )
 def test_it_does_not_count_signs(model, measure, data):
     worse = times_worse_reading(model, data, lambda values: running_means(values.sign()))

@@ -4,6 +4,7 @@ import numpy as np
 
 from cumsum_model import mutants, reading, variants, writeup
 from cumsum_model.behaviour import behaviour, cross_entropies, label_entropy, right_label_probabilities, run
+from cumsum_model.checkpoint import not_the_reference
 from cumsum_model.circuit import no_account_of, no_account_of_long
 from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, NEG, POS, ZERO, running_means
 from cumsum_model.intervention import all_neurons, loss_under, run_under, without_neurons
@@ -65,6 +66,8 @@ def test_relus_do_not_lower_the_loss(model, measure, data):
     sizes = running_means(data.values).abs()
     for name, low, high in (("up to 1/4", 0, 1 / 4), ("up to 1", 1 / 4, 1), ("above", 1, sizes.max())):
         chosen = (sizes > low) & (sizes <= high)
+        if not chosen.any():  # values of at most 1 in size have no mean above it
+            continue
         rise = (without - with_relus)[chosen].mean()
         # A thousandth of a nat is a seventieth of what the model loses in all.
         assert measure(f"|mean| {name}: rise without ReLUs", rise, "nats") < 0.001
@@ -84,7 +87,7 @@ def test_loss_without_mlp(model, measure, data):
 
 
 @claim(
-    "Without the MLP cross entropy and P(right) (mean, median, minimum) are the published ones to a fifth",
+    "Without the MLP cross entropy and P(right) (mean, median) are the published ones to a fifth",
     source=f"{SOURCE}; the tolerance is ours",
     over=OVER,
     refuted_by=[mutants.untrained, mutants.speak_timidly, mutants.attend_to_last],
@@ -96,6 +99,17 @@ def test_figures_without_mlp_are_as_published(model, measure, data):
     assert measure("cross entropy", loss, "nats", published=0.536).as_published(within=SIBLING)
     assert measure("mean P(right)", p_right.mean(), published=0.637).as_published(within=SIBLING)
     assert measure("median P(right)", p_right.median(), published=0.614).as_published(within=SIBLING)
+
+
+@claim(
+    "Without the MLP the smallest P(right) is the published one to a fifth",
+    source=f"{SOURCE}; the tolerance is ours, and as an extreme it is kept by few retrained checkpoints",
+    over=OVER,
+    refuted_by=[mutants.untrained, mutants.attend_to_last],
+    unless=not_the_reference,
+)
+def test_smallest_probability_without_mlp_is_as_published(model, measure, data):
+    p_right = right_label_probabilities(run_under(model, data.toks, all_neurons(model)), data.labels)
     assert measure("smallest P(right)", p_right.min(), published=0.159).as_published(within=SIBLING)
 
 

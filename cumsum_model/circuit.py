@@ -37,6 +37,13 @@ def no_account_of(model: CumsumTransformer) -> str | None:
     return None
 
 
+def no_account_of_sizes(model: CumsumTransformer) -> str | None:
+    """As `no_account_of`, for what is true where values of one sign have several sizes."""
+    if model.cfg.max_value < 2:
+        return "this is about values of several sizes, in this model all have one"
+    return no_account_of(model)
+
+
 def no_account_of_long(model: CumsumTransformer) -> str | None:
     """As `no_account_of`, for what is true of contexts in which sums near zero are hard."""
     if model.cfg.n_ctx < LONG:

@@ -88,6 +88,17 @@ def value_spacing_error(model: CumsumTransformer, readout: Float[Tensor, " d_mod
     return (rest - rest.mean()).abs().max().item()
 
 
+def unexplained_push(model: CumsumTransformer) -> float:
+    """What the heads write of a value beyond v steps, as any neuron reads it: the most that it can push logits apart.
+
+    Dead neurons included, whatever the mean does to them. In logits.
+    """
+    rest = value_outputs(model) - torch.outer(token_values(model), value_step(model))
+    read = (rest - rest.mean(0)) @ model.blocks[0].mlp.W_in.double()
+    push = read_neurons(model).push
+    return (read.abs().amax(0) * (push.amax(-1) - push.amin(-1))).max().item()
+
+
 def value_step_error(model: CumsumTransformer) -> float:
     """The largest deviation of a step between neighbouring values from 1, the mean step: in units of value."""
     return (value_readings(model).diff() - 1).abs().max().item()

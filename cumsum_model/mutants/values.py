@@ -9,7 +9,14 @@ from torch import Tensor
 from cumsum_model import circuit
 from cumsum_model.data import NEG, POS, ZERO
 from cumsum_model.model import CumsumTransformer
-from cumsum_model.mutants.surgery import CannotBeMade, copied, let_head_move, unread_direction, values_of
+from cumsum_model.mutants.surgery import (
+    CannotBeMade,
+    copied,
+    let_head_move,
+    neurons_by_strength,
+    unread_direction,
+    values_of,
+)
 from cumsum_model.mutants.symmetries import EVERYTHING, changes
 from cumsum_model.reading import mean_readout
 
@@ -92,6 +99,17 @@ def let_size_vote_zero(model: CumsumTransformer) -> CumsumTransformer:
     """The head also moves |value|, and "zero" reads it: two logits a unit of mean size."""
     mutant = carry_a_second_direction(model)
     mutant.unembed.W_U[:, ZERO] += 2 * unread_direction(model)
+    return mutant
+
+
+def let_a_dead_neuron_read_size(model: CumsumTransformer) -> CumsumTransformer:
+    """The head also moves |value|, and the weakest neuron reads that alone: it adds four logits to zero a unit of it."""
+    mutant = carry_a_second_direction(model)
+    mlp, weakest = mutant.blocks[0].mlp, neurons_by_strength(model)[-1]
+    mlp.W_in[:, weakest] = unread_direction(model)
+    mlp.b_in[weakest] = 0
+    alone = model.W_U[:, ZERO] - model.W_U[:, [NEG, POS]].mean(-1)
+    mlp.W_out[weakest] = 4 * alone / (alone @ alone)
     return mutant
 
 
