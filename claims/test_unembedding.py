@@ -22,7 +22,7 @@ IN_THE_BASIS = "the weights, in the basis that weight decay leaves"
 )
 def test_pos_and_neg_are_opposite(model, measure):
     model = as_training_leaves(model)
-    cosine = measure("cosine of pos with neg", circuit.cosine(model.W_U[:, POS], model.W_U[:, NEG])
+    cosine = measure("cosine of pos with neg", circuit.cosine(model.W_U[:, POS], model.W_U[:, NEG]))
     assert cosine < -0.9
 
 
@@ -54,9 +54,9 @@ def test_what_is_written_pushes_pos_against_neg(model, measure):
 def test_u_points_from_neg_to_pos(model, measure):
     model = as_training_leaves(model)
     u, W_U = circuit.value_direction(model), circuit.centred_unembedding(model)
-    pos = measure("cosine of u with pos", circuit.cosine(u, W_U[:, POS])
+    pos = measure("cosine of u with pos", circuit.cosine(u, W_U[:, POS]))
     assert pos > 0.9
-    neg = measure("cosine of u with neg", circuit.cosine(u, W_U[:, NEG])
+    neg = measure("cosine of u with neg", circuit.cosine(u, W_U[:, NEG]))
     assert neg < -0.9
 
 
@@ -78,7 +78,7 @@ def test_pos_and_neg_have_small_negative_cosines_with_zero(model, measure):
         assert cosine < 0
         # Nearer to a right angle than to a straight one.
         assert cosine > -(0.5**0.5)
-    
+
 
 @claim(
     "All cosines of u and the unembeddings are the published ones to a fifth",

@@ -103,7 +103,7 @@ def let_size_vote_zero(model: CumsumTransformer) -> CumsumTransformer:
 
 
 def let_a_dead_neuron_read_size(model: CumsumTransformer) -> CumsumTransformer:
-    """The head also moves |value|, and the weakest neuron reads that alone: it adds four logits to zero a unit of it."""
+    """The head also moves |value|, and the weakest neuron reads that alone: it adds four logits a unit to zero."""
     mutant = carry_a_second_direction(model)
     mlp, weakest = mutant.blocks[0].mlp, neurons_by_strength(model)[-1]
     mlp.W_in[:, weakest] = unread_direction(model)
