@@ -131,15 +131,24 @@ def test_sums_are_not_separated(model, measure, proved):
 
 
 @claim(
-    "(1, 1, 2) and (1, 1, 2, 1, 1, 2), and (1, 2) and (1, 2, 1, 2), are stored alike: repeating a sequence moves what "
-    "is read by less than half the smallest gap between two means",
+    "A sequence and the same repeated, such as (1, 2) and (1, 2, 1, 2) or (1, 1, 2) and (1, 1, 2, 1, 1, 2), are read "
+    "alike: as less than the smallest gap between two sums apart",
     source=f"{writeup.SUMMARY}; {writeup.FINDING_U}",
-    over="the two printed pairs",
-    refuted_by=[mutants.add_instead_of_averaging, mutants.drift_with_position],
+    over=f"the two printed pairs; {EVERY_SEQUENCE}, against all of twice its length and sum",
+    refuted_by=[mutants.add_instead_of_averaging, mutants.drift_with_position, mutants.attend_to_last],
     unless=too_small_for_the_examples,
+    exhaustive=True,
 )
-def test_repetition_changes_nothing(model, measure):
-    half_gap = 1 / (2 * model.cfg.n_ctx)
+def test_repetition_changes_nothing(model, measure, proved):
+    gap, ranges = 1 / model.cfg.n_ctx, proved(stored, model)
     for once, twice in writeup.REPETITIONS:
         moved = abs(reading.stored_of(model, twice) - reading.stored_of(model, once))
-        assert measure(f"move from {once} to {twice}", moved, "units of mean") < half_gap
+        assert measure(f"move from {once} to {twice}", moved, "units of mean") < gap / 2
+    furthest = max(repetition_range(ranges[n - 1], ranges[2 * n - 1]) for n in range(1, model.cfg.n_ctx // 2 + 1))
+    assert measure("largest move by repeating any", furthest, "units of mean") < gap
+
+
+def repetition_range(once, twice):
+    """How far what is read of any sequence of one length can be from one of twice its length and sum."""
+    doubled = np.isin(twice.sums, 2 * once.sums)
+    return np.maximum(twice.high[doubled] - once.low, once.high - twice.low[doubled]).max()

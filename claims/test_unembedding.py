@@ -65,7 +65,7 @@ def test_u_points_from_neg_to_pos(model, measure):
     "one",
     source=writeup.NEURONS,
     over=f"{IN_THE_BASIS}; unembeddings centred",
-    refuted_by=[mutants.unembed_zero_as_pos, mutants.unembed_neg_apart_from_pos, mutants.untrained],
+    refuted_by=[mutants.unembed_zero_as_pos, mutants.unembed_neg_apart_from_pos],
     unless=no_account_of,
     depends_on=(STREAM_BASIS,),
     exhaustive=True,
