@@ -39,7 +39,9 @@ def test_the_matrix_has_no_hole(matrix):
     assert len(saved["mutants"]) == len(mutants.ALL)
     for row in saved["claims"].values():
         assert row.keys() == set(saved["mutants"])
-        assert set(row.values()) <= {"refuted", "survived"}
+        # The shipped model has one head, which cannot be renumbered.
+        assert row["renumber_heads"] == "not about this model"
+        assert {verdict for mutant, verdict in row.items() if mutant != "renumber_heads"} <= {"refuted", "survived"}
 
 
 def test_every_claim_is_refuted_by_two_and_every_defect_noticed(matrix):
@@ -49,9 +51,11 @@ def test_every_claim_is_refuted_by_two_and_every_defect_noticed(matrix):
         assert sum(verdict == "refuted" for verdict in row.values()) >= 2, claim
     for mutant in (*mutants.BREAKING, *mutants.HIDDEN):
         assert any(row[mutant.__name__] == "refuted" for row in claims.values()), mutant.__name__
+    depends_on = {claim.rpartition("::")[2]: set(words) for claim, words in matrix[0]["depends_on"].items()}
     for mutant in (*mutants.SYMMETRIES, *mutants.IDEALS):
         noticing = [claim for claim, row in claims.items() if row[mutant.__name__] == "refuted"]
-        assert all(re.search(r"neuron|side", claim) for claim in noticing), (mutant.__name__, noticing)
+        for claim in noticing:
+            assert depends_on.get(claim, set()) & set(mutant.changes), (mutant.__name__, claim)
 
 
 def test_the_saved_matrix_is_up_to_date(matrix):
@@ -83,7 +87,7 @@ def test_the_readme_shows_the_saved_matrix():
 
 def test_the_back_door_passes_every_test_of_behaviour_and_not_those_of_the_mechanism(matrix):
     claims = by_name(matrix[0])
-    for behaviour in ("test_every_answer_is_right", "test_loss_is_small", "test_near_zero_sums_are_told_apart"):
+    for behaviour in ("test_every_answer_is_right", "test_loss_is_small", "test_near_zero_sums_are_distinguished"):
         assert claims[behaviour]["open_back_door"] == "survived"
     assert claims["test_OV_is_rank_one"]["open_back_door"] == "refuted"
     assert claims["test_no_sequence_is_misclassified"]["open_back_door"] == "refuted"
