@@ -259,7 +259,9 @@ def names_neurons(test, symmetry):
 
 
 @pytest.mark.parametrize("symmetry", [mutants.skew_stream, mutants.all_at_once], ids=lambda symmetry: symmetry.__name__)
-@pytest.mark.parametrize("section", ["residual_stream", "interventions", "neurons"])
+@pytest.mark.parametrize(
+    "section", ["attention", "residual_stream", "interventions", "neurons", "without_mlp", "every_sequence"]
+)
 def test_nothing_that_is_proved_is_refuted_either(reference, symmetry, section):
     assert refuted(all_of(section, symmetry(reference))) == set()
 
