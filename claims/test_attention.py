@@ -7,7 +7,7 @@ from cumsum_model.behaviour import run
 from cumsum_model.checkpoint import not_the_reference
 from cumsum_model.circuit import no_account_of, no_account_of_heads
 from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE
-from cumsum_model.gauge import as_training_leaves
+from cumsum_model.least_norm import as_training_leaves
 from cumsum_model.mutants.symmetries import STREAM_BASIS
 from cumsum_model.proof.answers import answers, may_differ
 from cumsum_model.verification import claim
@@ -35,7 +35,7 @@ def test_attention_is_uniform(model, measure):
 @claim(
     "QK is zero: no entry of W_Q W_K^T exceeds a hundredth of the standard deviation of entries at initialisation",
     source=f'{writeup.FIRST_PASS} ("identically zero", which no entry is)',
-    over="the weights, in the basis that weight decay leaves",
+    over="the weights, in the basis and gauge that weight decay leaves",
     refuted_by=[mutants.untrained_attention_scores, mutants.untrained],
     unless=no_account_of,
     depends_on=(STREAM_BASIS,),

@@ -6,7 +6,7 @@ from cumsum_model import intervention, mutants, writeup
 from cumsum_model.checkpoint import not_the_reference
 from cumsum_model.circuit import monotone_resolution, no_account_of
 from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE
-from cumsum_model.mutants.symmetries import NEURON_NUMBERS, NEURON_SCALES
+from cumsum_model.mutants.symmetries import NEURON_NUMBERS
 from cumsum_model.neurons import read_neurons
 from cumsum_model.proof.activity import activity
 from cumsum_model.proof.answers import answers, may_differ
@@ -199,31 +199,30 @@ def test_each_neuron_costs_what_was_published(model, measure, data, computed):
     over=f"the weights; zero-ablation of both, {EVERY_SEQUENCE}",
     refuted_by=[mutants.renumber_neurons, mutants.split_strongest_neuron, mutants.wake_weakest_neuron],
     unless=not_the_reference,
-    depends_on=(NEURON_NUMBERS, NEURON_SCALES),
+    depends_on=(NEURON_NUMBERS,),
     exhaustive=True,
 )
 def test_neurons_5_and_6_are_inert(model, measure, proved):
-    slope = read_neurons(model).slope.abs()
-    others = slope[[0, 1, 2, 3, 4, 7]].min()
-    assert measure("steeper slope of neurons 5 and 6", slope[[5, 6]].max()) < others / 4
+    strength = read_neurons(model).strength
+    others = strength[[0, 1, 2, 3, 4, 7]].min()
+    assert measure("strength of the stronger of 5 and 6", strength[[5, 6]].max(), "logits") < others / 4
     without = proved(answers, intervention.without_neurons(model, [5, 6]))
     classes = may_differ(proved(answers, model), without)
     assert measure("classes in which a change is not excluded", classes) == 0
 
 
 @claim(
-    "Neuron 2 responds most: it has the steepest slope, and does most to the logits",
+    "Neuron 2 responds most: a unit of mean moves the logits furthest apart through it",
     source=SOURCE,
     over="the weights (exact)",
     refuted_by=[mutants.renumber_neurons, mutants.silence_strongest_neuron],
     unless=not_the_reference,
-    depends_on=(NEURON_NUMBERS, NEURON_SCALES),
+    depends_on=(NEURON_NUMBERS,),
     exhaustive=True,
 )
 def test_neuron_2_responds_most(model, measure):
     neurons = read_neurons(model)
     others = torch.arange(model.cfg.d_mlp) != 2
-    assert measure("slope of neuron 2", neurons.slope[2]) > neurons.slope[others].abs().max()
     strength = measure("logits that neuron 2 moves apart per unit of mean", neurons.strength[2])
     assert strength > neurons.strength[others].max()
 

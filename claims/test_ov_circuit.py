@@ -2,7 +2,7 @@
 
 from cumsum_model import circuit, mutants, reading, writeup
 from cumsum_model.circuit import no_account_of
-from cumsum_model.gauge import as_training_leaves
+from cumsum_model.least_norm import as_training_leaves
 from cumsum_model.mutants.symmetries import CONSTANTS, STREAM_BASIS
 from cumsum_model.verification import claim
 
@@ -12,7 +12,7 @@ EVERY_VALUE = "every value (exact, from the weights)"
 @claim(
     "OV has rank one on the values: it moves no value off u by more than a hundredth of a unit step",
     source=writeup.FIRST_PASS,
-    over=f"{EVERY_VALUE}, in the basis that weight decay leaves",
+    over=f"{EVERY_VALUE}, in the basis and gauge that weight decay leaves",
     refuted_by=[mutants.carry_a_second_direction, mutants.open_back_door, mutants.untrained],
     unless=no_account_of,
     depends_on=(STREAM_BASIS,),
@@ -26,7 +26,7 @@ def test_OV_is_rank_one(model, measure):
     "OV is essentially one-dimensional: the second singular value of W_E W_V W_O, and of W_V W_O, is under a "
     "thousandth of the first",
     source=f"{writeup.SUMMARY}; {writeup.FIRST_PASS}",
-    over="the weights, in the basis that weight decay leaves",
+    over="the weights, in the basis and gauge that weight decay leaves",
     refuted_by=[mutants.carry_a_second_direction, mutants.open_back_door, mutants.untrained],
     unless=no_account_of,
     depends_on=(STREAM_BASIS, CONSTANTS),

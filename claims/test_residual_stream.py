@@ -5,7 +5,7 @@ import numpy as np
 from cumsum_model import circuit, mutants, reading, writeup
 from cumsum_model.circuit import no_account_of, no_account_of_sizes
 from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, running_means
-from cumsum_model.gauge import as_training_leaves
+from cumsum_model.least_norm import as_training_leaves
 from cumsum_model.mutants.symmetries import STREAM_BASIS
 from cumsum_model.proof.stored import equal_mean_spread, resolution, stored, stored_on_u
 from cumsum_model.verification import claim
@@ -51,7 +51,7 @@ def test_only_the_sum_is_stored(model, measure, proved):
     "The projection of resid_mid on u rises with the running mean: two means as far apart as two sums at full length "
     "are never in the wrong order",
     source=f'{writeup.FINDING_U} ("zero exceptions" holds only down to this resolution)',
-    over=f"{EVERY_SEQUENCE}, in the basis that weight decay leaves",
+    over=f"{EVERY_SEQUENCE}, in the basis and gauge that weight decay leaves",
     refuted_by=[mutants.shout_current_value, mutants.drift_with_position, mutants.count_signs, mutants.attend_to_last],
     unless=no_account_of,
     depends_on=(STREAM_BASIS,),

@@ -8,6 +8,7 @@ from cumsum_model.checkpoint import not_the_reference
 from cumsum_model.circuit import no_account_of, no_account_of_long
 from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, NEG, POS, ZERO, running_means
 from cumsum_model.intervention import all_neurons, loss_under, run_under, without_neurons
+from cumsum_model.mutants.symmetries import FIGURES
 from cumsum_model.proof.answers import answers, missed, wrong_answers
 from cumsum_model.proof.certificate import certify
 from cumsum_model.verification import claim
@@ -107,6 +108,7 @@ def test_figures_without_mlp_are_as_published(model, measure, data):
     over=OVER,
     refuted_by=[mutants.untrained, mutants.attend_to_last],
     unless=not_the_reference,
+    depends_on=(FIGURES,),
 )
 def test_smallest_probability_without_mlp_is_as_published(model, measure, data):
     p_right = right_label_probabilities(run_under(model, data.toks, all_neurons(model)), data.labels)

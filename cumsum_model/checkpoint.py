@@ -294,9 +294,19 @@ def not_the_reference(model: CumsumTransformer) -> str | None:
         mine[name].shape == theirs[name].shape and torch.allclose(mine[name].cpu(), theirs[name], rtol=0, atol=1e-3)
         for name in ("embed.W_E", "blocks.0.mlp.W_in", "blocks.0.mlp.W_out", "unembed.W_U")
     ]
-    if sum(shared) >= 2 and model.cfg == reference_model().cfg:
+    if sum(shared) >= 2 and model.cfg == reference_model().cfg and not _renumbered(model):
         return None
     return "this claim is about the shipped checkpoint alone: its neuron numbers, or figures published of it"
+
+
+def _renumbered(model: CumsumTransformer) -> bool:
+    """Whether the neurons are those of the reference under other numbers: each reads what another one of them does."""
+    mine, theirs = (which.blocks[0].mlp.W_in.double().cpu() for which in (model, reference_model()))
+    norms = mine.norm(dim=0)[:, None] * theirs.norm(dim=0)
+    alike = (mine.T @ theirs / norms.clamp(min=1e-12) > 1 - 1e-6).int()
+    counterpart = alike.argmax(-1)
+    each_once = bool((alike.sum(-1) == 1).all()) and len(counterpart.unique()) == len(counterpart)
+    return each_once and bool((counterpart != torch.arange(len(counterpart))).any())
 
 
 not_the_reference.one_model_only = True  # type: ignore[attr-defined]  # see `unless` in verification.claim

@@ -125,19 +125,6 @@ def not_in_the_basis_of_training(model: CumsumTransformer) -> str | None:
     )
 
 
-def as_training_leaves(model: CumsumTransformer) -> CumsumTransformer:
-    """The model in the basis and gauge in which its lengths and angles mean something: those that weight decay leaves.
-
-    A model that is in them already, as every trained one is, is returned as it is, so that what is then said of raw
-    columns is said of them. Any other has its unembeddings centred and its stream put into the balanced basis.
-    """
-    if is_as_training_leaves(model):
-        return model
-    centred = copy.deepcopy(model).requires_grad_(False)
-    centred.unembed.W_U -= centred.W_U.mean(-1, keepdim=True)
-    return in_balanced_basis(centred)
-
-
 @dataclass(frozen=True)
 class BalancedBasis:
     """The basis of least norm; lengths and angles in it are the same whichever basis the model is stored in.

@@ -85,7 +85,7 @@ def add_mlp_output_twice(model: CumsumTransformer) -> CumsumTransformer:
 
 
 def drop_mlp_output(model: CumsumTransformer) -> CumsumTransformer:
-    """What the neurons write never arrives, on no run: the weights say nothing of it."""
+    """What the MLP writes never arrives, on no run: the weights say nothing of it."""
     return rewired(model, {"blocks.0.hook_mlp_out": lambda mlp_out: 0 * mlp_out})
 
 

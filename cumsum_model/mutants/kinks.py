@@ -8,7 +8,7 @@ from cumsum_model.behaviour import run
 from cumsum_model.data import ZERO, evaluation_set, running_means
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.mutants.surgery import CannotBeMade, copied
-from cumsum_model.mutants.symmetries import EVERYTHING, changes
+from cumsum_model.mutants.symmetries import EVERYTHING, FIGURES, changes
 from cumsum_model.neurons import read_neurons
 from cumsum_model.reading import mean_readout, stored_mean
 
@@ -74,7 +74,7 @@ def detect_zero_by_silence(model: CumsumTransformer) -> CumsumTransformer:
     return mutant
 
 
-@changes(*EVERYTHING)
+@changes(*EVERYTHING, FIGURES)
 def deafen_dead_neurons(model: CumsumTransformer) -> CumsumTransformer:
     """Neurons that are not live read nothing of the stream: their pre-activation is their bias."""
     mutant = copied(model)

@@ -31,8 +31,10 @@ NEURON_NUMBERS = "neuron numbers"
 HEAD_BASES = "the basis of the heads"
 HEAD_NUMBERS = "head numbers"
 
+FIGURES = "the figures of a run"
+
 EVERYTHING = (STREAM_BASIS, LOGIT_GAUGE, CONSTANTS, NEURON_SCALES, NEURON_NUMBERS, HEAD_BASES, HEAD_NUMBERS)
-"""All that a symmetry can change."""
+"""All that a symmetry can change. FIGURES are none of it: only an ideal, which is another function, has others."""
 
 SHEAR = 3.0
 """Condition number of the sheared basis."""
@@ -63,7 +65,7 @@ def changes(*words: str) -> Callable[[Callable[[CumsumTransformer], CumsumTransf
 
     Raises ValueError for anything that is not in EVERYTHING, since no claim could declare it.
     """
-    unknown = set(words) - set(EVERYTHING)
+    unknown = set(words) - {*EVERYTHING, FIGURES}
     if unknown or not words:
         raise ValueError(f"a symmetry changes some of {EVERYTHING}, got {words}")
 

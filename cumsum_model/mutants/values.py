@@ -17,7 +17,7 @@ from cumsum_model.mutants.surgery import (
     unread_direction,
     values_of,
 )
-from cumsum_model.mutants.symmetries import EVERYTHING, changes
+from cumsum_model.mutants.symmetries import EVERYTHING, FIGURES, changes
 from cumsum_model.reading import mean_readout
 
 
@@ -121,7 +121,7 @@ def drift_with_position(model: CumsumTransformer) -> CumsumTransformer:
     return mutant
 
 
-@changes(*EVERYTHING)
+@changes(*EVERYTHING, FIGURES)
 def hold_the_mean_exactly(model: CumsumTransformer) -> CumsumTransformer:
     """The circuit as its summary has it: QK zero, values on an exact line, nothing else that anything reads."""
     mutant = copied(model)
