@@ -4,7 +4,7 @@ import torch
 from cumsum_model import mutants
 from cumsum_model.behaviour import divergence, resid_mid, run
 from cumsum_model.circuit import value_slope
-from cumsum_model.data import CumsumDataset, evaluation_set
+from cumsum_model.data import POS, CumsumDataset, evaluation_set
 from cumsum_model.model import CumsumConfig
 from cumsum_model.neurons import read_neurons
 from cumsum_model.proof.replaced import distance
@@ -61,13 +61,16 @@ def test_the_table_says_what_the_program_says(reference, n):
 def test_what_is_proved_of_the_table_is_proved_of_what_it_says(reference):
     program = explain(reference)
     table = program.tabulated()
-    table.logits[11, 3, 100 + 8] += 10  # position 12, value -2, sum +8
+    before = distance(reference, table)
+    table.logits[11, 3, 100 + 8] += 10  # position 12, value -2, sum +8; all three logits, which changes no probability
+    assert distance(reference, table).found == pytest.approx(before.found, abs=1e-5)
+    table.logits[11, 3, 100 + 8, POS] += 10  # two thirds of it are left when the logits are centred
     proved = distance(reference, table)
-    assert proved.found > 9
+    assert proved.found > 6
     assert (len(proved.witness), proved.witness[-1], sum(proved.witness)) == (12, -2, 8)
     values = torch.tensor([proved.witness])
-    apart = (table(values)[0, -1] - run(reference, values + 5)[0, -1]).abs().max().item()
-    assert apart == pytest.approx(proved.found, abs=1e-3)
+    apart = table(values)[0, -1] - run(reference, values + 5)[0, -1]
+    assert (apart - apart.mean()).abs().max().item() == pytest.approx(proved.found, abs=1e-3)
 
 
 def test_divergence_is_zero_only_of_equals():
