@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from cumsum_model import circuit, intervention, mutants, reading, variants
-from cumsum_model.behaviour import run
+from cumsum_model.behaviour import resid_mid, run
 from cumsum_model.data import NEG, POS, ZERO, evaluation_set, running_means
 from cumsum_model.intervention import run_under
 from cumsum_model.model import CumsumConfig, CumsumTransformer
@@ -151,10 +151,18 @@ def gap(model, other):
 
 
 def test_zero_is_detected_by_silence_alone(reference):
-    """Right with its ReLUs, "zero" throughout without: two neurons at work, which only push zero down."""
+    """Right with its ReLUs, "zero" throughout if they are identities: two neurons at work, which only push zero down.
+
+    Next to zero neither fires, and the affine map of there takes every sum of full length up to 5 for zero.
+    """
     made = mutants.detect_zero_by_silence(reference)
     assert accuracy(made) > 0.95
-    assert set(run(variants.without_relus(made), DATA.toks).argmax(-1).flatten().tolist()) == {ZERO}
+    mlp, mid = made.blocks[0].mlp, resid_mid(made, DATA.toks)
+    bent_nowhere = (mid @ mlp.W_in.double() + mlp.b_in.double()) @ mlp.W_out.double() + mlp.b_out.double()
+    logits = (mid + bent_nowhere) @ made.W_U.double() + made.unembed.b_U.double()
+    assert set(logits.argmax(-1).flatten().tolist()) == {ZERO}
+    affine = run(variants.without_relus(made), DATA.toks).argmax(-1)
+    assert (affine[running_means(DATA.values).abs() <= 1 / 4] == ZERO).all()
     neurons = read_neurons(made)
     assert neurons.live.tolist() == [True, True] + [False] * 6
     assert neurons.kink[:2].tolist() == pytest.approx([1 / 40, -1 / 40], abs=0.01)
@@ -217,12 +225,16 @@ def test_the_mean_is_held_exactly(reference):
 
 
 def test_values_are_offset_by_half_a_unit(reference):
-    """What is stored rises by 1/2 on every sequence, and the steps between values stay."""
-    made = mutants.offset_values(reference)
-    moved = reading.stored_mean(made, DATA.toks) - reading.stored_mean(reference, DATA.toks)
+    """What is stored rises by 1/2 on every sequence, and the steps between values stay.
+
+    As the shipped model reads it: of the other, not the same neurons fire at a mean of zero.
+    """
+    made, readout = mutants.offset_values(reference), reading.mean_readout(reference)
+    moved = (resid_mid(made, DATA.toks) - resid_mid(reference, DATA.toks)) @ readout
     assert moved.mean() == pytest.approx(0.5, rel=0.05)
     assert moved.std() < 1e-3
-    assert reading.value_spacing_error(made) == pytest.approx(reading.value_spacing_error(reference), abs=1e-4)
+    spacing = reading.value_spacing_error(reference, readout)
+    assert reading.value_spacing_error(made, readout) == pytest.approx(spacing, abs=1e-4)
 
 
 def test_the_strongest_neuron_is_doubled(reference):
