@@ -69,22 +69,27 @@ def test_the_printed_report_is_the_one_that_is_printed(printed):
 
 
 def test_the_table_of_broken_models_says_what_the_claims_measured(printed):
-    rows = re.findall(r"^\| `(\w+)` \| 1\.0000 \|.*\*\*([\d.]+)\*\* \|$", README, re.MULTILINE)
-    assert len(rows) == 4
+    rows = re.findall(r"^\| `(\w+)` \| 1\.0000 \|.*\*\*([\d.,]+)\*\* \|$", README, re.MULTILINE)
+    assert len(rows) == 5
     for mutant, value in rows:
         assert f"{mutant} ({value})" in " ".join(printed.split())
 
 
 def test_the_headline_counts_what_is_there():
     summary = " ".join(block("excerpt of the report").split("...\n")[-1].split())
-    n_claims, _, n_errata = re.match(
-        r"(\d+) claims: \1 hold; controls refuted (\d+)/\2; errata refuted as published (\d+)/\3;", summary
+    n_claims, n_exhaustive, _, _, n_assertions, n_errata = re.match(
+        r"(\d+) claims: \1 hold \((\d+) over every input\), of them (\d+) of the instruments; "
+        r"controls refuted (\d+)/\4; "
+        r"assertions shown to fail (\d+)/\5; errata refuted as published (\d+)/\6;",
+        summary,
     ).groups()
     words = README.replace("\n", " ")
     assert f"**{n_claims} claims about it, from the write-up" in words
-    assert {"5": "five"}[n_errata] + " published statements do not" in words
-    assert f"of {len(mutants.BREAKING) + len(mutants.HIDDEN)} broken models" in words
-    in_words = {11: "eleven", 12: "twelve", 13: "thirteen", 14: "fourteen"}[len(mutants.HIDDEN)]
+    assert {"12": "twelve", "13": "thirteen", "14": "fourteen"}[n_errata] + " published statements do not" in words
+    assert f"** {n_exhaustive} of them hold over every input there is" in words
+    assert f"All {n_assertions} assertions of the claims are shown to fail" in words
+    assert f"there are {len(mutants.BREAKING) + len(mutants.HIDDEN)} broken models" in words
+    in_words = {15: "fifteen", 16: "sixteen", 17: "seventeen", 18: "eighteen"}[len(mutants.HIDDEN)]
     assert f"{in_words} of which answer the whole" in words
 
 
