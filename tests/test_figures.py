@@ -246,15 +246,9 @@ UNFIT = {
     "two layers": (lambda _: untrained(CumsumConfig(n_layers=2), seed=0), {"probabilities"}),
     "context of three": (lambda _: untrained(CumsumConfig(n_ctx=3), seed=0), {"probabilities", *PROOFS}),
     "context of one": (lambda _: untrained(CumsumConfig(n_ctx=1), seed=0), {"probabilities", *PROOFS}),
-    "nothing at all": (
-        lambda _: CumsumTransformer().requires_grad_(False),
-        {"ablation-kinds", "probabilities", *PROOFS},
-    ),
-    "the head moves nothing": (
-        lambda model: scaled(model, W_V=0),
-        {"ablation-kinds", "probabilities", *PROOFS},
-    ),
-    "no unembedding": (lambda model: scaled(model, W_U=0), {*NAMES} - {"unembedding"}),
+    "nothing at all": (lambda _: CumsumTransformer().requires_grad_(False), {"probabilities", *PROOFS}),
+    "the head moves nothing": (lambda model: scaled(model, W_V=0), {"probabilities", *PROOFS}),
+    "no unembedding": (lambda model: scaled(model, W_U=0), {"probabilities", *PROOFS}),
     "logits overflow": (
         lambda model: scaled(model, W_U=1e38, b_U=1e38),
         {"attention", "ov-circuit", "resid-mid", "unembedding", "neurons", *PROOFS},
