@@ -79,7 +79,7 @@ def test_the_readme_shows_the_saved_matrix():
         claim: {mutant: Verdict(verdict) for mutant, verdict in row.items()} for claim, row in saved["claims"].items()
     }
     shown = Matrix(saved["mutants"], list(saved["harmless"]), cells).render()
-    rows = re.findall(r"^test_\w+ +[X.]+ +\d+$", shown, re.MULTILINE)
+    rows = re.findall(r"^test_\w+ +[X. ]+ +\d+$", shown, re.MULTILINE)
     assert len(rows) == len(cells)
     for line in [*rows, *re.findall(r"^\d+ claims x .*$", shown, re.MULTILINE)]:
         assert line in README

@@ -24,7 +24,7 @@ class Matrix:
     harmless    mutants that break nothing that is claimed, such as the same function in other weights
     changes     what a harmless mutant changes of the form of the weights, such as "neuron numbers"
     depends_on  what of that form a claim is about: it may notice a harmless mutant only if that changes it
-    assertions  by claim: each of its assertions, and how many mutants break it
+    assertions  by claim: each of its assertions, and how many models break it, controls that are in no list included
     """
 
     mutants: Sequence[str]
@@ -51,7 +51,7 @@ class Matrix:
             matrix.cells[result.claim] = {record.subject: record.verdict for record in on_mutants}
             matrix.depends_on[result.claim] = checkpoint.depends_on
             matrix.assertions[result.claim] = {
-                assertion: sum(assertion in record.broken for record in on_mutants)
+                assertion: sum(assertion in record.broken for record in result.controls)
                 for assertion in checkpoint.assertions
             }
         return matrix
