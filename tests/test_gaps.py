@@ -52,6 +52,26 @@ SECTIONS = (
 )
 
 
+_PROVED, _COMPUTED = {}, {}
+data_of = functools.cache(evaluation_set)
+
+
+def proved(prove, model):
+    """What a proof says of a model, made once for all claims and sections: as the fixture of the suite, by weights."""
+    key = prove, type(model), *(tensor.numpy().tobytes() for tensor in model.state_dict().values())
+    if key not in _PROVED:
+        _PROVED[key] = prove(model)
+    return _PROVED[key]
+
+
+def computed(function, model, *rest):
+    """The same of what may depend on how a model is run, too: as the fixture of the suite, by the model itself."""
+    key = function, model, *rest
+    if key not in _COMPUTED:
+        _COMPUTED[key] = function(model, *rest)
+    return _COMPUTED[key]
+
+
 def verdict_of(test, model):
     """What a claim says of `model`, as the suite finds it out."""
     reason = declared(test).unless and declared(test).unless(model)
@@ -61,9 +81,9 @@ def verdict_of(test, model):
     offered = {
         "model": lambda: model,
         "measure": lambda: recorder,
-        "data": lambda: evaluation_set(cfg.max_value, cfg.n_ctx),
-        "proved": lambda: lambda prove, of: prove(of),
-        "computed": lambda: lambda function, of, *rest: function(of, *rest),
+        "data": lambda: data_of(cfg.max_value, cfg.n_ctx),
+        "proved": lambda: proved,
+        "computed": lambda: computed,
         "bridge": lambda: model.bridge(),
     }
     try:
