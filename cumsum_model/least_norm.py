@@ -105,7 +105,8 @@ def _move(*holders: tuple[Tensor, Float[Tensor, "d n"]]) -> None:
     rows = [(parameter.view(-1, J.shape[1]), J) for parameter, J in holders]
     target = torch.cat([row.mean(0) * len(row) ** 0.5 for row, _ in rows])
     columns = torch.cat([J * len(row) ** 0.5 for row, J in rows], dim=1)
-    x = torch.linalg.lstsq(columns.T, -target[:, None]).solution[:, 0]
+    # By the pseudoinverse, since the default driver of lstsq gives other last digits in every process.
+    x = -torch.linalg.pinv(columns.T) @ target
     for row, J in rows:
         row += x @ J
 
