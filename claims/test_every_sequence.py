@@ -10,7 +10,7 @@ from cumsum_model.circuit import no_account_of
 from cumsum_model.data import EVERY_SEQUENCE, NEG, POS, VOCAB_OUT, ZERO, labels_of
 from cumsum_model.intervention import without_neurons
 from cumsum_model.mutants.symmetries import EVERYTHING, NEURON_NUMBERS
-from cumsum_model.proof.certificate import certify
+from cumsum_model.proof.certificate import certify, certify_without_counting
 from cumsum_model.proof.replaced import distance
 from cumsum_model.proof.rounding import margin_error
 from cumsum_model.reading import unit_of_sum
@@ -172,10 +172,6 @@ def test_the_program_is_right_on_every_sequence(model, measure, proved):
     between = proved(program_and_model, model)
     assert measure("classes in which the program is wrong", between.wrong_answers) == 0
     assert measure("largest difference of a logit, centred", between.proved, "logits") < unit_of_sum(model) / 4
-
-
-def certify_without_counting(model):
-    return certify(model, budget=0)
 
 
 def program_and_model(model):

@@ -10,7 +10,7 @@ from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, NEG, POS, ZERO, ru
 from cumsum_model.intervention import all_neurons, loss_under, run_under, without_neurons
 from cumsum_model.mutants.symmetries import FIGURES
 from cumsum_model.proof.answers import answers, missed, wrong_answers
-from cumsum_model.proof.certificate import certify
+from cumsum_model.proof.certificate import certify, certify_without_counting
 from cumsum_model.verification import claim
 from cumsum_model.writeup import SIBLING, not_of_the_published_sizes
 
@@ -226,7 +226,3 @@ def p_zero(answers_of_length, side):
     sizes = abs(answers_of_length.sums) / answers_of_length.n
     middling = (answers_of_length.labels == side) & (sizes >= 1 / 3) & (sizes <= 1 / 2)
     return [bound[middling] for bound in answers_of_length.probabilities(ZERO)]
-
-
-def certify_without_counting(model):
-    return certify(model, budget=0)
