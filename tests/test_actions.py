@@ -15,14 +15,16 @@ from types import SimpleNamespace
 import pytest
 from ruamel.yaml import YAML
 
+from cumsum_model import mutants
+from cumsum_model.checkpoint import REFERENCE, read_checkpoint, write_checkpoint
+
 ROOT = Path(__file__).parent.parent
 ACTION = ROOT / "action.yml"
 CI = ROOT / ".github" / "workflows" / "ci.yml"
 GATE = ROOT / ".github" / "workflows" / "gate.yml"
-SEED7, REFERENCE = ROOT / "fixtures" / "seed7.safetensors", ROOT / "fixtures" / "reference.safetensors"
 
 ONE_CLAIM = "--no-controls -k test_uniform_attention_answers_alike"
-"""It holds on the reference, and is the one that seed 7 refutes."""
+"""It holds on the reference, and not where the head prefers recent tokens."""
 
 ALL = pytest.mark.parametrize("path", [ACTION, CI, GATE], ids=lambda path: path.name)
 
@@ -217,11 +219,12 @@ def verify(workspace, checkpoint, *, environment=None, **inputs):
 
 @pytest.fixture
 def workspace(tmp_path):
-    """A caller's repository, with a good checkpoint and one that refutes a claim."""
+    """A caller's repository, with a good checkpoint and one that refutes a claim: its head prefers recent tokens."""
     workspace = tmp_path / "the workspace"
     workspace.mkdir()
     shutil.copy(REFERENCE, workspace / "good.safetensors")
-    shutil.copy(SEED7, workspace / "refuted.safetensors")
+    attends = mutants.attend_a_little_to_recent(read_checkpoint(REFERENCE).model)
+    write_checkpoint(workspace / "refuted.safetensors", attends, {})
     return workspace
 
 

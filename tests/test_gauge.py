@@ -65,11 +65,11 @@ def test_trained_models_are_near_the_basis_of_least_norm(trained):
         (mutants.shift_unembeddings, "what is written to the stream and what is read from it differ by"),
         (mutants.unembed_zero_as_pos, "centred; in this model they add up to 49% of the longest"),
         (mutants.untrained, "what is written to the stream and what is read from it differ by"),
+        (mutants.hold_the_mean_exactly, "what is written to the stream and what is read from it differ by"),
         (mutants.rotate_stream, None),
         (mutants.renumber_neurons, None),
         (mutants.change_b_K, None),
         (mutants.shift_logits_by_a_constant, None),
-        (mutants.hold_the_mean_exactly, None),
     ],
     ids=lambda it: getattr(it, "__name__", ""),
 )

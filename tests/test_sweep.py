@@ -88,16 +88,18 @@ HOLD = """
 import os, sys, time
 
 HERE = os.path.dirname(__file__)
+LET_THROUGH = set()  # a file that is opened once may be two events
 
 def hold(event, arguments):
     if event != "open":
         return
     point = str(arguments[0]).rpartition("/.")[2].rpartition(".")[0]  # of what is on its way to its name
     held = f"{HERE}/held at {point}/{os.getpid()}"
-    if os.path.exists(os.path.dirname(held)):
+    if point not in LET_THROUGH and os.path.exists(os.path.dirname(held)):
         os.mkdir(held)
         while os.path.exists(held):
             time.sleep(0.02)
+        LET_THROUGH.add(point)
 
 if "PR_SET_PDEATHSIG" in str(sys.orig_argv):  # what a worker runs to train or to verify
     sys.addaudithook(hold)
