@@ -1,14 +1,12 @@
 """docs/statements.md is true: every statement is there, and what it names as its test is one, of the kind it says."""
 
 import ast
-import importlib.util
 import re
 from functools import cache
 from pathlib import Path
 
 import pytest
-
-from cumsum_model.verification.claim import Claim, declared
+from declarations import declarations
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = (ROOT / "docs" / "statements.md").read_text()
@@ -35,20 +33,6 @@ def rows(heading, document=DOCUMENT):
     text = document.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     table = [line for line in text.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
-
-
-@cache
-def declarations():
-    """Every claim and erratum of claims/, by its id."""
-    found = {}
-    for path in sorted((ROOT / "claims").glob("test_*.py")):
-        spec = importlib.util.spec_from_file_location(f"declarations_of_{path.stem}", path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.FunctionDef) and isinstance(declared(getattr(module, node.name)), Claim):
-                found[f"claims/{path.name}::{node.name}"] = declared(getattr(module, node.name))
-    return found
 
 
 @cache

@@ -8,6 +8,7 @@ from cumsum_model.behaviour import run
 from cumsum_model.data import CumsumDataset
 from cumsum_model.model import CumsumConfig
 from cumsum_model.mutants.surgery import copied
+from cumsum_model.neurons import read_neurons
 from cumsum_model.reading import mean_readout, value_step
 from cumsum_model.training import untrained
 
@@ -52,20 +53,20 @@ def reduced_head(model, *, along):
     return {"blocks.0.hook_attn_out": reduce}
 
 
-def linear_neurons():
-    """Every neuron passes its pre-activation on."""
-    seen = {}
+def linear_neurons(model):
+    """Every neuron that fires at a mean of zero passes its pre-activation on, and no other writes anything."""
+    seen, passes = {}, read_neurons(model).fires_at_zero
 
     def keep(pre):
         seen["pre"] = pre
         return pre
 
-    return {"blocks.0.mlp.hook_pre": keep, "blocks.0.mlp.hook_post": lambda _: seen["pre"]}
+    return {"blocks.0.mlp.hook_pre": keep, "blocks.0.mlp.hook_post": lambda _: seen["pre"] * passes}
 
 
 INTERVENTIONS = {
     variants.with_uniform_attention: lambda model: intervention.uniform_attention(),
-    variants.without_relus: lambda model: linear_neurons(),
+    variants.without_relus: linear_neurons,
     variants.with_head_along_the_step: lambda model: reduced_head(model, along=True),
     variants.without_the_step: lambda model: reduced_head(model, along=False),
 }
