@@ -12,8 +12,8 @@ help:  ## show this list
 claims: $(VENV)/installed  ## verify the shipped checkpoint into report/; ARGS="--checkpoint PATH" for another
 	$(BIN)/pytest claims/ --report report $(ARGS)
 
-test: $(VENV)/installed lint  ## check style and types, then run the software's own tests
-	$(BIN)/pytest tests/ -ra $(ARGS)
+test: $(VENV)/installed lint  ## check style and types, then run the software's own tests; ARGS="-n 0" for one process
+	$(BIN)/pytest tests/ -ra -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
