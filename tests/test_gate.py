@@ -63,7 +63,7 @@ def gate(tmp_path, monkeypatch):
         command += [f"--report={report}"] if report else []
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_XDIST", "GITHUB"))}
         ran = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=3600
         )
         left = {path.name: path.read_text() for path in tmp_path.glob("told/report.*")}
         ran.document = json.loads(left["report.json"]) if left else None

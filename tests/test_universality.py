@@ -22,14 +22,14 @@ from cumsum_model import mutants
 from cumsum_model.checkpoint import read_checkpoint, write_checkpoint
 from cumsum_model.cli import main
 from cumsum_model.sweep.document import number
-from cumsum_model.sweep.interval import MOST, at_least, clopper_pearson, percent
+from cumsum_model.sweep.interval import ENOUGH, at_least, clopper_pearson, percent
 from cumsum_model.sweep.outcome import Ending, Outcome, Proved, encode
 from cumsum_model.sweep.publishing import DOCUMENT, MEASURED_TABLE, PAGE, RUNS_TABLE, publish
 from cumsum_model.sweep.read import SweepError, read_runs
 from cumsum_model.sweep.room import bound_of, room
 from cumsum_model.sweep.spread import spreads
 from cumsum_model.sweep.terminal import lines
-from cumsum_model.sweep.universality import Standing, universality
+from cumsum_model.sweep.universality import Standing, Tally, universality
 from cumsum_model.sweep.words import headline, right_words
 from cumsum_model.verification.document import readable
 from cumsum_model.verification.measure import Comparison, Measurement, Recorder
@@ -100,8 +100,12 @@ def about(counts):
 
 
 @pytest.fixture
-def sweep(tmp_path, reports, documents):
-    """Fill a folder of runs: `sweep(seed)` is what the shipped checkpoint measured, under the name of a seed."""
+def sweep(tmp_path, reports, documents, monkeypatch):
+    """Fill a folder of runs: `sweep(seed)` is what the shipped checkpoint measured, under the name of a seed.
+
+    Six are enough here, to call a claim universal.
+    """
+    monkeypatch.setattr("cumsum_model.sweep.universality.ENOUGH", 6)
     folder = tmp_path / "sweep"
 
     def run(seed, *, of="reference", edit=None, name=None, report=True, **changes):
@@ -196,8 +200,8 @@ def test_intervals_are_rounded_outwards():
     assert percent((0.0, 0.451)) == "0% to 46%"
 
 
-def test_six_runs_are_what_it_takes_to_exclude_half_of_all_seeds():
-    assert clopper_pearson(5, 0, 5)[0] < MOST < clopper_pearson(6, 0, 6)[0]
+def test_thirty_of_thirty_show_that_it_is_so_on_most_seeds():
+    assert at_least(clopper_pearson(ENOUGH, 0, ENOUGH)[0]) == "88%"
 
 
 # Counting -----------------------------------------------------------------------------------------------------------
@@ -276,6 +280,17 @@ def test_fewer_than_six_runs_make_nothing_universal(sweep, n, standing):
     found = sweep.found()
     assert {finding.standing for finding in found.groups[0].claims} == {standing}
     assert ("too few" in headline(found)) == (n == 5)
+
+
+@pytest.mark.parametrize(("n", "standing"), [(29, Standing.TOO_FEW), (30, Standing.UNIVERSAL)])
+@pytest.mark.parametrize("holds", [True, False])
+def test_thirty_runs_are_what_it_takes(sweep, monkeypatch, n, standing, holds):
+    sweep(0)
+    (finding, *_) = sweep.found().groups[0].claims
+    monkeypatch.undo()
+    tally = Tally(holds=n) if holds else Tally(refuted=n)
+    standing = Standing.REFUTED if standing == Standing.UNIVERSAL and not holds else standing
+    assert replace(finding, tally=tally).standing == standing
 
 
 @pytest.mark.parametrize(("n", "standing"), [(2, Standing.TOO_FEW), (6, Standing.REFUTED)])

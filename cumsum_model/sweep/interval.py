@@ -8,9 +8,9 @@ from cumsum_model import uncertainty
 
 CONFIDENCE = 0.95
 
-MOST = 0.5
-"""A claim that holds on every run that there is is called universal where the interval excludes that half of all seeds
-refute it. At 95% that takes six runs: (1 - MOST)^n has to be under 0.025."""
+ENOUGH = 30
+"""So many runs, with the same verdict on all, it takes to call a claim universal, or refuted everywhere: at 95%, 30 of
+30 show that it is so on 88% of all seeds or more."""
 
 
 def clopper_pearson(holds: int, undecided: int, n: int) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from enum import StrEnum
 from functools import cached_property
 from itertools import groupby
 
-from cumsum_model.sweep.interval import MOST, at_least, clopper_pearson
+from cumsum_model.sweep.interval import ENOUGH, at_least, clopper_pearson
 from cumsum_model.sweep.read import Run
 from cumsum_model.sweep.spread import Spread, least_room, spreads, tightest
 from cumsum_model.verification.document import readable
@@ -112,7 +112,7 @@ class Finding:
 
     @property
     def standing(self) -> Standing:
-        """One run on each side shows that the seed decides; that it does not takes more, see `interval.MOST`."""
+        """One run on each side shows that the seed decides; that it does not takes more, see `interval.ENOUGH`."""
         tally = self.tally
         if self.interval is None:
             return Standing.NOT_ABOUT
@@ -120,10 +120,9 @@ class Finding:
             return Standing.ACCIDENT
         if tally.undecided:
             return Standing.UNDECIDED
-        low, high = self.interval
-        if tally.holds:
-            return Standing.UNIVERSAL if low > MOST else Standing.TOO_FEW
-        return Standing.REFUTED if high < 1 - MOST else Standing.TOO_FEW
+        if tally.n < ENOUGH:
+            return Standing.TOO_FEW
+        return Standing.UNIVERSAL if tally.holds else Standing.REFUTED
 
     @property
     def holds_on_all(self) -> bool:

@@ -16,10 +16,10 @@ DIR holds a folder for each run, as `sweep` leaves them:
 
 Of every claim it says on how many seeds it holds, and of which share of all seeds that is evidence: an exact 95%
 interval (Clopper and Pearson). 32 of 32 shows that it holds on 89% of seeds or more.
-  universal             holds on every run, and the interval excludes that half of all seeds refute it: 6 runs or more
+  universal             holds on every run, and those are 30 or more
   the seed's accident   holds on some and is refuted on others, which are named with what they measured
-  refuted everywhere    refuted on every run, and those are 6 or more
-  too few runs          all alike, yet fewer than 6
+  refuted everywhere    refuted on every run, and those are 30 or more
+  too few runs          all alike, yet fewer than 30
   not decided           in error, or not run, on some run: that never counts as holding
 
 A run that diverged, or cannot be read, counts for no claim and is named in the headline. Runs that were trained with

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
-from cumsum_model.sweep.interval import at_least, clopper_pearson
+from cumsum_model.sweep.interval import ENOUGH, at_least, clopper_pearson
 from cumsum_model.sweep.outcome import Proved
 from cumsum_model.sweep.read import Run
 from cumsum_model.sweep.universality import Finding, Group, Standing, Universality
@@ -141,7 +141,7 @@ def _limits(found: Universality) -> Iterator[Note]:
         low = at_least(clopper_pearson(n, 0, n)[0])
         yield Note(
             f"A claim that holds on {n} of {n} runs is only shown to hold on {low} of seeds or more: too few to call "
-            "it universal, for which it takes six.",
+            f"it universal, for which it takes {ENOUGH}.",
             good=False,
         )
 
