@@ -13,12 +13,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from ruamel.yaml import YAML
 
 from cumsum_model import mutants
-from cumsum_model.checkpoint import REFERENCE, read_checkpoint, write_checkpoint
+from cumsum_model.checkpoint import REFERENCE, read_checkpoint
 
 ROOT = Path(__file__).parent.parent
+REFUTED = ROOT / "fixtures" / "attends_to_recent.safetensors"
 ACTION = ROOT / "action.yml"
 CI = ROOT / ".github" / "workflows" / "ci.yml"
 GATE = ROOT / ".github" / "workflows" / "gate.yml"
@@ -219,13 +221,21 @@ def verify(workspace, checkpoint, *, environment=None, **inputs):
 
 @pytest.fixture
 def workspace(tmp_path):
-    """A caller's repository, with a good checkpoint and one that refutes a claim: its head prefers recent tokens."""
+    """A caller's repository, with a good checkpoint and one that refutes a claim."""
     workspace = tmp_path / "the workspace"
     workspace.mkdir()
     shutil.copy(REFERENCE, workspace / "good.safetensors")
-    attends = mutants.attend_a_little_to_recent(read_checkpoint(REFERENCE).model)
-    write_checkpoint(workspace / "refuted.safetensors", attends, {})
+    shutil.copy(REFUTED, workspace / "refuted.safetensors")
     return workspace
+
+
+def test_what_is_refuted_is_the_mutant_that_its_card_names():
+    refuted, reference = read_checkpoint(REFUTED), read_checkpoint(REFERENCE)
+    made_of = refuted.card["made_of"]
+    assert made_of["sha256"] == reference.sha256
+    mutant = getattr(mutants, made_of["by"].removeprefix("cumsum_model.mutants."))(reference.model)
+    for name, weights in mutant.state_dict().items():
+        torch.testing.assert_close(refuted.model.state_dict()[name], weights)
 
 
 def test_the_gate_opens_for_a_good_checkpoint(workspace):
@@ -440,7 +450,7 @@ def test_the_suite_is_installed_with_its_constraints_beside_its_claims(workspace
     ]
 
 
-def test_ci_notices_if_the_gate_opens_for_seed_7(workspace):
+def test_ci_notices_if_the_gate_opens_for_what_is_refuted(workspace):
     script = next(step["run"] for step in steps(read(CI)) if step.get("name") == "The gate has closed on it")
     for outcome, verdict, code in [("failure", "bad", 0), ("success", "good", 1), ("failure", "", 1)]:
         env = {"PATH": os.environ["PATH"], "OUTCOME": outcome, "VERDICT": verdict}
