@@ -66,7 +66,7 @@ def test_a_sample_of_the_matrix_has_no_hole(sample):
 
 
 def test_the_saved_matrix_has_every_claim_and_every_mutant(saved):
-    """With every assertion: what it counts is of the claims as they are."""
+    """And of every claim what it depends on: the table is of the claims as they are."""
     claims = {name: claim for name, claim in declarations().items() if not claim.erratum}
     assert saved["claims"].keys() == claims.keys()
     assert saved["mutants"] == [mutant.__name__ for mutant in mutants.ALL]

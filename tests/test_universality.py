@@ -282,14 +282,20 @@ def test_fewer_than_six_runs_make_nothing_universal(sweep, n, standing):
     assert ("too few" in headline(found)) == (n == 5)
 
 
-@pytest.mark.parametrize(("n", "standing"), [(29, Standing.TOO_FEW), (30, Standing.UNIVERSAL)])
-@pytest.mark.parametrize("holds", [True, False])
-def test_thirty_runs_are_what_it_takes(sweep, monkeypatch, n, standing, holds):
+@pytest.mark.parametrize(
+    ("tally", "standing"),
+    [
+        (Tally(holds=29), Standing.TOO_FEW),
+        (Tally(holds=30), Standing.UNIVERSAL),
+        (Tally(refuted=29), Standing.TOO_FEW),
+        (Tally(refuted=30), Standing.REFUTED),
+    ],
+    ids=repr,
+)
+def test_thirty_runs_are_what_it_takes(sweep, monkeypatch, tally, standing):
     sweep(0)
     (finding, *_) = sweep.found().groups[0].claims
     monkeypatch.undo()
-    tally = Tally(holds=n) if holds else Tally(refuted=n)
-    standing = Standing.REFUTED if standing == Standing.UNIVERSAL and not holds else standing
     assert replace(finding, tally=tally).standing == standing
 
 
