@@ -143,6 +143,16 @@ def test_a_checkpoint_that_cannot_be_read_saves_nothing(tmp_path, capfd):
     assert out.read_text() == "{}"
 
 
+def test_an_expression_that_matches_no_claim_saves_nothing(tmp_path, capfd):
+    out = tmp_path / "old.json"
+    out.write_text("{}")
+    assert main(["mutants", "-k", "no_such_claim", "--out", str(out)]) == 5
+    told = capfd.readouterr().out
+    assert "saved" not in told
+    assert "deselected" in told
+    assert out.read_text() == "{}"
+
+
 def test_mutants_can_be_listed_without_running_anything(capsys):
     assert main(["mutants", "--list"]) == 0
     told = capsys.readouterr().out

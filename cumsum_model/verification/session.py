@@ -82,7 +82,8 @@ class Session:
         if path is not None:
             matrix = self._matrix(gather(self._all_records(), list(self.expected))[0])
             matrix.subject = self.config.hook.pytest_verification_subject(config=self.config) or ""
-            path.write_text(json.dumps(matrix.to_plain(), indent=1) + "\n")
+            if matrix.cells:  # an empty table is no reason to lose the one that was there
+                path.write_text(json.dumps(matrix.to_plain(), indent=1) + "\n")
             if matrix.holes() and session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         not_run = any(
