@@ -9,8 +9,8 @@ PYTHON ?= python3
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-claims: $(VENV)/installed  ## verify the shipped checkpoint into report/; ARGS="--checkpoint PATH" for another
-	$(BIN)/pytest claims/ --report report $(ARGS)
+claims: $(VENV)/installed  ## verify the shipped checkpoint into report/; ARGS="--checkpoint=PATH" for another
+	$(BIN)/cumsum-model verify --report=report $(ARGS)
 
 test: $(VENV)/installed lint  ## check style and types, then run the software's own tests; ARGS="-n 0" for one process
 	$(BIN)/pytest tests/ -ra -n logical --maxprocesses 4 --dist loadfile $(ARGS)

@@ -13,10 +13,11 @@ import torch
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from cumsum_model.checkpoint import REFERENCE, Checkpoint, CheckpointError, Reading, read_checkpoint
+from cumsum_model.checkpoint import REFERENCE, Checkpoint, CheckpointError, Reading, Stored, load_stored, read_stored
 from cumsum_model.data import CumsumDataset, evaluation_set
 from cumsum_model.formats.commands import add_reading
 from cumsum_model.formats.source import SAFETENSORS
+from cumsum_model.guard import refuse_foreign
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.verification.claim import Control
 from cumsum_model.verification.document import readable
@@ -27,6 +28,8 @@ from cumsum_model.verification.subject import Subject
 pytest_plugins = ["cumsum_model.verification.plugin", "pytester"]
 
 CHECKPOINT = pytest.StashKey[Checkpoint]()
+STORED = pytest.StashKey[Stored]()
+HANDED_OVER = "cumsum_model.checkpoint"
 
 # The same search in every run: derandomised, nothing remembered on disk, one counterexample at a time.
 # `model` and `measure` are made once per test on purpose; a search shares them between its examples.
@@ -65,11 +68,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile(profile)
     if config.option.help or config.option.version:
         return
-    if config.rootpath != Path(__file__).parent:
-        raise pytest.UsageError(
-            f"pytest took {config.rootpath} for the project's folder, because of a path among the options; "
-            "write it as --checkpoint=PATH"
-        )
+    refuse_foreign(config, Path(__file__).resolve().parent)  # where pytest loads no plugins by itself, too
     # What the tools remember goes where pytest keeps such things, not into the folder one happens to be in.
     cache = config.rootpath / ".pytest_cache"
     set_hypothesis_home_dir(cache / "hypothesis")
@@ -83,9 +82,25 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--device cuda: torch sees no CUDA device on this machine")
     reading = Reading(config.getoption("token_order"), config.getoption("n_heads"))
     try:
-        config.stash[CHECKPOINT] = read_checkpoint(config.getoption("checkpoint") or REFERENCE, device, reading)
+        config.stash[STORED] = _stored(config)
+        config.stash[CHECKPOINT] = read_stored(config.stash[STORED], device, reading)
     except CheckpointError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _stored(config: pytest.Config) -> Stored:
+    """The bytes of the checkpoint: of the file itself, once; in a process of pytest-xdist's what it was handed."""
+    if not hasattr(config, "workerinput"):
+        return load_stored(config.getoption("checkpoint") or REFERENCE)
+    path, content, card = config.workerinput[HANDED_OVER]
+    return Stored(Path(os.fsdecode(path)), content, card)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand the checkpoint to a process of pytest-xdist's: the file may be another one by the time that it starts."""
+    stored = node.config.stash[STORED]
+    node.workerinput[HANDED_OVER] = os.fsencode(stored.path), stored.content, stored.card
 
 
 def _describe(checkpoint: Checkpoint) -> str:

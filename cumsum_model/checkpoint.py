@@ -123,7 +123,31 @@ def read_checkpoint(path: Path | str, device: torch.device | str = "cpu", readin
     the card names. Raises CheckpointError; Misread if the model is right only in another reading (unless our own
     card vouches for the file, which training and converting write).
     """
-    checkpoint, source = _read(path, device, reading)
+    return read_stored(load_stored(path), device, reading)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The bytes of a checkpoint's file and of the card beside it, None where there is none."""
+
+    path: Path
+    content: bytes
+    card: bytes | None
+
+
+def load_stored(path: Path | str) -> Stored:
+    """The bytes in `path`, a file or a folder written by training, and of its card. Raises CheckpointError."""
+    path = Path(path)
+    if _is_folder(path):
+        path = _model_in(path)
+    beside_it = card_path(path)
+    content = _read_bytes(path, MAX_BYTES)
+    return Stored(path, content, _read_bytes(beside_it, MAX_CARD_BYTES) if beside_it.exists() else None)
+
+
+def read_stored(stored: Stored, device: torch.device | str = "cpu", reading: Reading = PLAIN) -> Checkpoint:
+    """As `read_checkpoint`, from bytes that were loaded before: whoever has the same bytes reads the same model."""
+    checkpoint, source = _read(stored, device, reading)
     misreading = None if _vouches(checkpoint.card) else _misreading(checkpoint, source)
     if misreading is not None:
         raise Misread(checkpoint.path, misreading)
@@ -132,24 +156,21 @@ def read_checkpoint(path: Path | str, device: torch.device | str = "cpu", readin
 
 def inspect_checkpoint(path: Path | str, reading: Reading = PLAIN) -> tuple[Checkpoint, Misreading | None]:
     """As `read_checkpoint`, but a model that is right only in another reading is returned, with that reading."""
-    checkpoint, source = _read(path, "cpu", reading)
+    checkpoint, source = _read(load_stored(path), "cpu", reading)
     return checkpoint, _misreading(checkpoint, source)
 
 
-def _read(path: Path | str, device: torch.device | str, reading: Reading) -> tuple[Checkpoint, Source]:
-    path = Path(path)
-    if _is_folder(path):
-        path = _model_in(path)
-    content = _read_bytes(path, MAX_BYTES)
-    card = _read_card(card_path(path))
-    sha256 = hashlib.sha256(content).hexdigest()
+def _read(stored: Stored, device: torch.device | str, reading: Reading) -> tuple[Checkpoint, Source]:
+    path = stored.path
+    card = None if stored.card is None else _parse_card(stored.card, card_path(path))
+    sha256 = hashlib.sha256(stored.content).hexdigest()
     if card is not None and card["sha256"] != sha256:
         raise CheckpointError(
             f"{path}: has sha256 {sha256[:12]}.., but its card {card_path(path).name} was written for "
             f"{one_line(card['sha256'])[:12]}..; restore the file, or remove the card if you changed it on purpose"
         )
     try:
-        source = parse(content)
+        source = parse(stored.content)
         parameters, notes = classic(source.state, reading)
         model = build_model(parameters).to(device)
     except CheckpointError as error:
@@ -352,14 +373,10 @@ def _read_bytes(path: Path, limit: int) -> bytes:
     return content
 
 
-def _read_card(path: Path) -> Mapping[str, Any] | None:
-    if not path.exists():
-        return None
+def _parse_card(content: bytes, path: Path) -> Mapping[str, Any]:
     try:
-        card = json.loads(_read_bytes(path, MAX_CARD_BYTES).decode())
+        card = json.loads(content.decode())
         _as_json(card)  # as deeply nested as can be read need not be as can be written
-    except CheckpointError:
-        raise
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: is not a JSON card ({one_line(error)})") from None
     if not isinstance(card, dict) or not isinstance(card.get("sha256"), str):

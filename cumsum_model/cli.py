@@ -1,14 +1,14 @@
-"""`python -m cumsum_model`: train, read, break and prove checkpoints, compare reports. `pytest claims/` verifies."""
+"""`python -m cumsum_model`: train, verify, read, break and prove checkpoints, and compare reports."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from cumsum_model.checkout import CLAIMS, MISSING, run_claims
 from cumsum_model.console import UNREADABLE, fail
 from cumsum_model.formats.commands import add_commands as add_format_commands
 from cumsum_model.proof.commands import add_commands as add_proof_commands
@@ -16,6 +16,8 @@ from cumsum_model.report.commands import add_commands as add_report_commands
 from cumsum_model.sweep.commands import add_commands as add_sweep_command
 from cumsum_model.sweep.universality_commands import add_commands as add_universality_commands
 from cumsum_model.train_command import add_commands as add_train_command
+from cumsum_model.verify_command import VERIFY, verify
+from cumsum_model.verify_command import add_commands as add_verify_command
 
 MUTANTS_HELP = """\
 Run every claim on every mutant and print the table: X refuted, . survived, ! error.
@@ -27,25 +29,27 @@ hole, and the exit code is 1. Takes about twenty minutes with -n 2, which uses t
 -k EXPRESSION, which runs only claims that match, as long as those take.
 """
 
-CLAIMS = Path(__file__).resolve().parent.parent / "claims"
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0 done, 1 failed, 2 called wrongly, 4 cannot be read, 130 interrupted."""
     parser = argparse.ArgumentParser(
         prog="python -m cumsum_model",
-        description="The cumulative sum transformer: train one checkpoint or many, inspect, convert or prove one, "
-        "compare reports. Verify one with `pytest claims/`.",
+        description="The cumulative sum transformer: train one checkpoint or many, verify, inspect, convert or prove "
+        "one, compare reports.",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_train_command(commands)
+    add_verify_command(commands)
     add_sweep_command(commands)
     add_universality_commands(commands)
     add_format_commands(commands)
     _add_mutants(commands)
     add_proof_commands(commands)
     add_report_commands(commands)
-    options = parser.parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == [VERIFY] and not {"-h", "--help"} & set(words):
+        return verify(words[1:])
+    options = parser.parse_args(words)
     try:
         code: int = options.command(options)
     except KeyboardInterrupt:
@@ -95,16 +99,15 @@ def _mutants(options: argparse.Namespace) -> int:
         except CheckpointError as error:
             return fail(str(error), code=UNREADABLE)
     if not CLAIMS.is_dir():
-        return fail(f"{CLAIMS} does not exist: run from a checkout installed with pip install -e")
-    command = [sys.executable, "-m", "pytest", str(CLAIMS), "-q", "--tb=short", "--benchmark-disable"]
-    command += [f"--matrix={options.out.absolute()}"]
+        return fail(MISSING)
+    command = ["-q", "--tb=short", "--benchmark-disable", f"--matrix={options.out.absolute()}"]
     if options.checkpoint is not None:
         command.append(f"--checkpoint={Path(options.checkpoint).absolute()}")
     if options.select is not None:
         command += ["-k", options.select]
     command += ["--processes=1"] if options.processes == "1" else ["-n", options.processes]
     before = options.out.stat().st_mtime_ns if options.out.is_file() else None
-    code = subprocess.run(command, cwd=CLAIMS.parent, check=False).returncode  # noqa: S603
+    code = run_claims(command)
     if options.out.is_file() and options.out.stat().st_size and options.out.stat().st_mtime_ns != before:
         print(f"saved {options.out}")
     return code

@@ -41,7 +41,7 @@ exit code: 0 trained, 1 failed, 2 called wrongly, 3 diverged (the loss is no num
 examples:
   python -m cumsum_model train --seed 7 --out runs/seed7
   python -m cumsum_model train --seq-len 40 --n-heads 2 --out runs/two-heads
-  pytest claims/ --checkpoint runs/seed7
+  python -m cumsum_model verify runs/seed7
 """
 
 
@@ -252,7 +252,7 @@ def _say_what_was_kept(trained: Trained, path: Path, sha256: str, metrics: Mappi
         f"kept epoch {trained.kept.index} of seed {trained.recipe.seed}: cross entropy "
         f"{metrics['cross_entropy']:.4f}, accuracy {metrics['accuracy']:.4f} on the evaluation set\n"
         f"wrote {path}, sha256 {sha256[:12]}\n"
-        f"verify it: pytest claims/ --checkpoint {path}"
+        f"verify it: python -m cumsum_model verify {path}"
     )
 
 

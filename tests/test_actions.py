@@ -155,7 +155,7 @@ def test_workflows_use_inputs_and_outputs_that_the_action_has():
 
 
 def test_pytest_knows_the_options_that_the_action_passes():
-    used = set(re.findall(r'"(--[a-z-]+)=', step_of("verify")["run"]))
+    used = set(re.findall(r'"(--[a-z-]+)=\$', step_of("verify")["run"]))
     assert used == {"--checkpoint", "--report", "--baseline", "--fail-on-shrink"}
     command = [sys.executable, "-m", "pytest", "--help"]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -408,6 +408,10 @@ def test_the_report_may_lie_in_a_folder_with_any_name(workspace):
         ({"checkpoint": "x", "artifact": ""}, "'artifact' is empty"),
         ({"checkpoint": "x", "report": "a\nreport=/etc"}, "'report' holds"),
         ({"checkpoint": "x", "report": "**"}, "'report' holds"),
+        ({"checkpoint": "x", "report": "a\\b"}, "'report' holds"),
+        ({"checkpoint": "x\n::stop-commands::mine"}, "'checkpoint' holds"),
+        ({"checkpoint": "x", "artifact": "x\r::stop-commands::mine"}, "'artifact' holds"),
+        ({"checkpoint": "x", "baseline": "x\n::stop-commands::mine"}, "'baseline' holds"),
         ({"checkpoint": "x", "comment": "yes"}, "'comment' is neither"),
     ],
 )
@@ -415,6 +419,7 @@ def test_unclear_inputs_are_refused_at_once(inputs, told, workspace):
     result = play("inputs", workspace, inputs)
     assert result.code == 1
     assert f"::error title=verification gate::The input {told}" in result.told
+    assert len(result.told.splitlines()) == 1
     assert result.outputs == {}
 
 
@@ -436,7 +441,7 @@ def test_the_suite_is_installed_with_its_constraints_beside_its_claims(workspace
     python.write_text(
         "#!/usr/bin/env bash\n"
         f'echo "$PWD: $*" >>"{log}"\n'
-        'if [ "$2" = venv ]; then mkdir -p "$3/bin" && cp "$0" "$3/bin/python"; fi\n'
+        'if [ "$3" = venv ]; then mkdir -p "$5/bin" && cp "$0" "$5/bin/python"; fi\n'
     )
     python.chmod(0o755)
     context = {"steps.python.outputs.python-path": str(python), "steps.python.outputs.python-version": "3.11.7"}
@@ -445,9 +450,30 @@ def test_the_suite_is_installed_with_its_constraints_beside_its_claims(workspace
     environment = workspace.parent / "verification-python-3.11.7"
     assert result.outputs == {"python": str(environment / "bin" / "python")}
     assert log.read_text().splitlines() == [
-        f"{ROOT}: -m venv {environment}",
-        f"{ROOT}: -m pip install --quiet --constraint constraints.txt --editable . pytest-xdist",
+        f"{ROOT}: -I -m venv --clear {environment}",
+        f"{ROOT}: -I -m pip install --quiet --constraint constraints.txt --editable . pytest-xdist",
     ]
+
+
+def test_nothing_of_the_callers_runs_while_the_suite_is_installed(workspace):
+    """With the real Python and the real pip, which finds nothing to install where it may not look anywhere."""
+    ran = workspace.parent / "ran"
+    leaves_a_mark = f"open({str(ran)!r}, 'w').close()\n"
+    (workspace / "sitecustomize.py").write_text(leaves_a_mark)
+    (workspace / "startup.py").write_text(leaves_a_mark)
+    planted = workspace.parent / "verification-python-3.11.7"
+    (planted / "bin").mkdir(parents=True)
+    (planted / "bin" / "python").write_text(f"#!/bin/sh\ntouch {ran}\n")
+    (planted / "bin" / "python").chmod(0o755)
+    (planted / "planted").touch()
+    hostile = {"PYTHONPATH": str(workspace), "PYTHONSTARTUP": str(workspace / "startup.py"), "PIP_NO_INDEX": "1"}
+    context = {"steps.python.outputs.python-path": sys.executable, "steps.python.outputs.python-version": "3.11.7"}
+    result = play("install", workspace, {}, context=context, environment=hostile)
+    assert result.code != 0
+    assert "No matching distribution found" in result.told
+    assert not (planted / "planted").exists()
+    assert (planted / "pyvenv.cfg").is_file()
+    assert not ran.exists()
 
 
 def test_ci_notices_if_the_gate_opens_for_what_is_refuted(workspace):

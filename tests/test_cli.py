@@ -14,7 +14,7 @@ def test_train_writes_a_checkpoint_that_can_be_verified(tmp_path, capsys):
     assert main(["train", "--out", str(tmp_path / "new" / "run"), *SHORT]) == 0
     told = capsys.readouterr()
     assert "kept epoch" in told.out
-    assert "pytest claims/ --checkpoint" in told.out
+    assert f"python -m cumsum_model verify {tmp_path / 'new' / 'run' / 'model.safetensors'}" in told.out
     assert told.err.count("validation accuracy") == 2  # a line per epoch where there is no terminal
     read = read_checkpoint(tmp_path / "new" / "run")
     assert read.card["recipe"]["seed"] == 3

@@ -164,6 +164,7 @@ def test_every_option_named_in_the_readme_exists():
         ).stdout
         for command in (
             "train",
+            "verify",
             "sweep",
             "universality",
             "inspect",

@@ -17,13 +17,14 @@ import psutil
 import pytest
 from distributed.scheduler import KilledWorker
 
+from cumsum_model.checkout import ROOT
 from cumsum_model.checkpoint import read_checkpoint
 from cumsum_model.cli import main
 from cumsum_model.recipe_options import BY_NAME, OPTIONS
 from cumsum_model.sweep import commands, conduct, plan, work
 from cumsum_model.sweep.outcome import Ending, OutcomeError, encode, read_outcome
 from cumsum_model.sweep.plan import PlanError, parse_grid, parse_seeds
-from cumsum_model.sweep.suite import ROOT, Suite, fingerprint
+from cumsum_model.sweep.suite import Suite, fingerprint
 
 TINY = ["--seq-len", "8", "--epochs", "3", "--train-size", "4000", "--val-size", "500", "--batch-size", "100"]
 ONE_CLAIM = ["--no-controls", "-k", "test_every_answer_is_right"]

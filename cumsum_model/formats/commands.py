@@ -37,7 +37,7 @@ exit code: 0 written, 1 not written, 4 IN cannot be read
 examples:
   python -m cumsum_model convert cumsum_model.pt mine.safetensors --token-order wrapped   the original release
   python -m cumsum_model convert bridge.pt mine.safetensors --n-heads 2                   a bridge of two heads
-  pytest claims/ --checkpoint mine.safetensors
+  python -m cumsum_model verify mine.safetensors
 """
 
 INSPECT_HELP = f"""\
@@ -148,7 +148,7 @@ def _convert(options: argparse.Namespace) -> int:
     print(
         f"read {checkpoint.path}, sha256 {checkpoint.sha256[:12]}, {checkpoint.read_as}\n"
         f"wrote {written.path}, sha256 {written.sha256[:12]}\n"
-        f"verify it: pytest claims/ --checkpoint {written.path}"
+        f"verify it: python -m cumsum_model verify {written.path}"
     )
     return 0
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from cumsum_model.verification.report import Report
 
 DIFF_HELP = """\
-Compare two reports, as `pytest claims/ --report DIR` writes them: what B lost, won or says with less room to
-spare than A. The same is printed by `pytest claims/ --baseline A.json`.
+Compare two reports, as `pytest claims/ --report=DIR` writes them: what B lost, won or says with less room to
+spare than A. The same is printed by `pytest claims/ --baseline=A.json`.
 
 B fails against A over a claim that held and is refuted, or that A has and B has not, or that held and is said
 not to be about the model (unless it is about the shipped checkpoint alone), or whose controls survive or no longer
@@ -70,7 +70,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=raw,
     )
     render.set_defaults(command=_render)
-    render.add_argument("report", type=Path, metavar="report.json", help="what `pytest claims/ --report DIR` wrote")
+    render.add_argument("report", type=Path, metavar="report.json", help="what `pytest claims/ --report=DIR` wrote")
     render.add_argument("--out", type=Path, metavar="DIR", help="folder to write to (default: that of report.json)")
 
 

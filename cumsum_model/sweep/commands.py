@@ -29,7 +29,7 @@ Every seed is trained with the published recipe or the options given here, and v
 
 DIR gets, as the runs land, a folder for each:
   runs/seed7/model.safetensors, model.card.json           as `train` writes them
-  runs/seed7/report.html, report.json, report.md          as `pytest claims/ --report` writes them
+  runs/seed7/report.html, report.json, report.md          as `pytest claims/ --report=DIR` writes them
   runs/seed7/outcome.json                                 how it ended, and what is proved of it; written last
 and when all have landed, universality.html, .json and .parquet: see `python -m cumsum_model universality`.
 
@@ -101,12 +101,13 @@ def _sweep(options: argparse.Namespace) -> int:
     except PlanError as error:
         return fail(str(error), code=2)
 
+    from cumsum_model.checkout import CLAIMS, MISSING
     from cumsum_model.sweep.conduct import OtherRecipe, clean, standing, write_outcome
     from cumsum_model.sweep.outcome import RUNS, Ending
-    from cumsum_model.sweep.suite import CLAIMS, Suite
+    from cumsum_model.sweep.suite import Suite
 
     if not CLAIMS.is_dir():
-        return fail(f"{CLAIMS} does not exist: run from a checkout installed with pip install -e")
+        return fail(MISSING)
     out: Path = options.out
     suite = Suite(controls=not options.no_controls, select=options.select)
     try:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-CLAIMS = ROOT / "claims"
+from cumsum_model.checkout import CLAIMS, CONFIGURATION, ROOT
 
 _SAYS_NOTHING = ("cumsum_model/figures/", "cumsum_model/report/", "cumsum_model/sweep/", "cumsum_model/cli.py")
 """Drawing, and what starts the rest: a change of these changes no verdict."""
@@ -20,7 +18,7 @@ def fingerprint() -> str:
     paths = [
         ROOT / "conftest.py",
         ROOT / "fixtures" / "reference.safetensors",
-        ROOT / "pyproject.toml",
+        CONFIGURATION,
         *CLAIMS.rglob("*.py"),
         *(ROOT / "cumsum_model").rglob("*.py"),
     ]

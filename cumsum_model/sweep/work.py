@@ -7,7 +7,6 @@ is no second way to train or to verify, and nothing of one run is left in the ne
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -17,8 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cumsum_model import checkout
 from cumsum_model.sweep.outcome import Proved
-from cumsum_model.sweep.suite import CLAIMS, ROOT, Suite, fingerprint
+from cumsum_model.sweep.suite import Suite, fingerprint
 from cumsum_model.train_command import DIVERGED
 
 REPORT_FILES = ("report.html", "report.json", "report.md")
@@ -156,15 +156,13 @@ as long."""
 
 
 def _run(arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_FOR_THE_WORK)}
-    # Where this project lies is no argument, as a report tells its arguments, and is the same on every machine.
-    places = [str(CLAIMS), f"--rootdir={ROOT}", f"--config-file={ROOT / 'pyproject.toml'}"]
-    environment["PYTEST_ADDOPTS"] = shlex.join(places)
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_FOR_THE_WORK)}
+    variables["PYTEST_ADDOPTS"] = checkout.environment()["PYTEST_ADDOPTS"]
+    variables["PYTHONPATH"] = os.pathsep.join(filter(None, (str(checkout.ROOT), variables.get("PYTHONPATH"))))
     return subprocess.run(  # noqa: S603
-        [sys.executable, *arguments],
+        [sys.executable, "-P", *arguments],
         cwd=folder,
-        env=environment,
+        env=variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
