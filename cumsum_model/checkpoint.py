@@ -142,7 +142,8 @@ def load_stored(path: Path | str) -> Stored:
         path = _model_in(path)
     beside_it = card_path(path)
     content = _read_bytes(path, MAX_BYTES)
-    return Stored(path, content, _read_bytes(beside_it, MAX_CARD_BYTES) if beside_it.exists() else None)
+    has_card = os.path.exists(beside_it)  # False, too, of a name that is too long for any file
+    return Stored(path, content, _read_bytes(beside_it, MAX_CARD_BYTES) if has_card else None)
 
 
 def read_stored(stored: Stored, device: torch.device | str = "cpu", reading: Reading = PLAIN) -> Checkpoint:

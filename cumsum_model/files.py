@@ -3,28 +3,54 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import re
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+LONGEST_NAME = 255
+"""Bytes that the name of a file may have, nearly everywhere."""
+
 
 @contextmanager
 def beside(path: Path, content: bytes) -> Iterator[Path]:
-    """A temporary file with `content` in the folder of `path`, flushed to disk; removed unless it was renamed."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
+    """A temporary file with `content` in the folder of `path`, flushed to disk; removed unless it was renamed.
+
+    Whoever may read `path` may read it, and nobody else at any moment; where there is none yet, the umask decides.
+    """
+    mode = _mode(path)
+    temporary = path.with_name(f"{_prefix(path)}{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            if mode is not None:  # the umask has taken from it, too
+                os.fchmod(descriptor, mode)
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
+            os.fsync(descriptor)
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _mode(path: Path) -> int | None:
+    """Who may read and write the file `path`; None where there is none."""
+    try:
+        found = path.lstat().st_mode
+    except OSError:
+        return None
+    return found & 0o777 if stat.S_ISREG(found) else None
+
+
+def _prefix(path: Path) -> str:
+    """How the names of temporary files of `path` begin, which end in eight letters or digits."""
+    if len(os.fsencode(path.name)) + len("..01234567") <= LONGEST_NAME:
+        return f".{path.name}."
+    return f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}."
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -47,6 +73,6 @@ def settle(folder: Path) -> None:
 
 def sweep_up(path: Path) -> None:
     """Remove what a writer of `path` that was killed has left beside it. Raises OSError."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*"):
-        if re.fullmatch(r"[a-z0-9_]{8}", left.name.rpartition(".")[2]):  # as `tempfile` names them, and nobody else's
+    for left in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
+        if re.fullmatch(r"[a-z0-9_]{8}", left.name.rpartition(".")[2]):  # as they are named, and nobody else's
             left.unlink(missing_ok=True)
