@@ -1,6 +1,5 @@
 """Many seeds on a real Dask cluster: nothing is lost or done twice, and what comes out is what one run gives."""
 
-import argparse
 import contextlib
 import dataclasses
 import doctest
@@ -21,7 +20,7 @@ from cumsum_model.checkout import ROOT
 from cumsum_model.checkpoint import read_checkpoint
 from cumsum_model.cli import main
 from cumsum_model.recipe_options import BY_NAME, OPTIONS
-from cumsum_model.sweep import commands, conduct, plan, work
+from cumsum_model.sweep import conduct, plan, work
 from cumsum_model.sweep.outcome import Ending, OutcomeError, encode, read_outcome
 from cumsum_model.sweep.plan import PlanError, parse_grid, parse_seeds
 from cumsum_model.sweep.suite import Suite, fingerprint
@@ -247,18 +246,6 @@ def test_a_sweep_that_is_killed_goes_on_where_it_stood(undisturbed, tmp_path, ga
     assert "4 runs: 1 done" in err
     assert results(tmp_path) == results(undisturbed)
     assert done.items() <= {path: path.stat().st_mtime_ns for path in tmp_path.rglob("report.json")}.items()
-
-
-def test_a_local_cluster_listens_on_this_machine_alone():
-    with commands._cluster(argparse.Namespace(scheduler=None, workers=1)):
-        us = psutil.Process()
-        addresses = {
-            connection.laddr.ip
-            for process in (us, *us.children(recursive=True))
-            for connection in process.net_connections()
-            if connection.status == psutil.CONN_LISTEN
-        }
-    assert addresses == {"127.0.0.1"}
 
 
 def free_port():

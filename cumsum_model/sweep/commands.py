@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cumsum_model import recipe_options
 from cumsum_model.console import UNREADABLE, fail
+from cumsum_model.sweep.cluster import NotReached, cluster, problem
+from cumsum_model.sweep.cluster import add_options as add_cluster_options
 
 if TYPE_CHECKING:
-    from distributed import Client, LocalCluster
-
     from cumsum_model.sweep.conduct import Landed, Standing
     from cumsum_model.sweep.plan import Job
     from cumsum_model.sweep.suite import Suite
@@ -37,11 +34,14 @@ The same command goes on where it stopped, and does only what is left: new seeds
 earlier version of the claims, which are verified anew. A worker that dies costs the task that it was at, which another
 does again. A seed that diverges is a result like any other.
 
-Without --scheduler it starts one single-threaded worker per core. With it, work goes to a cluster that exists; its
-workers need this project installed, the same version, and no folder in common. To start one:
-  dask scheduler --host 127.0.0.1 --port 8786 &
-  dask worker tcp://127.0.0.1:8786 --nthreads 1 --nworkers 2 &
-A Dask cluster runs whatever it is sent by whoever reaches it: keep it on a network that you trust.
+Without --scheduler it starts one single-threaded worker per core, which take work from nobody else: connections need a
+certificate that is made for this sweep. With it, work goes to a cluster that exists; its workers need this project
+installed, the same version, and no folder in common. To start one:
+  dask scheduler --host tls://10.0.0.1:8786 --tls-ca-file ca.pem --tls-cert cert.pem --tls-key key.pem &
+  dask worker tls://10.0.0.1:8786 --nthreads 1 --nworkers 2 --tls-ca-file ca.pem --tls-cert cert.pem --tls-key key.pem &
+A cluster at tcp:// is open: whoever can reach it, on the network or as another user of one of its machines, can run
+code as the users of its scheduler, of its workers and of this sweep, and change what comes out. Use one only where
+nobody else is.
 """
 
 SWEEP_EXAMPLES = """\
@@ -51,11 +51,9 @@ the scheduler cannot be reached, 130 interrupted
 examples:
   python -m cumsum_model sweep --seeds 0:32 --out sweeps/published
   python -m cumsum_model sweep --seeds 0:8 --grid d_mlp=4,8,16 --grid seq_len=10,20,40 --out sweeps/sizes
-  python -m cumsum_model sweep --seeds 0:1000 --out sweeps/many --scheduler tcp://10.0.0.1:8786
+  python -m cumsum_model sweep --seeds 0:1000 --out sweeps/many --scheduler tls://10.0.0.1:8786 \\
+    --tls-ca-file ca.pem --tls-cert cert.pem --tls-key key.pem
 """
-
-ALLOWED_DEATHS = 10
-"""Workers that a local cluster lets die over a task before it gives the task back."""
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -77,8 +75,6 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="OPTION=X,Y",
         help="vary an option of the recipe; may be repeated",
     )
-    sweep.add_argument("--workers", type=int, metavar="N", help="of the local cluster (default: one per core)")
-    sweep.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as tcp://10.0.0.1:8786")
     sweep.add_argument("--no-controls", action="store_true", help="run each claim on the checkpoints alone: quicker")
     sweep.add_argument(
         "-k",
@@ -87,14 +83,16 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="EXPRESSION",
         help="run only claims that match, as in pytest: for a try",
     )
+    add_cluster_options(sweep)
     recipe_options.add_options(sweep, without=("seed",))
 
 
 def _sweep(options: argparse.Namespace) -> int:
     from cumsum_model.sweep.plan import PlanError, parse_grid, parse_seeds, plan
 
-    if options.workers is not None and (options.scheduler or options.workers < 1):
-        return fail("--workers is a number of at least 1, of the local cluster", code=2)
+    unusable = problem(options)
+    if unusable:
+        return fail(unusable, code=2)
     try:
         grid = parse_grid(options.grid)
         jobs = plan(parse_seeds(options.seeds), grid, recipe_options.chosen(options))
@@ -146,7 +144,7 @@ def _conduct(options: argparse.Namespace, suite: Suite, left: list[tuple[Job, St
     n_done = n_jobs - len(left)
     stopped = ""
     try:
-        with _cluster(options) as client, Progress(left) as progress:
+        with cluster(options) as client, Progress(left) as progress:
             for landed in Sweep(client, options.out, suite).conduct(left):
                 progress.update(landed)
                 n_done += landed.outcome is not None
@@ -183,57 +181,3 @@ def _publish(out: Path) -> int:
         return fail(f"--out {str(out)[:200]}: {error.strerror or error}")
     print(f"wrote {out / PAGE}, and the same as .json and .parquet")
     return 0
-
-
-class NotReached(RuntimeError):
-    """There is no scheduler where one was named, or none can be started here."""
-
-
-@contextmanager
-def _cluster(options: argparse.Namespace) -> Iterator[Client]:
-    """A client of the cluster that was named, or of one on this machine that ends with the sweep."""
-    import dask
-    from dask.system import CPU_COUNT
-    from distributed import Client
-
-    for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]:
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters of it is told by us
-    if options.scheduler:
-        try:
-            client = Client(options.scheduler, timeout=10)
-        except (OSError, ValueError, TypeError, TimeoutError) as error:
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise NotReached(f"--scheduler {options.scheduler}: cannot be reached ({reason})") from None
-        with client:
-            if not client.scheduler_info(n_workers=-1)["workers"]:
-                print(f"waiting for workers of {options.scheduler}", file=sys.stderr)
-            yield client
-        return
-    with (
-        tempfile.TemporaryDirectory(prefix="cumsum-sweep-") as scratch,
-        dask.config.set({"distributed.scheduler.allowed-failures": ALLOWED_DEATHS}),
-        _local_cluster(options.workers or CPU_COUNT, scratch) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
-
-
-def _local_cluster(n_workers: int, scratch: str) -> LocalCluster:
-    """Workers on this machine. Dask starts one that dies anew, but for while it starts: then all are started again."""
-    from distributed import LocalCluster
-
-    for tries_left in (2, 1, 0):
-        try:
-            return LocalCluster(
-                n_workers=n_workers,
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address="127.0.0.1:0",  # no page, but a server all the same: for this machine, any free port
-                worker_dashboard_address="127.0.0.1:0",
-                local_directory=scratch,
-                silence_logs=logging.CRITICAL,
-            )
-        except (RuntimeError, OSError) as error:
-            if not tries_left:
-                raise NotReached(f"no worker can be started on this machine ({str(error)[:200]})") from None
-    raise AssertionError("unreachable")

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cache
 
-from cumsum_model.checkout import CLAIMS, CONFIGURATION, ROOT
+from cumsum_model.checkout import CLAIMS, ROOT
 
 _SAYS_NOTHING = ("cumsum_model/figures/", "cumsum_model/report/", "cumsum_model/sweep/", "cumsum_model/cli.py")
 """Drawing, and what starts the rest: a change of these changes no verdict."""
@@ -18,7 +18,7 @@ def fingerprint() -> str:
     paths = [
         ROOT / "conftest.py",
         ROOT / "fixtures" / "reference.safetensors",
-        CONFIGURATION,
+        ROOT / "pyproject.toml",
         *CLAIMS.rglob("*.py"),
         *(ROOT / "cumsum_model").rglob("*.py"),
     ]
