@@ -28,7 +28,12 @@ from cumsum_model.verification.verdict import Verdict
 FORMAT = 2
 """Raised when a reader of the old form would misread the new one."""
 
-MAX_BYTES = 2**24
+MAX_BYTES = 4 * 2**20
+"""Larger files are refused: a report of a hundred claims takes less than 1 MB, and reading 4 MB some seconds."""
+
+MAX_VALUES = 250_000
+"""Numbers, texts, objects and arrays in one document; a report of a hundred claims has 26,000."""
+
 LONGEST_TEXT = 20_000
 
 _SPELLED = {math.inf: "Infinity", -math.inf: "-Infinity"}
@@ -104,8 +109,11 @@ def from_document(document: Any) -> Report:
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
-    """The bytes of `report.json`."""
-    return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode("ascii")
+    """The bytes of `report.json`. Raises ReportError if they are more than would be read back."""
+    content = (json.dumps(document, indent=1, allow_nan=False) + "\n").encode("ascii")
+    if len(content) > MAX_BYTES:
+        raise ReportError(f"it takes {len(content):,} bytes, more than the {MAX_BYTES:,} that a report may have")
+    return content
 
 
 def read_report(path: Path) -> Report:
@@ -117,6 +125,7 @@ def read_report(path: Path) -> Report:
         if path.stat().st_size > MAX_BYTES:
             raise ReportError(f"takes {path.stat().st_size:,} bytes, more than the {MAX_BYTES:,} that are read")
         document = json.loads(path.read_bytes(), parse_constant=_refuse_constant, object_pairs_hook=_without_duplicates)
+        _require_modest(document)
         return from_document(document)
     except OSError as error:
         raise ReportError(f"{name}: {error.strerror or error}") from None
@@ -308,14 +317,30 @@ def _require_schema(document: object) -> None:
         raise ReportError(
             f"is a report of format {document['format']}; this version reads format {FORMAT}: make it anew"
         )
-    errors = jsonschema.Draft202012Validator(schema()).iter_errors(document)
-    error = jsonschema.exceptions.best_match(errors)
+    error = next(jsonschema.Draft202012Validator(schema()).iter_errors(document), None)  # one is enough
     if error is not None:
-        raise ReportError(f"is not a valid report: {_one_line(error.json_path)}: {_one_line(error.message)}")
+        what = error.message
+        if error.validator == "maxItems":  # of which jsonschema tells every item
+            what = f"has {len(error.instance):,} items, more than {error.validator_value:,}"
+        raise ReportError(f"is not a valid report: {_one_line(error.json_path)}: {_one_line(what)}")
     times = Counter(claim["id"] for claim in document["claims"])
     twice = next((claim for claim, n in times.items() if n > 1), None)
     if twice is not None:
         raise ReportError(f"is not a valid report: it has {_one_line(twice)} twice")
+
+
+def _require_modest(document: object) -> None:
+    """Count what there is before anything looks at it closely, which takes a thousand times as long."""
+    n_values, left = 0, [document]
+    while left:
+        value = left.pop()
+        n_values += 1
+        if isinstance(value, dict):
+            left.extend(value.values())
+        elif isinstance(value, list):
+            left.extend(value)
+        if n_values + len(left) > MAX_VALUES:
+            raise ReportError(f"holds more than the {MAX_VALUES:,} values that are read")
 
 
 def _refuse_constant(name: str) -> None:
