@@ -92,20 +92,20 @@ def _stored(config: pytest.Config) -> Stored:
     """The bytes of the checkpoint: of the file itself, once; in a process of pytest-xdist's what it was handed."""
     if not hasattr(config, "workerinput"):
         return load_stored(config.getoption("checkpoint") or REFERENCE)
-    path, content, card = config.workerinput[HANDED_OVER]
-    return Stored(Path(os.fsdecode(path)), content, card)
+    path, content, card, unfinished = config.workerinput[HANDED_OVER]
+    return Stored(Path(os.fsdecode(path)), content, card, unfinished)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Hand the checkpoint to a process of pytest-xdist's: the file may be another one by the time that it starts."""
     stored = node.config.stash[STORED]
-    node.workerinput[HANDED_OVER] = os.fsencode(stored.path), stored.content, stored.card
+    node.workerinput[HANDED_OVER] = os.fsencode(stored.path), stored.content, stored.card, stored.unfinished
 
 
 def _describe(checkpoint: Checkpoint) -> str:
     told = f"checkpoint {os.path.relpath(checkpoint.path)}, sha256 {checkpoint.sha256[:12]}"
-    if checkpoint.read_as != SAFETENSORS:
+    if checkpoint.read_as != SAFETENSORS or checkpoint.notes:
         told += f", {'; '.join((checkpoint.read_as, *checkpoint.notes))}"
     recipe = checkpoint.card.get("recipe") if checkpoint.card else None
     if checkpoint.card and isinstance(recipe, dict):

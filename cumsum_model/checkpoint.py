@@ -23,7 +23,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from cumsum_model.files import beside, settle, write_whole
+from cumsum_model.files import Unreadable, beside, read_regular, settle, write_whole
 from cumsum_model.formats.diagnosis import Misreading, misread
 from cumsum_model.formats.naming import PLAIN, classic, is_bridge
 from cumsum_model.formats.naming import Reading as Reading
@@ -35,6 +35,8 @@ from cumsum_model.model import AXES, CumsumConfig, CumsumTransformer
 MODEL_FILE = "model.safetensors"
 TRAINING_FILE = "training.safetensors"
 """Where a folder keeps the state of a training run that has not finished."""
+
+UNFINISHED = f"beside it, {TRAINING_FILE} is of a training run that has not finished and would replace it"
 
 REFERENCE = Path(__file__).resolve().parent.parent / "fixtures" / "reference.safetensors"
 """The checkpoint that this project ships: seed 42 of the published recipe, trained by `training.train`."""
@@ -128,11 +130,15 @@ def read_checkpoint(path: Path | str, device: torch.device | str = "cpu", readin
 
 @dataclass(frozen=True)
 class Stored:
-    """The bytes of a checkpoint's file and of the card beside it, None where there is none."""
+    """The bytes of a checkpoint's file and of the card beside it, None where there is none.
+
+    unfinished: the folder holds the state of a training run, too, which would replace the file when it ends.
+    """
 
     path: Path
     content: bytes
     card: bytes | None
+    unfinished: bool = False
 
 
 def load_stored(path: Path | str) -> Stored:
@@ -143,7 +149,9 @@ def load_stored(path: Path | str) -> Stored:
     beside_it = card_path(path)
     content = _read_bytes(path, MAX_BYTES)
     has_card = os.path.exists(beside_it)  # False, too, of a name that is too long for any file
-    return Stored(path, content, _read_bytes(beside_it, MAX_CARD_BYTES) if has_card else None)
+    card = _read_bytes(beside_it, MAX_CARD_BYTES) if has_card else None
+    unfinished = path.name == MODEL_FILE and os.path.lexists(path.with_name(TRAINING_FILE))
+    return Stored(path, content, card, unfinished)
 
 
 def read_stored(stored: Stored, device: torch.device | str = "cpu", reading: Reading = PLAIN) -> Checkpoint:
@@ -177,7 +185,8 @@ def _read(stored: Stored, device: torch.device | str, reading: Reading) -> tuple
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     kind = f"{source.format} of a TransformerLens bridge" if is_bridge(source.state) else source.format
-    return Checkpoint(model, path, sha256, card, kind, reading, (*source.notes, *notes)), source
+    unfinished = (UNFINISHED,) if stored.unfinished else ()
+    return Checkpoint(model, path, sha256, card, kind, reading, (*source.notes, *notes, *unfinished)), source
 
 
 def _misreading(checkpoint: Checkpoint, source: Source) -> Misreading | None:
@@ -361,14 +370,9 @@ def _model_in(folder: Path) -> Path:
 
 def _read_bytes(path: Path, limit: int) -> bytes:
     try:
-        size = path.stat().st_size
-        if not path.is_file():
-            raise CheckpointError(f"{path}: is not a regular file")
-        if size > limit:
-            raise CheckpointError(f"{path}: takes {size:,} bytes, more than the {limit:,} that are read")
-        content = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path}: {error.strerror or error}") from None
+        content = read_regular(path, limit)
+    except Unreadable as error:
+        raise CheckpointError(f"{path}: {error}") from None
     if not content:
         raise CheckpointError(f"{path}: is empty")
     return content

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and files of others that are read without waiting for ever."""
 
 from __future__ import annotations
 
@@ -11,6 +11,41 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+
+class Unreadable(ValueError):
+    """A file is none, or too large. The message is half a line, to follow the name of the file."""
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """The bytes of a regular file, of which there may be `limit`. Raises Unreadable.
+
+    A pipe that nobody writes to, or a device that never ends, is refused and not read; and what is looked at is what is
+    read, whatever takes its place in between.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except FileNotFoundError:
+        raise Unreadable("No such file or directory") from None
+    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+        told = error.strerror if isinstance(error, OSError) else None
+        raise Unreadable(told or "is no name of a file") from None
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise Unreadable("is not a regular file")
+        if found.st_size > limit:
+            raise Unreadable(f"takes {found.st_size:,} bytes, more than the {limit:,} that are read")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise Unreadable(error.strerror or str(error)) from None
+    finally:
+        os.close(descriptor)
+    if len(content) > limit:
+        raise Unreadable(f"takes more than the {limit:,} bytes that are read")
+    return content
+
 
 LONGEST_NAME = 255
 """Bytes that the name of a file may have, nearly everywhere."""

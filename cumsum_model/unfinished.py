@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from cumsum_model.files import Unreadable, read_regular
 from cumsum_model.model import CumsumConfig, CumsumTransformer
 from cumsum_model.training import Epoch, Recipe, State
 
@@ -61,15 +61,12 @@ def encode(unfinished: Unfinished) -> bytes:
 def read_unfinished(path: Path) -> Unfinished:
     """The run in a file. Raises UnfinishedError."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UnfinishedError(f"takes more than the {MAX_BYTES:,} bytes that are read")
-        content = path.read_bytes()
-        with safetensors.safe_open(path, framework="pt") as file:
-            rest = json.loads((file.metadata() or {})["run"])
-        return _decode(safetensors.torch.load(content), rest)
-    except OSError as error:
-        told = error.strerror or str(error)
-    except UnfinishedError as error:
+        content = read_regular(path, MAX_BYTES)
+        tensors = safetensors.torch.load(content)
+        n_header = int.from_bytes(content[:8], "little")
+        rest = json.loads(json.loads(content[8 : 8 + n_header])["__metadata__"]["run"])
+        return _decode(tensors, rest)
+    except (Unreadable, UnfinishedError) as error:
         told = str(error)
     except (SafetensorError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         told = f"is not the state of a training run ({' '.join(str(error).split())[:100]})"

@@ -58,3 +58,46 @@ def suite(pytester):
 
     run.write = write
     return run
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from browsing import NAMES, OPTIONS, executable
+    from playwright.sync_api import sync_playwright
+
+    found = executable()
+    if found is None:
+        pytest.skip(f"no browser on this machine: none of {', '.join(NAMES)}")
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=found, args=OPTIONS)
+
+
+@pytest.fixture
+def visit(browser):
+    """Open a page; after the test, nothing may have been logged, thrown, asked or fetched."""
+    from browsing import DESKTOP
+
+    complaints = []
+    contexts = []
+
+    def visit(path, **options):
+        context = browser.new_context(**{"viewport": DESKTOP, **options})
+        contexts.append(context)
+        context.set_default_timeout(300_000)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: complaints.append(request.url) if not _is_own(request.url, path) else None)
+        page.goto(path.as_uri())
+        return page
+
+    visit.complaints = complaints
+    yield visit
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def _is_own(url, path):
+    return url.startswith("data:") or url.partition("#")[0] == path.as_uri()

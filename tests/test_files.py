@@ -8,6 +8,8 @@ import pytest
 from cumsum_model import files
 from cumsum_model.checkpoint import REFERENCE, read_checkpoint, reference_model, write_checkpoint
 from cumsum_model.cli import main
+from cumsum_model.sweep.outcome import OutcomeError, read_outcome
+from cumsum_model.unfinished import UnfinishedError, read_unfinished
 
 
 @pytest.fixture(params=[0o022, 0o077, 0o002], ids=oct)
@@ -95,3 +97,92 @@ def test_a_name_so_long_that_its_card_can_have_none_is_no_card(tmp_path, suffix)
     path = tmp_path / ("x" * (255 - len(suffix)) + suffix)
     path.write_bytes(REFERENCE.read_bytes())
     assert read_checkpoint(path).card is None
+
+
+# What is read of others
+
+
+def be_a_pipe(path):
+    os.mkfifo(path)
+
+
+def be_endless(path):
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("be", [be_a_pipe, be_endless])
+@pytest.mark.parametrize(
+    ("name", "command", "code"),
+    [
+        ("training.safetensors", ["train", "--out", "{folder}", "--epochs", "1"], 1),
+        ("training.safetensors", ["verify-by-reading", "{folder}"], 4),
+        ("model.safetensors", ["inspect", "{folder}/model.safetensors"], 4),
+        ("model.card.json", ["inspect", "{folder}/model.safetensors"], 4),
+        ("report.json", ["diff", "{folder}/report.json", "{folder}/report.json"], 4),
+        ("report.json", ["render", "{folder}/report.json"], 4),
+        ("certificate.json", ["check", "{folder}/certificate.json"], 4),
+    ],
+)
+def test_what_never_ends_is_one_line(tmp_path, capsys, be, name, command, code):
+    """A pipe that nobody writes to would be waited for, and /dev/zero be read for ever."""
+    if name == "model.card.json":
+        (tmp_path / "model.safetensors").write_bytes(REFERENCE.read_bytes())
+    be(tmp_path / name)
+    command = [word.format(folder=tmp_path) for word in command]
+    if command[0] == "verify-by-reading":
+        with pytest.raises(UnfinishedError, match="is not a regular file"):
+            read_unfinished(tmp_path / name)
+        return
+    assert main(command) == code
+    told = set(capsys.readouterr().err.strip().splitlines())
+    assert len(told) == 1
+    assert f"{tmp_path / name}: is not a regular file" in told.pop()
+
+
+def test_a_run_that_cannot_be_gone_on_with_is_started_over_by_force(tmp_path):
+    be_endless(tmp_path / "training.safetensors")
+    assert main(["train", "--out", str(tmp_path), "--force", "--epochs", "1", "--train-size", "500"]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.card.json", "model.safetensors"]
+
+
+def test_the_outcome_of_a_run_is_not_waited_for(tmp_path):
+    be_a_pipe(tmp_path / "outcome.json")
+    with pytest.raises(OutcomeError, match=r"outcome\.json: is not a regular file"):
+        read_outcome(tmp_path / "outcome.json")
+
+
+def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path, monkeypatch):
+    """Its size was looked at before: what counts is what was read."""
+    path = tmp_path / "grows"
+    path.write_bytes(b"x" * 10)
+    looked = os.fstat
+
+    def look(descriptor):
+        found = looked(descriptor)
+        with path.open("ab") as file:
+            file.write(b"x" * 10)
+        return found
+
+    monkeypatch.setattr(files.os, "fstat", look)
+    with pytest.raises(files.Unreadable, match="takes more than the 15 bytes that are read"):
+        files.read_regular(path, 15)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 300, "file/below", ""])
+def test_a_name_that_no_file_can_have_is_unreadable(tmp_path, name):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(files.Unreadable) as caught:
+        files.read_regular(tmp_path / name, 10)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unfinished_run_beside_a_finished_model_is_mentioned(tmp_path, capsys):
+    """As after `train --force` that was killed: what is verified is the model of the run before."""
+    write_checkpoint(tmp_path / "model.safetensors", reference_model(), {"made_of": {}})
+    assert read_checkpoint(tmp_path).notes == ()
+    (tmp_path / "training.safetensors").write_bytes(b"")
+    for path in (tmp_path, tmp_path / "model.safetensors"):
+        (note,) = read_checkpoint(path).notes
+        assert note == "beside it, training.safetensors is of a training run that has not finished and would replace it"
+    assert main(["inspect", str(tmp_path)]) == 0
+    assert note in capsys.readouterr().out

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,47 +10,20 @@ from pathlib import Path
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
+from browsing import DESKTOP, PHONE, page_of
 
 from cumsum_model.behaviour import run
-from cumsum_model.checkpoint import read_checkpoint, write_checkpoint
 from cumsum_model.circuit import resid_mid_along_u
 from cumsum_model.data import VOCAB_OUT, labels_of
 from cumsum_model.model import CumsumConfig
-from cumsum_model.report.details import details
-from cumsum_model.report.illustrate import illustrate
 from cumsum_model.training import untrained
-from cumsum_model.verification.page import render_page
-from cumsum_model.verification.report import Report
 
 ROOT = Path(__file__).parent.parent
 SUITE = "".join(path.read_text() for path in sorted((ROOT / "claims").glob("test_*.py")))
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# Nothing of the browser's own may look for the network: whatever asks for anything is then the page.
-OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1280, "height": 900}
 ODD_MODELS = {
     "two layers, two heads": CumsumConfig(n_layers=2, n_heads=2, d_mlp=5),
     "small": CumsumConfig(max_value=1, n_ctx=4, d_model=6, d_head=3, d_mlp=2),
 }
-
-
-@pytest.fixture(scope="module")
-def browser():
-    executable = next(filter(None, map(shutil.which, NAMES)), None)
-    if executable is None:
-        pytest.skip(f"no browser on this machine: none of {', '.join(NAMES)}")
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=executable, args=OPTIONS)
 
 
 @pytest.fixture(scope="module")
@@ -71,46 +43,8 @@ def document(report):
 
 
 @pytest.fixture
-def visit(browser):
-    """Open a page; after the test, nothing may have been logged, thrown, asked or fetched."""
-    complaints = []
-    contexts = []
-
-    def visit(path, **options):
-        context = browser.new_context(**{"viewport": DESKTOP, **options})
-        contexts.append(context)
-        context.set_default_timeout(300_000)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
-        page.on("request", lambda request: complaints.append(request.url) if not _own(request.url, path) else None)
-        page.goto(path.as_uri())
-        return page
-
-    visit.complaints = complaints
-    yield visit
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def _own(url, path):
-    return url.startswith("data:") or url.partition("#")[0] == path.as_uri()
-
-
-@pytest.fixture
 def page(visit, report):
     return visit(report / "report.html")
-
-
-def page_of(tmp_path, model):
-    """A page about a model of which no claim was run."""
-    write_checkpoint(tmp_path / "model.safetensors", model, {})
-    subject = details(read_checkpoint(tmp_path), "cpu")
-    told = Report(subject=subject, exit_code=1)
-    (tmp_path / "report.html").write_text(render_page(told, illustrate(told)))
-    return tmp_path / "report.html"
 
 
 def test_the_page_is_small(report):

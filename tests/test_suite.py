@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -199,3 +200,10 @@ def test_breaking_the_fixture_by_hand_refutes_the_claims_about_it(tmp_path, refe
     assert result.returncode == 1
     assert BREAKS[damage] <= refuted(result)
     assert "in error" not in summary(result)
+
+
+def test_an_unfinished_run_beside_the_model_is_told_in_the_header(tmp_path):
+    shutil.copy(REFERENCE, tmp_path / "model.safetensors")
+    (tmp_path / "training.safetensors").touch()
+    result = verify(f"--checkpoint={tmp_path}", "-k", "attention_is_uniform", "--no-controls")
+    assert "training.safetensors is of a training run that has not finished" in " ".join(result.stdout.split())

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cumsum_model.console import UNREADABLE, fail
+from cumsum_model.files import Unreadable, read_regular, write_whole
 
 if TYPE_CHECKING:
     from cumsum_model.checkpoint import Checkpoint
@@ -103,7 +104,6 @@ def _certify(options: argparse.Namespace) -> int:
     if checkpoint is None:
         return UNREADABLE
 
-    from cumsum_model.files import write_whole
     from cumsum_model.proof.certificate import THOROUGH_BUDGET, certify
     from cumsum_model.proof.document import to_document
     from cumsum_model.proof.tables import Unprovable
@@ -232,14 +232,9 @@ def _check(options: argparse.Namespace) -> int:
         return UNREADABLE
     path: Path = options.certificate
     try:
-        if not path.is_file():
-            path.stat()
-            return fail(f"{path}: is not a regular file", code=UNREADABLE)
-        if path.stat().st_size > MAX_CERTIFICATE_BYTES:
-            return fail(f"{path}: takes more than {MAX_CERTIFICATE_BYTES:,} bytes", code=UNREADABLE)
-        content = path.read_bytes()
-    except OSError as error:
-        return fail(f"{path}: {error.strerror or error}", code=UNREADABLE)
+        content = read_regular(path, MAX_CERTIFICATE_BYTES)
+    except Unreadable as error:
+        return fail(f"{path}: {error}", code=UNREADABLE)
 
     from cumsum_model.proof.checker import Rejected, check
     from cumsum_model.proof.document import differing

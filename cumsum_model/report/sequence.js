@@ -60,7 +60,7 @@
       for (let n = 0; n < resid.length; n++) {
         const pattern = softmax(k.slice(0, n + 1).map((key) => dot(q[n], key) / Math.sqrt(dHead)));
         const z = zeros(dHead);
-        pattern.forEach((share, j) => { for (let i = 0; i < dHead; i++) z[i] += share * v[j][i]; });
+        pattern.forEach((weight, j) => { for (let i = 0; i < dHead; i++) z[i] += weight * v[j][i]; });
         linear(z, W("W_O"), null, head).forEach((value, i) => { out[n][i] += value; });
       }
     }
@@ -120,13 +120,14 @@
     return made;
   }
 
+  const shown = (x, digits) => (Number.isNaN(x) ? "no number" : x.toFixed(digits));
   const signed = (x) => (x > 0 ? `+${x}` : `${x}`);
 
   function positionRow(n, value, sum, result) {
     const tr = document.createElement("tr");
     const chances = result.probabilities[n];
     const right = Math.sign(sum) + 1;
-    const said = chances.indexOf(Math.max(...chances));
+    const said = chances.some(Number.isNaN) ? -1 : chances.indexOf(Math.max(...chances)); // -1: weights as large as overflow
     if (said !== right) tr.className = "wrong";
     const number = cell(n + 1, { name: "th", kind: "number" });
     number.scope = "row";
@@ -136,16 +137,17 @@
       cell(signed(value), { kind: "number", value }),
       cell(signed(sum), { kind: "number", value: sum }),
       cell(mean.toFixed(3), { kind: "number", value: mean }),
-      cell(result.projections[n].toFixed(3), { kind: "number", value: result.projections[n] }),
+      cell(shown(result.projections[n], 3), { kind: "number", value: result.projections[n] }),
       cell(result.firing[n].join(" ") || "none", { value: result.firing[n].join(" ") }),
     );
     chances.forEach((chance, label) => {
-      const td = cell(chance.toFixed(4), { kind: `number chance${label === said ? " most" : ""}`, value: chance });
-      td.style.setProperty("--p", chance);
+      const td = cell(shown(chance, 4), { kind: `number chance${label === said ? " most" : ""}`, value: chance });
+      td.style.setProperty("--p", Number.isNaN(chance) ? 0 : chance);
       td.style.setProperty("--colour", COLOURS[label]);
       tr.append(td);
     });
-    tr.append(cell(given.labels[right] + (said === right ? "" : `, says ${given.labels[said]}`), { value: given.labels[right] }));
+    const wrongly = said < 0 ? ", says nothing" : `, says ${given.labels[said]}`;
+    tr.append(cell(given.labels[right] + (said === right ? "" : wrongly), { value: given.labels[right] }));
     return { tr, good: said === right };
   }
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cumsum_model.checkpoint import MODEL_FILE, CheckpointError, card_path, read_checkpoint
+from cumsum_model.checkpoint import MODEL_FILE, CheckpointError, card_path, load_stored, read_stored
 from cumsum_model.files import sweep_up, write_whole
 from cumsum_model.recipe_options import arguments, difference
 from cumsum_model.sweep.outcome import OUTCOME_FILE, RUNS, Ending, Outcome, OutcomeError, encode, read_outcome
@@ -82,7 +82,8 @@ def standing(folder: Path, job: Job, suite: Suite) -> Standing:
         if outcome.ending is Ending.DIVERGED:  # which no claim had a part in
             return Standing(replace(outcome, suite=suite.name))
     try:
-        trained = read_checkpoint(run)
+        stored = load_stored(run)
+        trained = read_stored(stored)
     except CheckpointError:
         return Standing()
     if trained.card is None or "recipe" not in trained.card:
@@ -90,7 +91,8 @@ def standing(folder: Path, job: Job, suite: Suite) -> Standing:
     _require_recipe(run, job, trained.card["recipe"])
     if outcome is not None and (outcome.suite, outcome.sha256) == (suite.name, trained.sha256) and _is_whole(run):
         return Standing(outcome)
-    files = {path.name: path.read_bytes() for path in (trained.path, card_path(trained.path))}
+    assert stored.card is not None
+    files = {stored.path.name: stored.content, card_path(stored.path).name: stored.card}
     return Standing(files=files, seconds=outcome.seconds.get("train") if outcome else None)
 
 

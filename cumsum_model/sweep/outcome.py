@@ -14,6 +14,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from cumsum_model.files import Unreadable, read_regular
+
 FORMAT = 1
 OUTCOME_FILE = "outcome.json"
 RUNS = "runs"
@@ -106,14 +108,9 @@ def encode(outcome: Outcome) -> bytes:
 def read_outcome(path: Path) -> Outcome:
     """The outcome in a file. Raises OutcomeError, whatever the file holds."""
     try:
-        if not path.is_file():
-            path.stat()
-            raise OutcomeError(f"{path}: is not a regular file")
-        if path.stat().st_size > MAX_BYTES:
-            raise OutcomeError(f"{path}: takes more than the {MAX_BYTES:,} bytes that are read")
-        plain = json.loads(path.read_bytes())
-    except OSError as error:
-        raise OutcomeError(f"{path}: {error.strerror or error}") from None
+        plain = json.loads(read_regular(path, MAX_BYTES))
+    except Unreadable as error:
+        raise OutcomeError(f"{path}: {error}") from None
     except (ValueError, RecursionError) as error:
         raise OutcomeError(f"{path}: is not JSON ({str(error)[:100]})") from None
     if not isinstance(plain, dict) or plain.pop("format", None) != FORMAT:

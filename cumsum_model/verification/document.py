@@ -17,6 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from cumsum_model.files import Unreadable, read_regular
 from cumsum_model.verification.baseline import Comparison, Difference, Kind
 from cumsum_model.verification.measure import Comparison as Judgement
 from cumsum_model.verification.measure import Measurement
@@ -120,16 +121,12 @@ def read_report(path: Path) -> Report:
     """The report in a file. Raises ReportError naming the file, whatever the file holds."""
     name = readable(str(path))[:300]
     try:
-        if not path.is_file():
-            raise ReportError("is not a regular file" if path.exists() else "No such file")
-        if path.stat().st_size > MAX_BYTES:
-            raise ReportError(f"takes {path.stat().st_size:,} bytes, more than the {MAX_BYTES:,} that are read")
-        document = json.loads(path.read_bytes(), parse_constant=_refuse_constant, object_pairs_hook=_without_duplicates)
+        document = json.loads(
+            read_regular(path, MAX_BYTES), parse_constant=_refuse_constant, object_pairs_hook=_without_duplicates
+        )
         _require_modest(document)
         return from_document(document)
-    except OSError as error:
-        raise ReportError(f"{name}: {error.strerror or error}") from None
-    except ReportError as error:
+    except (Unreadable, ReportError) as error:
         raise ReportError(f"{name}: {error}") from None
     except (ValueError, RecursionError) as error:
         raise ReportError(f"{name}: is not JSON ({_one_line(error)})") from None
