@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import glob
 import hashlib
 import os
@@ -111,3 +112,18 @@ def sweep_up(path: Path) -> None:
     for left in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
         if re.fullmatch(r"[a-z0-9_]{8}", left.name.rpartition(".")[2]):  # as they are named, and nobody else's
             left.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[bool]:
+    """Whether no other process is in here, of those that ask. It ends with the process, however that ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cumsum_model import recipe_options
 from cumsum_model.console import fail
+from cumsum_model.files import alone_in, sweep_up
 
 if TYPE_CHECKING:
     from cumsum_model.training import Recipe, State, Step, Trained
@@ -80,7 +80,7 @@ def _train(options: argparse.Namespace) -> int:
     out: Path = options.out
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with _alone_in(out) as alone:
+        with alone_in(out) as alone:
             if not alone:
                 return fail(f"{out}: another process is training into it")
             with tempfile.TemporaryFile(dir=out):  # better now than after an epoch of training
@@ -93,28 +93,12 @@ def _train(options: argparse.Namespace) -> int:
         return fail(f"--out {str(out)[:200]}: {error.strerror or error}")
 
 
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[bool]:
-    """Whether no other process is in here. It ends with the process, however that ends."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)
-
-
 def _train_into(out: Path, options: argparse.Namespace) -> int:
     # Only now: torch takes more than a second to import.
     import torch
 
     from cumsum_model.card import make_card
     from cumsum_model.checkpoint import MAX_STATES, MODEL_FILE, TRAINING_FILE, card_path, write_checkpoint
-    from cumsum_model.files import sweep_up
     from cumsum_model.training import Diverged, train
     from cumsum_model.unfinished import UnfinishedError, read_unfinished
 

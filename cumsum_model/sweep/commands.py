@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cumsum_model import recipe_options
 from cumsum_model.console import UNREADABLE, fail
+from cumsum_model.files import alone_in, sweep_up
 from cumsum_model.sweep.cluster import NotReached, cluster, problem
 from cumsum_model.sweep.cluster import add_options as add_cluster_options
 
@@ -100,18 +101,33 @@ def _sweep(options: argparse.Namespace) -> int:
         return fail(str(error), code=2)
 
     from cumsum_model.checkout import CLAIMS, MISSING
-    from cumsum_model.sweep.conduct import OtherRecipe, clean, standing, write_outcome
-    from cumsum_model.sweep.outcome import RUNS, Ending
-    from cumsum_model.sweep.suite import Suite
+    from cumsum_model.sweep.outcome import RUNS
 
     if not CLAIMS.is_dir():
         return fail(MISSING)
     out: Path = options.out
-    suite = Suite(controls=not options.no_controls, select=options.select)
     try:
         (out / RUNS).mkdir(parents=True, exist_ok=True)
+        with alone_in(out) as alone:
+            if not alone:
+                return fail(f"{out}: another process is sweeping into it")
+            return _sweep_into(out, jobs, options)
+    except OSError as error:
+        return fail(f"--out {str(out)[:200]}: {error.strerror or error}")
+
+
+def _sweep_into(out: Path, jobs: list[Job], options: argparse.Namespace) -> int:
+    from cumsum_model.sweep.conduct import OtherRecipe, clean, standing, write_outcome
+    from cumsum_model.sweep.outcome import RUNS, Ending
+    from cumsum_model.sweep.publishing import PUBLISHED
+    from cumsum_model.sweep.suite import Suite
+
+    suite = Suite(controls=not options.no_controls, select=options.select)
+    try:
         with tempfile.TemporaryFile(dir=out):  # better now than after the first minute
             pass
+        for name in PUBLISHED:
+            sweep_up(out / name)
         left: list[tuple[Job, Standing]] = []
         for job in jobs:
             clean(out, job)
@@ -122,8 +138,6 @@ def _sweep(options: argparse.Namespace) -> int:
                 write_outcome(out / RUNS / job.name, stands.outcome)
     except OtherRecipe as error:
         return fail(str(error), code=UNREADABLE)
-    except OSError as error:
-        return fail(f"--out {str(out)[:200]}: {error.strerror or error}")
     print(_begun(jobs, left), file=sys.stderr)
     code = _conduct(options, suite, left, n_jobs=len(jobs)) if left else 0
     return code or _publish(out)

@@ -14,6 +14,7 @@ from cumsum_model.sweep.universality import Universality, universality
 
 PAGE, DOCUMENT = "universality.html", "universality.json"
 MEASURED_TABLE, RUNS_TABLE = "universality.parquet", "universality-runs.parquet"
+PUBLISHED = (PAGE, DOCUMENT, MEASURED_TABLE, RUNS_TABLE)
 
 
 def publish(folder: Path, out: Path | None = None) -> Universality:
