@@ -69,6 +69,9 @@ def beside(path: Path, content: bytes) -> Iterator[Path]:
             file.flush()
             os.fsync(descriptor)
         yield temporary
+    except OSError as error:  # a full disk does not say which file it has no room for
+        error.filename = error.filename or str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -18,6 +18,7 @@ from cumsum_model.files import Unreadable, read_regular, write_whole
 
 if TYPE_CHECKING:
     from cumsum_model.checkpoint import Checkpoint
+    from cumsum_model.model import CumsumConfig
     from cumsum_model.proof.certificate import Certificate, Length
 
 CERTIFY_HELP = """\
@@ -226,13 +227,22 @@ def _interval(low: int, high: int) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
+def _most_bytes(cfg: CumsumConfig) -> int:
+    """How large a certificate is read: 1 kB a class and 1 MB, several times what any takes that is written here.
+
+    What a file says of a small model is read in seconds, and never takes gigabytes once it is read.
+    """
+    n_classes = sum(cfg.d_vocab * (2 * cfg.max_value * n + 1) for n in range(cfg.n_ctx))
+    return min(MAX_CERTIFICATE_BYTES, 2**20 + 1_000 * n_classes)
+
+
 def _check(options: argparse.Namespace) -> int:
     checkpoint = _read(options.checkpoint)
     if checkpoint is None:
         return UNREADABLE
     path: Path = options.certificate
     try:
-        content = read_regular(path, MAX_CERTIFICATE_BYTES)
+        content = read_regular(path, _most_bytes(checkpoint.model.cfg))
     except Unreadable as error:
         return fail(f"{path}: {error}", code=UNREADABLE)
 

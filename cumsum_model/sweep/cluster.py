@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,9 @@ ALLOWED_DEATHS = 10
 
 NO_PAGES: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 """Dask starts an HTTP server in each of its processes, which asks for no certificate: ours serve nothing."""
+
+
+ROLES = ("scheduler", "worker", "client")
 
 
 class NotReached(RuntimeError):
@@ -121,7 +125,37 @@ def _own_certificate() -> Security:
             "the package cryptography is missing: without it any user of this machine could run code as you through "
             "the cluster; pip install cryptography, or start a cluster of your own and name it with --scheduler"
         )
-    return Security.temporary()
+    key, certificate = _key_and_certificate()
+    parts = {f"tls_{role}_key": key for role in ROLES} | {f"tls_{role}_cert": certificate for role in ROLES}
+    return Security(tls_ca_file=certificate, require_encryption=True, **parts)
+
+
+def _key_and_certificate() -> tuple[str, str]:
+    """A key and a certificate signed with it, as PEM.
+
+    As `Security.temporary` makes them, but for the dates: those are valid from now on, so that once the clock is set
+    back no worker that dies is replaced, and the sweep waits for ever. These are valid as long as there are dates.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sweep")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime(1970, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return secret.decode(), certificate.public_bytes(pem).decode()
 
 
 def _start(n_workers: int, scratch: str, security: Security) -> LocalCluster:
