@@ -1,12 +1,15 @@
 """The cluster of a sweep takes work from the sweep and from nobody else."""
 
 import argparse
+import datetime as dates
 import json
 import os
 import socket
 import subprocess
 import sys
 import time
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -122,6 +125,21 @@ def test_nothing_of_a_local_cluster_is_left_behind(tmp_path, monkeypatch):
         assert client.submit(os.getuid).result() == os.getuid()
     assert list(tmp_path.iterdir()) == []
     assert listening() == before
+
+
+@pytest.mark.parametrize("set_back", [-timedelta(hours=2), timedelta(hours=2)], ids=["ahead", "back"])
+def test_the_clock_may_be_set_while_a_sweep_goes_on(monkeypatch, set_back):
+    """The certificate is made by another clock than the one that it is looked at with."""
+
+    class OtherClock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + set_back
+
+    monkeypatch.setattr(cluster, "datetime", OtherClock)
+    monkeypatch.setattr("distributed.security.datetime", SimpleNamespace(**vars(dates) | {"datetime": OtherClock}))
+    with cluster.cluster(LOCAL) as client:
+        assert client.submit(sum, [1, 2]).result(600) == 3
 
 
 def test_without_the_package_it_says_so_before_work_starts(tmp_path, capsys, monkeypatch):

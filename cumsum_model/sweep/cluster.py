@@ -134,7 +134,7 @@ def _key_and_certificate() -> tuple[str, str]:
     """A key and a certificate signed with it, as PEM.
 
     As `Security.temporary` makes them, but for the dates: those are valid from now on, so that once the clock is set
-    back no worker that dies is replaced, and the sweep waits for ever. These are valid as long as there are dates.
+    back no new worker is let in, and one that dies is not replaced. These are valid as long as there are dates.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
