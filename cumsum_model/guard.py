@@ -10,6 +10,7 @@ A `pytest.ini` may name plugins that are loaded even earlier. So this is for tho
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from pathlib import Path
 
@@ -49,10 +50,14 @@ def refuse_foreign(config: pytest.Config, root: Path = ROOT) -> None:
 
 
 def _named(config: pytest.Config) -> list[Path]:
-    """The paths that pytest takes for tests; where none is named, the folder that it is called in."""
+    """The paths that pytest takes for tests; where none is named, the folder that it is called in.
+
+    What does not exist is the value of an option that pytest learns of later, such as "wrapped" of --token-order.
+    """
     folder = config.invocation_params.dir
     arguments = config.known_args_namespace.file_or_dir or [""]
-    return [Path(folder, str(argument).partition("::")[0]).resolve() for argument in arguments]
+    paths = [Path(folder, str(argument).partition("::")[0]) for argument in arguments]
+    return [path.resolve() for path in paths if os.path.exists(path)] or [folder.resolve()]
 
 
 def _lies_in(folder: Path, path: Path) -> bool:

@@ -1,7 +1,18 @@
+import os
+
 import pytest
 
 import cumsum_model.verification.asserts as asserts
 from cumsum_model.checkpoint import REFERENCE, read_checkpoint
+
+
+@pytest.fixture(scope="session", autouse=True)
+def processes_of_their_own():
+    """What tests start is no worker of pytest-xdist's, in which nothing is timed, and writes into no summary of CI."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in [name for name in os.environ if name.startswith(("PYTEST_XDIST", "GITHUB_"))]:
+            environment.delenv(name)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -91,6 +91,14 @@ def test_tests_in_a_folder_of_the_checkout_are_refused_without_any_configuration
     assert "is no part of this suite" in refused(run(PYTEST, folder))
 
 
+def test_the_value_of_an_option_is_no_path(tmp_path):
+    """Options of the conftest are unknown before it is loaded, so pytest takes their values for paths until then."""
+    command = [*PYTEST, "claims/", f"--checkpoint={REFUTED}", "--token-order", "value", "--timings", "few", *FEW]
+    result = run(command)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "1 refuted" in result.stdout
+
+
 def test_collecting_the_whole_checkout_leaves_other_folders_alone(inside):
     plant(inside, ini=None)
     result = run([*PYTEST, ".", "--collect-only", "-q", "-k", "attention_is_uniform"])
