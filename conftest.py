@@ -15,6 +15,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from cumsum_model.checkpoint import REFERENCE, Checkpoint, CheckpointError, Reading, Stored, load_stored, read_stored
 from cumsum_model.data import CumsumDataset, evaluation_set
+from cumsum_model.files import shown
 from cumsum_model.formats.commands import add_reading
 from cumsum_model.formats.source import SAFETENSORS
 from cumsum_model.guard import refuse_foreign
@@ -85,13 +86,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[STORED] = _stored(config)
         config.stash[CHECKPOINT] = read_stored(config.stash[STORED], device, reading)
     except CheckpointError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError(shown(str(error))) from None
 
 
 def _stored(config: pytest.Config) -> Stored:
     """The bytes of the checkpoint: of the file itself, once; in a process of pytest-xdist's what it was handed."""
     if not hasattr(config, "workerinput"):
-        return load_stored(config.getoption("checkpoint") or REFERENCE)
+        named = config.getoption("checkpoint")
+        return load_stored(REFERENCE if named is None else named)
     path, content, card, unfinished = config.workerinput[HANDED_OVER]
     return Stored(Path(os.fsdecode(path)), content, card, unfinished)
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,6 +21,10 @@ CLAIMS = ROOT / "claims"
 CONFIGURATION = ROOT / "pyproject.toml"
 
 MISSING = f"{CLAIMS} does not exist: run from a checkout installed with pip install -e"
+
+
+NOT_OURS = ("PYTEST_PLUGINS", "PYTHONOPTIMIZE", "PYTHONSTARTUP", "PYTHONINSPECT")
+"""Variables that would have a say in how the claims run: without assertions, say."""
 
 
 def own_options() -> list[str]:
@@ -29,23 +36,53 @@ def environment() -> dict[str, str]:
     """The variables of this process, with which pytest runs the claims as this project means them.
 
     Where the project lies is told there and not among the arguments, which a report names: it is the same on every
-    machine. What the caller has there for tests of their own, PYTEST_ADDOPTS and PYTEST_PLUGINS, is left out.
+    machine. What the caller has there for tests of their own is left out, and neither pytest nor any process that it
+    starts imports anything from the folder that it is called in.
     """
-    variables = {name: value for name, value in os.environ.items() if name != "PYTEST_PLUGINS"}
+    variables = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
     variables["PYTEST_ADDOPTS"] = shlex.join(own_options())
+    variables["PYTHONSAFEPATH"] = "1"
     return variables
+
+
+@contextmanager
+def safe_path() -> Iterator[None]:
+    """Processes of Python that are started meanwhile import nothing from the folder that they are started in.
+
+    Those of pytest-xdist and of Dask are started with `-c`, for which Python looks there first.
+    """
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        del os.environ["PYTHONSAFEPATH"]
+        if before is not None:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def run_claims(options: Sequence[str]) -> int:
     """Run the claims in a process of their own, which shares terminal and folder with this one.
 
-    -P keeps modules that lie in that folder from being imported. Returns pytest's exit code, which says what became
-    of an interrupt: pytest gets it, too, and reports what it had.
+    Returns pytest's exit code, which says what became of an interrupt: pytest gets it, too, and reports what it had.
+    Who ends this process ends pytest with it.
     """
     command = [sys.executable, "-P", "-m", "pytest", *options]
-    with subprocess.Popen(command, env=environment()) as process:  # noqa: S603
+    with subprocess.Popen(command, env=environment()) as process, _ends_with(process):  # noqa: S603
         while True:
             try:
                 return process.wait()
             except KeyboardInterrupt:
                 continue
+
+
+@contextmanager
+def _ends_with(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # where no signal can be waited for
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

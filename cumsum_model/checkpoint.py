@@ -48,6 +48,9 @@ MAX_CARD_BYTES = 2**20
 MAX_STATES = 10_000
 """Models with more (position, token) pairs are refused: attention over all pairs of them would not fit in memory."""
 
+MAX_HEADS = 256
+"""Models with more are refused: each has an attention pattern of its own, for every sequence that is tried."""
+
 _OUTSIDE_BLOCKS = {
     "embed.W_E": "W_E",
     "pos_embed.W_pos": "W_pos",
@@ -143,6 +146,8 @@ class Stored:
 
 def load_stored(path: Path | str) -> Stored:
     """The bytes in `path`, a file or a folder written by training, and of its card. Raises CheckpointError."""
+    if path == "":  # as of a variable that is not set; of `Path` it would be the folder that one happens to be in
+        raise CheckpointError("the path of the checkpoint is empty")
     path = Path(path)
     if _is_folder(path):
         path = _model_in(path)
@@ -267,6 +272,10 @@ def infer_config(state: Mapping[str, Tensor]) -> CumsumConfig:
     if sizes["d_vocab"] < 3 or sizes["d_vocab"] % 2 == 0:
         raise CheckpointError(
             f"embed.W_E has {sizes['d_vocab']} rows, expected 2 * max_value + 1, an odd number of at least 3"
+        )
+    if sizes["n_heads"] > MAX_HEADS:
+        raise CheckpointError(
+            f"blocks.0.attn.W_Q has {sizes['n_heads']:,} heads, more than the {MAX_HEADS} that can be checked"
         )
     if sizes["n_ctx"] * sizes["d_vocab"] > MAX_STATES:
         raise CheckpointError(

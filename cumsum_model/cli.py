@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cumsum_model.checkout import CLAIMS, MISSING, run_claims
 from cumsum_model.console import UNREADABLE, fail
+from cumsum_model.files import a_path
 from cumsum_model.formats.commands import add_commands as add_format_commands
 from cumsum_model.proof.commands import add_commands as add_proof_commands
 from cumsum_model.report.commands import add_commands as add_report_commands
@@ -71,7 +72,7 @@ def _add_mutants(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     mutants.set_defaults(command=_mutants)
     mutants.add_argument("--list", action="store_true", help="name the mutants and what each breaks, and run nothing")
     mutants.add_argument(
-        "--out", type=Path, default=Path("runs/matrix.json"), metavar="FILE", help="default: runs/matrix.json"
+        "--out", type=a_path, default=Path("runs/matrix.json"), metavar="FILE", help="default: runs/matrix.json"
     )
     mutants.add_argument("--checkpoint", metavar="PATH", help="break this one (default: the one that is shipped)")
     mutants.add_argument("-k", dest="select", metavar="EXPRESSION", help="run only claims that match, as in pytest")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 
+from cumsum_model.files import shown
+
 UNREADABLE = 4
 """Exit code of a command that cannot read a file that it was given; pytest has the same."""
 
 
 def fail(message: str, *, code: int = 1) -> int:
     """Say what is wrong in one line, on standard error, and return the exit code."""
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {shown(message)}", file=sys.stderr)
     return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import glob
 import hashlib
@@ -12,6 +13,19 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+
+def a_path(text: str) -> Path:
+    """The path that an option names, for argparse. An empty text, as of a variable that is not set, is none."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text)
+
+
+def shown(path: Path | str) -> str:
+    """A path on one line, without control characters: a name may hold any."""
+    line = " ".join(str(path).split())
+    return "".join(character if character.isprintable() else "?" for character in line)
 
 
 class Unreadable(ValueError):
@@ -79,7 +93,7 @@ def beside(path: Path, content: bytes) -> Iterator[Path]:
 def _mode(path: Path) -> int | None:
     """Who may read and write the file `path`; None where there is none."""
     try:
-        found = path.lstat().st_mode
+        found = path.stat().st_mode
     except OSError:
         return None
     return found & 0o777 if stat.S_ISREG(found) else None

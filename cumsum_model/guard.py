@@ -42,7 +42,9 @@ def refuse_foreign(config: pytest.Config, root: Path = ROOT) -> None:
         return
     own = root / "pyproject.toml"
     if config.inipath is None or config.inipath.resolve() != own or config.rootpath.resolve() != root:
-        found = config.inipath or f"no configuration, and {config.rootpath} for the project's folder"
+        found = str(config.inipath or "no configuration")
+        if config.rootpath.resolve() != root:
+            found += f", and {config.rootpath} for the project's folder"
         raise _refusal(f"pytest took {found}, and not {own}")
     for path in named:
         if path != root and not any(_lies_in(root / part, path) for part in PARTS):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cumsum_model import recipe_options
 from cumsum_model.console import fail
-from cumsum_model.files import alone_in, sweep_up
+from cumsum_model.files import a_path, alone_in, shown, sweep_up
 
 if TYPE_CHECKING:
     from cumsum_model.training import Recipe, State, Step, Trained
@@ -60,7 +60,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     train.set_defaults(command=_train)
-    train.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to; made if missing")
+    train.add_argument("--out", type=a_path, required=True, metavar="DIR", help="folder to write to; made if missing")
     train.add_argument("--force", action="store_true", help="replace a model or an unfinished run that DIR holds")
     train.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to train (default: cpu)")
     train.add_argument(
@@ -71,7 +71,10 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="of the CPU (default: 1, as a sweep has: the number decides the last digits, and two are hardly faster)",
     )
     train.add_argument(
-        "--tensorboard", type=Path, metavar="LOGDIR", help="log loss and accuracy there; needs the package tensorboard"
+        "--tensorboard",
+        type=a_path,
+        metavar="LOGDIR",
+        help="log loss and accuracy there; needs the package tensorboard",
     )
     recipe_options.add_options(train)
 
@@ -120,7 +123,7 @@ def _train_into(out: Path, options: argparse.Namespace) -> int:
     if path.exists() and not state_path.exists() and not options.force:
         if not _was_trained_by(recipe, path):
             return fail(f"{path} exists; choose another --out, or replace it with --force")
-        print(f"{path} was trained with this recipe: there is nothing to do (--force trains it again)")
+        print(f"{shown(path)} was trained with this recipe: there is nothing to do (--force trains it again)")
         return 0
     started: Unfinished | None = None
     if options.force:
@@ -235,8 +238,8 @@ def _say_what_was_kept(trained: Trained, path: Path, sha256: str, metrics: Mappi
     print(
         f"kept epoch {trained.kept.index} of seed {trained.recipe.seed}: cross entropy "
         f"{metrics['cross_entropy']:.4f}, accuracy {metrics['accuracy']:.4f} on the evaluation set\n"
-        f"wrote {path}, sha256 {sha256[:12]}\n"
-        f"verify it: python -m cumsum_model verify {path}"
+        f"wrote {shown(path)}, sha256 {sha256[:12]}\n"
+        f"verify it: python -m cumsum_model verify {shown(path)}"
     )
 
 

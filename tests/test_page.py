@@ -109,9 +109,9 @@ def test_the_filter_shows_one_verdict(page, document):
     assert len(visible) == len(errata) == len(re.findall("^@erratum", SUITE, re.MULTILINE))
     assert all("Published, in our words" in a.inner_text() for a in visible)
     assert page.locator("#shown").inner_text() == f"{len(errata)} of {len(document['claims'])} shown"
-    assert not page.locator("#attention").is_visible()
+    assert not page.locator("#section-attention").is_visible()
     page.get_by_text(re.compile(r"^All \d+$")).click()
-    assert page.locator("#attention").is_visible()
+    assert page.locator("#section-attention").is_visible()
 
 
 def test_the_filter_finds_words(page, document):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cumsum_model.console import UNREADABLE, fail
+from cumsum_model.files import a_path, shown
 
 if TYPE_CHECKING:
     from cumsum_model.checkpoint import Checkpoint
@@ -69,7 +70,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     convert.set_defaults(command=_convert)
     convert.add_argument("checkpoint", metavar="IN", help="the file, or a folder that `train` wrote")
-    convert.add_argument("out", type=Path, metavar="OUT", help="what to write; its name ends in .safetensors")
+    convert.add_argument("out", type=a_path, metavar="OUT", help="what to write; its name ends in .safetensors")
     add_reading(convert.add_argument)
     convert.add_argument("--force", action="store_true", help="replace OUT and its card if they exist")
     inspect = commands.add_parser(
@@ -146,9 +147,9 @@ def _convert(options: argparse.Namespace) -> int:
     for note in checkpoint.notes:
         print(note)
     print(
-        f"read {checkpoint.path}, sha256 {checkpoint.sha256[:12]}, {checkpoint.read_as}\n"
-        f"wrote {written.path}, sha256 {written.sha256[:12]}\n"
-        f"verify it: python -m cumsum_model verify {written.path}"
+        f"read {shown(checkpoint.path)}, sha256 {checkpoint.sha256[:12]}, {checkpoint.read_as}\n"
+        f"wrote {shown(written.path)}, sha256 {written.sha256[:12]}\n"
+        f"verify it: python -m cumsum_model verify {shown(written.path)}"
     )
     return 0
 

@@ -16,6 +16,7 @@ from cumsum_model.card import provenance
 from cumsum_model.casting import cast_of
 from cumsum_model.checkpoint import Checkpoint
 from cumsum_model.data import EVALUATION_SIZE, CumsumDataset, running_means
+from cumsum_model.files import shown
 from cumsum_model.formats.diagnosis import Misreading, sample, share_right
 from cumsum_model.formats.refusal import one_line
 from cumsum_model.model import CumsumTransformer
@@ -165,7 +166,7 @@ def as_text(found: Inspected) -> list[str]:
     checkpoint, cfg = found.checkpoint, found.checkpoint.model.cfg
     state = checkpoint.model.state_dict()
     lines = [
-        f"checkpoint {checkpoint.path}, sha256 {checkpoint.sha256[:12]}",
+        f"checkpoint {shown(checkpoint.path)}, sha256 {checkpoint.sha256[:12]}",
         f"read as    {checkpoint.read_as}",
         *(f"           {note}" for note in checkpoint.notes),
         f"sizes      {', '.join(f'{name} {size}' for name, size in asdict(cfg).items())}",

@@ -103,6 +103,8 @@ class _Check:
         short = {name.split(".")[-1]: weight for name, weight in weights.items()}
         _require(len(short) == len(weights), "the checkpoint has several blocks: this proof is of one")
         _require(len(short["W_Q"]) == 1, f"the checkpoint has {len(short['W_Q'])} heads: this checker speaks of one")
+        lengths, n_ctx = document["lengths"], len(short["W_pos"])
+        _require(len(lengths) == n_ctx, f"it has {len(lengths)} lengths, the checkpoint has {n_ctx}")
         self.document = document
         self.circuit = Circuit.of(short)
         self.n_ctx, self.d_vocab = self.circuit.own.whole.shape[:2]
@@ -115,7 +117,6 @@ class _Check:
 
     def run(self, progress: Callable[[int], None]) -> Checked:
         lengths = self.document["lengths"]
-        _require(len(lengths) == self.n_ctx, f"it has {len(lengths)} lengths, the checkpoint has {self.n_ctx}")
         ways = self.ways[0]
         throughout = ways, ways
         right = (0, 0)

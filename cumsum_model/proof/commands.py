@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cumsum_model.console import UNREADABLE, fail
-from cumsum_model.files import Unreadable, read_regular, write_whole
+from cumsum_model.files import Unreadable, a_path, read_regular, shown, write_whole
 
 if TYPE_CHECKING:
     from cumsum_model.checkpoint import Checkpoint
@@ -70,7 +70,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     certify.set_defaults(command=_certify)
     certify.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help="default: the one that is shipped")
-    certify.add_argument("--out", type=Path, metavar="FILE", help="write the certificate, as JSON of some megabytes")
+    certify.add_argument("--out", type=a_path, metavar="FILE", help="write the certificate, as JSON of some megabytes")
     certify.add_argument("--force", action="store_true", help="replace FILE if it exists")
     certify.add_argument(
         "--budget",
@@ -87,7 +87,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=raw,
     )
     check.set_defaults(command=_check)
-    check.add_argument("certificate", type=Path, metavar="FILE", help="what `certify --out` wrote")
+    check.add_argument("certificate", type=a_path, metavar="FILE", help="what `certify --out` wrote")
     check.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help="default: the one that is shipped")
 
 
@@ -107,6 +107,7 @@ def _certify(options: argparse.Namespace) -> int:
 
     from cumsum_model.proof.certificate import THOROUGH_BUDGET, certify
     from cumsum_model.proof.document import to_document
+    from cumsum_model.proof.rounding import logit_error
     from cumsum_model.proof.tables import Unprovable
 
     budget = THOROUGH_BUDGET if options.budget is None else options.budget
@@ -124,10 +125,10 @@ def _certify(options: argparse.Namespace) -> int:
             write_whole(out, json.dumps(document, separators=(",", ":")).encode())
         except OSError as error:
             return fail(f"--out {out}: {error.strerror or error}", code=1)
-        verify = f"; verify it: python -m cumsum_model check {out} {checkpoint.path}"
-        print(f"wrote {out}{verify if checkpoint.model.cfg.n_heads == 1 else ''}")
+        verify = f"; verify it: python -m cumsum_model check {shown(out)} {shown(checkpoint.path)}"
+        print(f"wrote {shown(out)}{verify if checkpoint.model.cfg.n_heads == 1 else ''}")
     print(f"took {took:.2f} s")
-    return 0 if certificate.proved_right else 1
+    return 0 if certificate.proved_right and math.isfinite(logit_error(checkpoint.model)) else 1
 
 
 def summary(certificate: Certificate, checkpoint: Checkpoint) -> list[str]:
@@ -135,7 +136,7 @@ def summary(certificate: Certificate, checkpoint: Checkpoint) -> list[str]:
     from cumsum_model.proof.rounding import logit_error
 
     cfg = checkpoint.model.cfg
-    lines = [f"checkpoint {checkpoint.path}, sha256 {checkpoint.sha256[:12]}"]
+    lines = [f"checkpoint {shown(checkpoint.path)}, sha256 {checkpoint.sha256[:12]}"]
     of_full_length = (
         f"all {certificate.sequences} sequences of {cfg.n_ctx} values in -{cfg.max_value} .. {cfg.max_value}"
     )
@@ -153,9 +154,11 @@ def summary(certificate: Certificate, checkpoint: Checkpoint) -> list[str]:
     error = logit_error(checkpoint.model)
     if certificate.proved_right:
         enough = certificate.smallest_margin > 2 * error
+        so = "as computed every answer is right, too" if enough else "this is proved of real arithmetic only"
         lines.append(
-            f"float32: no logit is off by more than {_rounded_up(error)}, so "
-            + ("as computed every answer is right, too" if enough else "this is proved of real arithmetic only")
+            f"float32: no logit is off by more than {_rounded_up(error)}, so {so}"
+            if math.isfinite(error)
+            else "float32: the weights are so large that logits may overflow, so as computed nothing is proved"
         )
     lines += ["", "length  smallest margin  right            hardest sequence"]
     every = -(-len(certificate.lengths) // MOST_LINES)
@@ -248,21 +251,29 @@ def _check(options: argparse.Namespace) -> int:
 
     from cumsum_model.proof.checker import Rejected, check
     from cumsum_model.proof.document import differing
+    from cumsum_model.proof.tables import Unprovable, require_modest
+
+    try:
+        require_modest(checkpoint.model.cfg)
+    except Unprovable as error:
+        return fail(f"{checkpoint.path}: {error}", code=UNREADABLE)
 
     weights = {name: tensor.numpy() for name, tensor in checkpoint.model.state_dict().items()}
     try:
         with _progress("checking", checkpoint.model.cfg.n_ctx) as step:
             checked = check(content, weights, checkpoint.sha256, step)
     except Rejected as error:
-        print(f"REJECTED {path}: {error}", file=sys.stderr)
+        print(f"REJECTED {shown(path)}: {shown(str(error))}", file=sys.stderr)
         return 1
     foreign = differing(json.loads(content), checkpoint.model)
     if foreign:
-        print(f"REJECTED {path}: its {foreign!r} is not what this version says of the checkpoint", file=sys.stderr)
+        print(
+            f"REJECTED {shown(path)}: its {foreign!r} is not what this version says of the checkpoint", file=sys.stderr
+        )
         return 1
     low, high = checked.right
     print(
-        f"ACCEPTED {path} for {checkpoint.path}, sha256 {checkpoint.sha256[:12]}\n"
+        f"ACCEPTED {shown(path)} for {shown(checkpoint.path)}, sha256 {checkpoint.sha256[:12]}\n"
         f"verified {checked.classes} classes, which are all {checked.sequences} sequences; "
         f"right at the last position: {_interval(low, high)}"
     )
@@ -282,14 +293,14 @@ def _read(path: str | None) -> Checkpoint | None:
 
     torch.set_num_threads(1)
     try:
-        checkpoint = read_checkpoint(path or os.path.relpath(REFERENCE))
+        checkpoint = read_checkpoint(os.path.relpath(REFERENCE) if path is None else path)
     except Misread as error:
         fail(error.for_conversion, code=UNREADABLE)
     except CheckpointError as error:
         fail(str(error), code=UNREADABLE)
     else:
         if checkpoint.notes:
-            print(f"note: {checkpoint.path}: {'; '.join(checkpoint.notes)}", file=sys.stderr)
+            print(f"note: {shown(checkpoint.path)}: {'; '.join(checkpoint.notes)}", file=sys.stderr)
         return checkpoint
     return None
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cumsum_model.model import CumsumTransformer
+from cumsum_model.model import CumsumConfig, CumsumTransformer
 from cumsum_model.proof.balls import Array, Ball, beside, exact, gamma, reshape, square_root
 
 
@@ -146,6 +146,20 @@ class Tables:
             yield self.query(n)
 
 
+MOST_SCORES = 30_000_000
+"""Of every query with every key, in all heads: each takes some hundred bytes. At length 320 there are 12 million."""
+
+
+def require_modest(cfg: CumsumConfig) -> None:
+    """Raise Unprovable where a proof would take gigabytes, which a file of some kB can ask for."""
+    n_scores = cfg.n_heads * (cfg.n_ctx * cfg.d_vocab) ** 2
+    if n_scores > MOST_SCORES:
+        raise Unprovable(
+            f"{cfg.n_ctx} positions of {cfg.d_vocab} values each have {n_scores:,} attention scores in {cfg.n_heads} "
+            f"heads, more than the {MOST_SCORES:,} that a proof keeps in memory"
+        )
+
+
 def tables(model: CumsumTransformer, directions: Array | None = None) -> Tables:
     """Read the tables off a model of one block.
 
@@ -155,6 +169,7 @@ def tables(model: CumsumTransformer, directions: Array | None = None) -> Tables:
     cfg = model.cfg
     if cfg.n_layers != 1:
         raise Unprovable(f"this proof is of one block, the model has {cfg.n_layers}")
+    require_modest(cfg)
     weights = {name.split(".")[-1]: exact(tensor.cpu().numpy()) for name, tensor in model.state_dict().items()}
     if not all(np.isfinite(weight.mid).all() for weight in weights.values()):
         raise Unprovable("a weight is not a finite number")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cumsum_model.console import UNREADABLE, fail
+from cumsum_model.files import a_path
 
 if TYPE_CHECKING:
     from cumsum_model.verification.report import Report
@@ -54,8 +56,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=raw,
     )
     diff.set_defaults(command=_diff)
-    diff.add_argument("before", type=Path, metavar="A.json", help="the baseline")
-    diff.add_argument("after", type=Path, metavar="B.json", help="what is compared with it")
+    diff.add_argument("before", type=a_path, metavar="A.json", help="the baseline")
+    diff.add_argument("after", type=a_path, metavar="B.json", help="what is compared with it")
     diff.add_argument(
         "--fail-on-shrink",
         metavar="FRACTION",
@@ -70,8 +72,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=raw,
     )
     render.set_defaults(command=_render)
-    render.add_argument("report", type=Path, metavar="report.json", help="what `pytest claims/ --report=DIR` wrote")
-    render.add_argument("--out", type=Path, metavar="DIR", help="folder to write to (default: that of report.json)")
+    render.add_argument("report", type=a_path, metavar="report.json", help="what `pytest claims/ --report=DIR` wrote")
+    render.add_argument("--out", type=a_path, metavar="DIR", help="folder to write to (default: that of report.json)")
 
 
 def _diff(options: argparse.Namespace) -> int:
@@ -81,7 +83,7 @@ def _diff(options: argparse.Namespace) -> int:
     if before is None or after is None:
         return UNREADABLE
     comparison = after.against(before, readable(options.before.as_posix()), options.fail_on_shrink)
-    print("\n".join(comparison.lines()))
+    print("\n".join(map(_no_command, comparison.lines())))
     return 1 if comparison.fails else 0
 
 
@@ -107,6 +109,12 @@ def _render(options: argparse.Namespace) -> int:
         return fail(f"--out {str(folder)[:200]}: {error.strerror or error}", code=1)
     print(f"wrote {folder / PAGE} and {folder / MARKDOWN}")
     return 0
+
+
+def _no_command(line: str) -> str:
+    """The line such that GitHub Actions, in whose log it may stand, takes it for none of its own commands."""
+    line = re.sub(r"\s*\n\s*", " ", line)
+    return line.replace("::", ": :", 1) if line.lstrip().startswith("::") else line
 
 
 def _read(path: Path, *, finished: bool = True) -> Report | None:

@@ -10,13 +10,18 @@ import argparse
 import importlib
 import importlib.util
 import logging
+import queue
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from cumsum_model.checkout import safe_path
+from cumsum_model.files import a_path
 
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster
@@ -24,6 +29,9 @@ if TYPE_CHECKING:
 
 ALLOWED_DEATHS = 10
 """Workers that a local cluster lets die over a task before it gives the task back."""
+
+PATIENCE = 30
+"""Seconds in which a scheduler that was named has to answer."""
 
 NO_PAGES: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 """Dask starts an HTTP server in each of its processes, which asks for no certificate: ours serve nothing."""
@@ -47,7 +55,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ("--tls-key", "the key of our certificate"),
     ):
         group.add_argument(
-            option, type=Path, metavar="FILE", help=f"for tls://: {what} (default: what Dask's configuration names)"
+            option, type=a_path, metavar="FILE", help=f"for tls://: {what} (default: what Dask's configuration names)"
         )
 
 
@@ -87,8 +95,8 @@ def _named(options: argparse.Namespace) -> Iterator[Client]:
     given = {"tls_ca_file": options.tls_ca_file, "tls_client_cert": options.tls_cert, "tls_client_key": options.tls_key}
     told = {name: str(path) for name, path in given.items() if path is not None}
     try:
-        client = Client(
-            options.scheduler, timeout=10, security=Security(**told, require_encryption=True) if told else None
+        client = _in_time(
+            Client, options.scheduler, timeout=10, security=Security(**told, require_encryption=True) if told else None
         )
     except (OSError, ValueError, TypeError, TimeoutError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -99,6 +107,26 @@ def _named(options: argparse.Namespace) -> Iterator[Client]:
         yield client
 
 
+def _in_time(connect: Callable[..., Client], *arguments: Any, **options: Any) -> Client:
+    """What `connect` gives. Raises TimeoutError if it is not there in time: Dask's own timeout knows no silent peer."""
+    found: queue.SimpleQueue[Client | Exception] = queue.SimpleQueue()
+
+    def attempt() -> None:
+        try:
+            found.put(connect(*arguments, **options))
+        except Exception as error:
+            found.put(error)
+
+    threading.Thread(target=attempt, daemon=True).start()
+    try:
+        outcome = found.get(timeout=PATIENCE)
+    except queue.Empty:
+        raise TimeoutError("no Dask scheduler answers there") from None
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
 @contextmanager
 def _local(n_workers: int | None) -> Iterator[Client]:
     import dask
@@ -107,6 +135,7 @@ def _local(n_workers: int | None) -> Iterator[Client]:
 
     security = _own_certificate()
     with (
+        safe_path(),
         tempfile.TemporaryDirectory(prefix="cumsum-sweep-") as scratch,
         dask.config.set(
             {"distributed.scheduler.allowed-failures": ALLOWED_DEATHS, "temporary-directory": scratch, **NO_PAGES}

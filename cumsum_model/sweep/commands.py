@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cumsum_model import recipe_options
 from cumsum_model.console import UNREADABLE, fail
-from cumsum_model.files import alone_in, sweep_up
+from cumsum_model.files import a_path, alone_in, sweep_up
 from cumsum_model.sweep.cluster import NotReached, cluster, problem
 from cumsum_model.sweep.cluster import add_options as add_cluster_options
 
@@ -68,7 +68,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     sweep.set_defaults(command=_sweep)
     sweep.add_argument("--seeds", required=True, metavar="A:B", help="0:100 for 0 .. 99; 7; 0:100:10; or with commas")
-    sweep.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the sweep; made if missing")
+    sweep.add_argument("--out", type=a_path, required=True, metavar="DIR", help="folder of the sweep; made if missing")
     sweep.add_argument(
         "--grid",
         action="append",

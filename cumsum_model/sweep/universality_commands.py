@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from cumsum_model.console import UNREADABLE, fail
+from cumsum_model.files import a_path
 
 HELP = """\
 Say which claims hold whatever the seed: put the runs of a sweep together. No model is trained and no claim is run.
@@ -51,8 +52,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.set_defaults(command=_universality)
-    command.add_argument("folder", type=Path, metavar="DIR", help="what `sweep --out DIR` filled")
-    command.add_argument("--out", type=Path, metavar="DIR", help="folder to write to (default: that of the runs)")
+    command.add_argument("folder", type=a_path, metavar="DIR", help="what `sweep --out DIR` filled")
+    command.add_argument("--out", type=a_path, metavar="DIR", help="folder to write to (default: that of the runs)")
 
 
 def _universality(options: argparse.Namespace) -> int:

@@ -260,7 +260,7 @@ def _shrunk(was: ClaimResult, now: ClaimResult, shrink: float) -> Iterator[str]:
             continue
         if changed and before.bound != judgement.bound:
             continue
-        if judgement.slack < (1 - shrink) * before.slack:
+        if before.slack > 0 and judgement.slack < (1 - shrink) * before.slack:
             yield (
                 f"{measurement.name} {judgement.operator} {judgement.bound}: slack {format_number(before.slack)} -> "
                 f"{format_number(judgement.slack)} ({1 - judgement.slack / before.slack:.0%} less)"

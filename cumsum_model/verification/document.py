@@ -286,7 +286,10 @@ def _to_measurement(plain: Mapping[str, Any]) -> Measurement:
 def _to_judgement(plain: Mapping[str, Any]) -> Judgement:
     """Without the controls that break it: their own records hold that."""
     own = {name: value for name, value in plain.items() if name != "broken_by"}
-    return Judgement(**{**own, "slack": _slack(plain["slack"])})
+    slack = _slack(plain["slack"])
+    if plain["holds"] and slack < 0:
+        raise ReportError(f"is not a valid report: a comparison holds with a slack of {slack:g}")
+    return Judgement(**{**own, "slack": slack})
 
 
 def _to_comparison(plain: Mapping[str, Any]) -> Comparison:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from cumsum_model.files import a_path, beside, shown
 from cumsum_model.importing import importing
 from cumsum_model.verification import hooks
 from cumsum_model.verification.asserts import assertions
@@ -52,7 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--checkpoint",
         metavar="PATH",
-        type=Path,
+        type=a_path,
         help="checkpoint to verify (default: the one that the suite ships)",
     )
     group.addoption(
@@ -75,7 +76,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--matrix",
         metavar="FILE",
-        type=Path,
+        type=a_path,
         help="run every claim on every mutant, print which notices which, and save the table as JSON",
     )
     add_process_options(group)
@@ -130,9 +131,12 @@ def _make_room_for(matrix: Path | None) -> None:
         return
     try:
         matrix.parent.mkdir(parents=True, exist_ok=True)
-        matrix.open("a").close()
+        if matrix.exists() and not matrix.is_file():
+            raise pytest.UsageError(f"--matrix {shown(matrix)}: is not a regular file")
+        with beside(matrix, b""):
+            pass
     except OSError as error:
-        raise pytest.UsageError(f"--matrix {matrix}: {error.strerror}") from None
+        raise pytest.UsageError(f"--matrix {shown(matrix)}: {error.strerror}") from None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cumsum_model.files import write_whole
+from cumsum_model.files import a_path, shown, write_whole
 from cumsum_model.verification.baseline import SHRINK, Comparison, fraction
 from cumsum_model.verification.document import ReportError, encode, from_document, read_report, readable, to_document
 from cumsum_model.verification.github import append_summary
@@ -26,13 +26,13 @@ def add_options(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--report",
         metavar="DIR",
-        type=Path,
+        type=a_path,
         help=f"write {PAGE}, {DOCUMENT} and {MARKDOWN} to DIR, whatever the verdict",
     )
     group.addoption(
         "--baseline",
         metavar="FILE",
-        type=Path,
+        type=a_path,
         help=f"compare with the {DOCUMENT} of an earlier run; fail if a claim of it was lost",
     )
     group.addoption(
@@ -110,7 +110,7 @@ class Publisher:
         path = self.folder / PAGE if self.folder is not None else None
         if path is None or not path.is_file():
             return None
-        return f"{path} ({path.stat().st_size / 1024:.0f} kB)"
+        return f"{shown(path)} ({path.stat().st_size / 1024:.0f} kB)"
 
     def _withdraw(self) -> None:
         """Leave no part of a report that says more than was written."""

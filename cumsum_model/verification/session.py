@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from cumsum_model.files import shown, write_whole
 from cumsum_model.verification.claim import Claim, Control, Timing, declared
 from cumsum_model.verification.github import workflow_commands
 from cumsum_model.verification.matrix import Matrix
@@ -44,6 +45,7 @@ class Session:
         self.skipped: dict[str, None] = {}
         """Files of claims that skipped themselves."""
         self.undescribed = ""
+        self.unsaved = ""
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         for item in session.items:
@@ -83,7 +85,11 @@ class Session:
             matrix = self._matrix(gather(self._all_records(), list(self.expected))[0])
             matrix.subject = self.config.hook.pytest_verification_subject(config=self.config) or ""
             if matrix.cells:  # an empty table is no reason to lose the one that was there
-                path.write_text(json.dumps(matrix.to_plain(), indent=1) + "\n")
+                try:
+                    write_whole(path, (json.dumps(matrix.to_plain(), indent=1) + "\n").encode())
+                except OSError as error:
+                    self.unsaved = f"the table could not be saved to {shown(path)}: {error.strerror or error}"
+                    session.exitstatus = pytest.ExitCode.TESTS_FAILED
             if matrix.holes() and session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         not_run = any(
@@ -161,6 +167,8 @@ class Session:
             yield f"{len(names)} {what} failed: {', '.join(names[:5])}{', ...' * (len(names) > 5)}"
         if self.undescribed:
             yield self.undescribed
+        if self.unsaved:
+            yield self.unsaved
         if self.skipped:
             yield f"claims that skip themselves as a whole: {', '.join(self.skipped)}"
         if report.comparison is not None and report.comparison.fails:
@@ -185,7 +193,7 @@ class Session:
         publisher = self.publisher
         if publisher is None:
             return
-        for problem in self.report.problems if publisher.folder or publisher.baseline else ():
+        for problem in self.report.problems if publisher.folder or publisher.baseline or self.unsaved else ():
             terminalreporter.write_line(f"problem: {problem}", red=True)
         for warning in self.warnings:
             terminalreporter.write_line(f"warning: {warning}", yellow=True)

@@ -152,7 +152,7 @@ def _section(
 ) -> Section:
     title, _, lead = heading.partition(": ")
     slug = _slug(file.removesuffix(".py").removeprefix("test_")) or "claims"
-    return Section(slug, title, _capitalised(lead), results, timings, figures)
+    return Section(f"section-{slug}", title, _capitalised(lead), results, timings, figures)
 
 
 def _capitalised(lead: str) -> str:
