@@ -9,7 +9,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 HERE = Path(__file__).parent
-VIEWS = {"report.png": "verdict", "report-section.png": "ov-circuit"}
+VIEWS = {"report.png": "verdict", "report-section.png": "section-ov-circuit"}
 
 
 def main(page_path: str) -> int:

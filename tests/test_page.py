@@ -134,9 +134,9 @@ def test_a_link_to_a_claim_shows_it_whatever_is_filtered(page):
 def test_the_same_link_again_shows_what_was_filtered_in_between(page):
     page.get_by_role("link", name="The neurons").click()
     page.get_by_label("Containing").fill("identically zero")
-    assert not page.locator("#neurons").is_visible()
+    assert not page.locator("#section-neurons").is_visible()
     page.get_by_role("link", name="The neurons").click()
-    page.locator("#neurons").wait_for(state="visible")
+    page.locator("#section-neurons").wait_for(state="visible")
 
 
 @pytest.mark.parametrize("width", [320, 390, 640, 700, 1280])

@@ -604,7 +604,7 @@ def test_the_matrix_counts_the_mutants_that_break_each_assertion(suite, pytester
 def test_a_matrix_that_cannot_be_saved_stops_the_run_at_once(suite, pytester):
     result = suite(HOLDS, "--matrix", str(pytester.path))
     assert result.ret == 4
-    result.stderr.fnmatch_lines([f"ERROR: --matrix {pytester.path}: Is a directory"])
+    result.stderr.fnmatch_lines([f"ERROR: --matrix {pytester.path}: is not a regular file"])
 
 
 SEVERAL = HOLDS + "".join(
