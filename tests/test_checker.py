@@ -250,8 +250,13 @@ def test_too_many_open_signs_are_refused_and_not_worked_through(short, document,
             query["signs"][place] = "?" * 8
 
     verify(tampered(document, change), short)  # it is true in all cases, and these are few
-    monkeypatch.setattr(checker, "MAX_ROWS", 1000)
-    with pytest.raises(Rejected, match="too many cases of undecided signs"):
+    with monkeypatch.context() as few:
+        few.setattr(checker, "MAX_ROWS", 1000)
+        with pytest.raises(Rejected, match=r"too many cases of undecided signs$"):
+            verify(tampered(document, change), short)
+    monkeypatch.setattr(checker, "MAX_ROWS_OF_FEW", 0)
+    verify(document, short)
+    with pytest.raises(Rejected, match=r"too many cases of undecided signs so far$"):
         verify(tampered(document, change), short)
 
 

@@ -37,6 +37,9 @@ MAX_SIGNS_TO_COUNT = 3
 MAX_ROWS = 20_000
 """Cases of undecided signs, in all classes of one length and last value."""
 
+MAX_ROWS_A_CLASS, MAX_ROWS_OF_FEW = 20, 500_000
+"""The same in all together: so many a class, three times what any model here has, or where classes are few so many."""
+
 ABSENT = {
     "R": ("largest", "largest_witness", "right"),
     "W": ("smallest", "smallest_witness", "right"),
@@ -110,7 +113,9 @@ class _Check:
         self.n_ctx, self.d_vocab = self.circuit.own.whole.shape[:2]
         self.max_value = self.d_vocab // 2
         self.neurons = len(self.circuit.push.whole)
-        self.classes = self.on_trust = self.undecided = 0
+        self.classes = self.on_trust = self.undecided = self.rows = 0
+        n_classes = sum(self.d_vocab * (2 * self.max_value * n + 1) for n in range(self.n_ctx))
+        self.most_rows = max(MAX_ROWS_A_CLASS * n_classes, MAX_ROWS_OF_FEW)
         self.ways = [np.array([1], dtype=object)]  # how many sequences have each sum, by length
         self.all_right = True
         self.least: list[float | None] = []
@@ -266,6 +271,8 @@ class _Check:
                 continue
             plans[s] = [_cases(rows, s, query["signs"][s], one, *difference, place) for difference in differences]
             _require(len(rows) <= MAX_ROWS, f"{where}: there are too many cases of undecided signs")
+        self.rows += len(rows)
+        _require(self.rows <= self.most_rows, f"{where}: there are too many cases of undecided signs so far")
         proved = one.proves(rows)
         for s, plan in plans.items():
             right = query["verdicts"][s] == "R"
