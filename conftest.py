@@ -86,7 +86,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[STORED] = _stored(config)
         config.stash[CHECKPOINT] = read_stored(config.stash[STORED], device, reading)
     except CheckpointError as error:
-        raise pytest.UsageError(shown(str(error))) from None
+        raise pytest.UsageError(shown(error)) from None
 
 
 def _stored(config: pytest.Config) -> Stored:

@@ -67,7 +67,7 @@ def run_claims(options: Sequence[str]) -> int:
     Returns pytest's exit code, which says what became of an interrupt: pytest gets it, too, and reports what it had.
     Who ends this process ends pytest with it.
     """
-    command = [sys.executable, "-P", "-m", "pytest", *options]
+    command = [sys.executable, "-m", "pytest", *options]
     with subprocess.Popen(command, env=environment()) as process, _ends_with(process):  # noqa: S603
         while True:
             try:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cumsum_model.checkout import CLAIMS, MISSING, run_claims
 from cumsum_model.console import UNREADABLE, fail
-from cumsum_model.files import a_path
+from cumsum_model.files import a_path, shown
 from cumsum_model.formats.commands import add_commands as add_format_commands
 from cumsum_model.proof.commands import add_commands as add_proof_commands
 from cumsum_model.report.commands import add_commands as add_report_commands
@@ -110,5 +110,5 @@ def _mutants(options: argparse.Namespace) -> int:
     before = options.out.stat().st_mtime_ns if options.out.is_file() else None
     code = run_claims(command)
     if options.out.is_file() and options.out.stat().st_size and options.out.stat().st_mtime_ns != before:
-        print(f"saved {options.out}")
+        print(f"saved {shown(options.out)}")
     return code

@@ -22,9 +22,9 @@ def a_path(text: str) -> Path:
     return Path(text)
 
 
-def shown(path: Path | str) -> str:
-    """A path on one line, without control characters: a name may hold any."""
-    line = " ".join(str(path).split())
+def shown(told: object) -> str:
+    """A path, or a message that names one, on one line and without control characters: a name may hold any."""
+    line = " ".join(str(told).split())
     return "".join(character if character.isprintable() else "?" for character in line)
 
 

@@ -30,9 +30,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Of the project's folder collect what is the suite's: a checkpoint may lie in any other, with tests beside it."""
-    if config.rootpath == ROOT and collection_path.parent == ROOT and collection_path.is_dir():
-        return None if collection_path.name in PARTS else True
-    return None
+    foreign = collection_path.parent == ROOT and collection_path.name not in PARTS and collection_path.is_dir()
+    return True if config.rootpath == ROOT and foreign else None
 
 
 def refuse_foreign(config: pytest.Config, root: Path = ROOT) -> None:

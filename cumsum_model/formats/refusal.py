@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cumsum_model.files import shown
+
 
 class CheckpointError(ValueError):
     """A checkpoint cannot be used. The message is one line that names the file, and the tensor if any."""
@@ -9,5 +11,4 @@ class CheckpointError(ValueError):
 
 def one_line(text: object) -> str:
     """The text on one line, at a bearable length, without control characters."""
-    line = " ".join(str(text).split())
-    return "".join(character if character.isprintable() else "?" for character in line)[:200]
+    return shown(text)[:200]

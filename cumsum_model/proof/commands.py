@@ -34,7 +34,8 @@ at every length, and what the model itself says on the hardest sequence.
 """
 
 CERTIFY_EXAMPLES = """\
-exit code: 0 proved right on every sequence, 1 not, 4 the checkpoint cannot be read or is of another kind
+exit code: 0 proved right on every sequence, 1 not, or its logits may overflow in float32,
+4 the checkpoint cannot be read or is of another kind
 
 examples:
   python -m cumsum_model certify                                  the checkpoint that is shipped
@@ -263,7 +264,7 @@ def _check(options: argparse.Namespace) -> int:
         with _progress("checking", checkpoint.model.cfg.n_ctx) as step:
             checked = check(content, weights, checkpoint.sha256, step)
     except Rejected as error:
-        print(f"REJECTED {shown(path)}: {shown(str(error))}", file=sys.stderr)
+        print(f"REJECTED {shown(path)}: {shown(error)}", file=sys.stderr)
         return 1
     foreign = differing(json.loads(content), checkpoint.model)
     if foreign:

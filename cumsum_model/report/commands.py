@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cumsum_model.console import UNREADABLE, fail
-from cumsum_model.files import a_path
+from cumsum_model.files import a_path, shown
 
 if TYPE_CHECKING:
     from cumsum_model.verification.report import Report
@@ -107,7 +107,7 @@ def _render(options: argparse.Namespace) -> int:
         return fail(f"{options.report}: {error}", code=UNREADABLE)
     except OSError as error:
         return fail(f"--out {str(folder)[:200]}: {error.strerror or error}", code=1)
-    print(f"wrote {folder / PAGE} and {folder / MARKDOWN}")
+    print(f"wrote {shown(folder / PAGE)} and {shown(folder / MARKDOWN)}")
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cumsum_model import recipe_options
 from cumsum_model.console import UNREADABLE, fail
-from cumsum_model.files import a_path, alone_in, sweep_up
+from cumsum_model.files import a_path, alone_in, shown, sweep_up
 from cumsum_model.sweep.cluster import NotReached, cluster, problem
 from cumsum_model.sweep.cluster import add_options as add_cluster_options
 
@@ -193,5 +193,5 @@ def _publish(out: Path) -> int:
         return fail(str(error), code=UNREADABLE)
     except OSError as error:
         return fail(f"--out {str(out)[:200]}: {error.strerror or error}")
-    print(f"wrote {out / PAGE}, and the same as .json and .parquet")
+    print(f"wrote {shown(out / PAGE)}, and the same as .json and .parquet")
     return 0

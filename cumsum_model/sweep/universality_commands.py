@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from cumsum_model.console import UNREADABLE, fail
-from cumsum_model.files import a_path
+from cumsum_model.files import a_path, shown
 
 HELP = """\
 Say which claims hold whatever the seed: put the runs of a sweep together. No model is trained and no claim is run.
@@ -69,5 +69,5 @@ def _universality(options: argparse.Namespace) -> int:
     except OSError as error:
         return fail(f"--out {str(out)[:200]}: {error.strerror or error}", code=1)
     print("\n".join(lines(found)))
-    print(f"wrote {out / PAGE}, and the same as .json and .parquet")
+    print(f"wrote {shown(out / PAGE)}, and the same as .json and .parquet")
     return 0

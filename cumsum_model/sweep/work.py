@@ -156,12 +156,12 @@ as long."""
 
 
 def _run(arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    variables = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_FOR_THE_WORK)}
-    variables = {name: value for name, value in variables.items() if name not in checkout.NOT_OURS}
-    variables |= {name: checkout.environment()[name] for name in ("PYTEST_ADDOPTS", "PYTHONSAFEPATH")}
+    ours = checkout.environment()
+    variables = {name: value for name, value in ours.items() if not name.startswith(_NOT_FOR_THE_WORK)}
+    variables["PYTEST_ADDOPTS"] = ours["PYTEST_ADDOPTS"]
     variables["PYTHONPATH"] = os.pathsep.join(filter(None, (str(checkout.ROOT), variables.get("PYTHONPATH"))))
     return subprocess.run(  # noqa: S603
-        [sys.executable, "-P", *arguments],
+        [sys.executable, *arguments],
         cwd=folder,
         env=variables,
         stdin=subprocess.DEVNULL,
