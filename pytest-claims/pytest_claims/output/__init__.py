@@ -1,0 +1,1 @@
+"""One report, six ways out: JSON, page, Markdown, terminal, GitHub Actions, JUnit XML."""

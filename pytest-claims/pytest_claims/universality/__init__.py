@@ -1,0 +1,1 @@
+"""Many reports put together: which claims hold whatever the seed."""
