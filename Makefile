@@ -13,6 +13,7 @@ claims: $(VENV)/installed  ## verify the shipped checkpoint into report/; ARGS="
 	$(BIN)/cumsum-model verify --report=report $(ARGS)
 
 test: $(VENV)/installed lint  ## check style and types, then run the software's own tests; ARGS="-n 0" for one process
+	cd pytest-claims && ../$(BIN)/pytest -ra -n logical --maxprocesses 4 --dist loadfile
 	$(BIN)/pytest tests/ -ra -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(VENV)/installed
@@ -48,9 +49,10 @@ screenshots: $(VENV)/installed  ## take the README's pictures of report/, which 
 clean:  ## remove the environment, the report and all caches
 	rm -rf $(VENV) report .pytest_cache .mypy_cache .ruff_cache *.egg-info
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml pytest-claims/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --no-deps --editable ./pytest-claims  # in place of the copy that the first one made
 	@touch $@

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +11,21 @@ import pytest
 import torch
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.configuration import set_hypothesis_home_dir
+from pytest_claims import Control, Illustrations, Report, Subject
+from pytest_claims.files import shown
+from pytest_claims.text import readable
 
 from cumsum_model.checkpoint import REFERENCE, Checkpoint, CheckpointError, Reading, Stored, load_stored, read_stored
 from cumsum_model.data import CumsumDataset, evaluation_set
-from cumsum_model.files import shown
 from cumsum_model.formats.commands import add_reading
 from cumsum_model.formats.source import SAFETENSORS
 from cumsum_model.guard import refuse_foreign
 from cumsum_model.model import CumsumTransformer
-from cumsum_model.verification.claim import Control
-from cumsum_model.verification.document import readable
-from cumsum_model.verification.page import Illustrations
-from cumsum_model.verification.report import Report
-from cumsum_model.verification.subject import Subject
 
-pytest_plugins = ["cumsum_model.verification.plugin", "pytester"]
+pytest_plugins = ["pytester"]
 
-CHECKPOINT = pytest.StashKey[Checkpoint]()
-STORED = pytest.StashKey[Stored]()
+STORED = pytest.StashKey[dict[Path | None, Stored]]()
+READ = pytest.StashKey[dict[Path | None, Checkpoint]]()
 HANDED_OVER = "cumsum_model.checkpoint"
 
 # The same search in every run: derandomised, nothing remembered on disk, one counterexample at a time.
@@ -51,7 +47,7 @@ settings.register_profile("thorough", settings.get_profile("ci"), max_examples=2
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("checkpoint", "how to read a checkpoint from elsewhere")
     add_reading(group.addoption)
-    parser.getgroup("verification").addoption(
+    parser.getgroup("claims").addoption(
         "--timings",
         choices=("few", "all"),
         default="few",
@@ -62,7 +58,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Read the checkpoint first: one that cannot be read ends the run in one line, with exit code 4."""
     profile = os.environ.get("HYPOTHESIS_PROFILE", "ci")
     if profile not in ("ci", "thorough"):
         raise pytest.UsageError(f"HYPOTHESIS_PROFILE is {profile!r}; there are: ci, thorough")
@@ -78,34 +73,61 @@ def pytest_configure(config: pytest.Config) -> None:
     # One thread is as fast on tensors this small, does not stall beside another process (under
     # pytest-xdist two threads each take twice as long), and gives the same sums on every machine.
     torch.set_num_threads(1)
-    device = config.getoption("device")
+    device = config.getoption("claims_device")
+    if device not in ("cpu", "cuda"):
+        raise pytest.UsageError(f"--device {shown(device)}: there are: cpu, cuda")
     if device == "cuda" and not torch.cuda.is_available():
         raise pytest.UsageError("--device cuda: torch sees no CUDA device on this machine")
-    reading = Reading(config.getoption("token_order"), config.getoption("n_heads"))
-    try:
-        config.stash[STORED] = _stored(config)
-        config.stash[CHECKPOINT] = read_stored(config.stash[STORED], device, reading)
-    except CheckpointError as error:
-        raise pytest.UsageError(shown(error)) from None
+    # One that cannot be read ends the run in one line; and a file may be another one by the time that a worker starts.
+    several_processes = config.getoption("dist", "no") != "no"
+    for path in config.getoption("claims_checkpoint") or [None] * several_processes:
+        if path is None or not path.is_dir():
+            _read(config, path)
 
 
-def _stored(config: pytest.Config) -> Stored:
-    """The bytes of the checkpoint: of the file itself, once; in a process of pytest-xdist's what it was handed."""
-    if not hasattr(config, "workerinput"):
-        named = config.getoption("checkpoint")
-        return load_stored(REFERENCE if named is None else named)
-    path, content, card, unfinished = config.workerinput[HANDED_OVER]
-    return Stored(Path(os.fsdecode(path)), content, card, unfinished)
+def pytest_claims_load(config: pytest.Config, path: Path | None) -> CumsumTransformer:
+    return _read(config, path).model
+
+
+def _read(config: pytest.Config, path: Path | None) -> Checkpoint:
+    """A checkpoint, read once. Raises pytest.UsageError in one line that names it."""
+    known = config.stash.setdefault(READ, {})
+    if path not in known:
+        reading = Reading(config.getoption("token_order"), config.getoption("n_heads"))
+        try:
+            known[path] = read_stored(_stored(config, path), config.getoption("claims_device"), reading)
+        except CheckpointError as error:
+            raise pytest.UsageError(shown(error)) from None
+    return known[path]
+
+
+def _stored(config: pytest.Config, path: Path | None) -> Stored:
+    """The bytes of a checkpoint: of the file itself, once; in a process of pytest-xdist's what it was handed."""
+    stored = config.stash.setdefault(STORED, {})
+    if path not in stored and hasattr(config, "workerinput"):
+        for named, whole, content, card, unfinished in config.workerinput[HANDED_OVER]:
+            known = Stored(Path(os.fsdecode(whole)), content, card, unfinished)
+            stored[None if named is None else Path(os.fsdecode(named))] = known
+    if path not in stored:
+        stored[path] = load_stored(REFERENCE if path is None else path)
+    return stored[path]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Hand the checkpoint to a process of pytest-xdist's: the file may be another one by the time that it starts."""
-    stored = node.config.stash[STORED]
-    node.workerinput[HANDED_OVER] = os.fsencode(stored.path), stored.content, stored.card, stored.unfinished
+    """Hand the checkpoints to a process of pytest-xdist's: a file may be another one by the time that it starts."""
+    handed_over = []
+    for path in node.config.getoption("claims_checkpoint") or [None]:
+        if path is not None and path.is_dir():
+            continue
+        stored = _stored(node.config, path)
+        named = None if path is None else os.fsencode(path)
+        handed_over.append((named, os.fsencode(stored.path), stored.content, stored.card, stored.unfinished))
+    node.workerinput[HANDED_OVER] = handed_over
 
 
-def _describe(checkpoint: Checkpoint) -> str:
+def pytest_claims_subject(config: pytest.Config, path: Path | None) -> str:
+    checkpoint = config.stash[READ][path]
     told = f"checkpoint {os.path.relpath(checkpoint.path)}, sha256 {checkpoint.sha256[:12]}"
     if checkpoint.read_as != SAFETENSORS or checkpoint.notes:
         told += f", {'; '.join((checkpoint.read_as, *checkpoint.notes))}"
@@ -115,72 +137,27 @@ def _describe(checkpoint: Checkpoint) -> str:
     return " ".join(readable(told).split())
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    return _describe(config.stash[CHECKPOINT])
-
-
-def pytest_verification_subject(config: pytest.Config) -> str:
-    return _describe(config.stash[CHECKPOINT])
-
-
-def pytest_verification_details(config: pytest.Config) -> Subject:
+def pytest_claims_details(config: pytest.Config, path: Path | None) -> Subject:
     from cumsum_model.report.details import details
 
-    return details(config.stash[CHECKPOINT], config.getoption("device"))
+    return details(config.stash[READ][path], config.getoption("claims_device"))
 
 
-def pytest_verification_illustrate(report: Report) -> Illustrations:
+def pytest_claims_illustrate(report: Report) -> Illustrations:
     from cumsum_model.report.illustrate import illustrate
 
     return illustrate(report)
 
 
-def pytest_verification_fingerprint(model: CumsumTransformer) -> str:
+def pytest_claims_fingerprint(model: CumsumTransformer) -> str:
     weights = b"".join(tensor.cpu().numpy().tobytes() for tensor in model.state_dict().values())
     return hashlib.sha256(weights).hexdigest()
 
 
-def pytest_verification_mutants() -> tuple[list[Control], list[Control]]:
+def pytest_claims_mutants() -> tuple[list[Control], list[Control]]:
     from cumsum_model import mutants
 
     return [*mutants.BREAKING, *mutants.HIDDEN], [*mutants.SYMMETRIES, *mutants.IDEALS]
-
-
-@pytest.fixture(scope="session")
-def checkpoint(pytestconfig: pytest.Config) -> CumsumTransformer:
-    """The model under test."""
-    return pytestconfig.stash[CHECKPOINT].model
-
-
-@pytest.fixture(scope="session")
-def proved() -> Callable[..., Any]:
-    """`proved(certify, model)`: what a proof says of a model, made once for all claims that ask for it."""
-    known: dict[tuple[Callable[..., Any], str], Any] = {}
-
-    def proved(prove: Callable[[CumsumTransformer], Any], model: CumsumTransformer) -> Any:
-        key = prove, pytest_verification_fingerprint(model)
-        if key not in known:
-            known[key] = prove(model)
-        return known[key]
-
-    return proved
-
-
-@pytest.fixture(scope="session")
-def computed() -> Callable[..., Any]:
-    """`computed(function, model, *rest)`: what a function gives for a model, made once for all claims that ask for it.
-
-    By the model itself and its weights, since a mutant may have the weights of another and run them otherwise.
-    """
-    known: dict[tuple[Any, ...], tuple[Any, tuple[Any, ...]]] = {}
-
-    def computed(function: Callable[..., Any], model: CumsumTransformer, *rest: Any) -> Any:
-        key = function, id(model), pytest_verification_fingerprint(model), *map(id, rest)
-        if key not in known:
-            known[key] = function(model, *rest), (model, *rest)  # what is kept cannot have its id taken by another
-        return known[key][0]
-
-    return computed
 
 
 @pytest.fixture(scope="session")

@@ -21,9 +21,9 @@ from typing import Any
 
 import safetensors.torch
 import torch
+from pytest_claims.files import Unreadable, beside, read_regular, settle, write_whole
 from torch import Tensor
 
-from cumsum_model.files import Unreadable, beside, read_regular, settle, write_whole
 from cumsum_model.formats.diagnosis import Misreading, misread
 from cumsum_model.formats.naming import PLAIN, classic, is_bridge
 from cumsum_model.formats.naming import Reading as Reading

@@ -8,14 +8,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_claims.commands import diff, universality
+from pytest_claims.commands.failure import UNREADABLE, fail
+from pytest_claims.files import a_path, shown
+
 from cumsum_model.checkout import CLAIMS, MISSING, run_claims
-from cumsum_model.console import UNREADABLE, fail
-from cumsum_model.files import a_path, shown
 from cumsum_model.formats.commands import add_commands as add_format_commands
 from cumsum_model.proof.commands import add_commands as add_proof_commands
-from cumsum_model.report.commands import add_commands as add_report_commands
+from cumsum_model.report.commands import add_command as add_render_command
 from cumsum_model.sweep.commands import add_commands as add_sweep_command
-from cumsum_model.sweep.universality_commands import add_commands as add_universality_commands
 from cumsum_model.train_command import add_commands as add_train_command
 from cumsum_model.verify_command import VERIFY, verify
 from cumsum_model.verify_command import add_commands as add_verify_command
@@ -42,11 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_train_command(commands)
     add_verify_command(commands)
     add_sweep_command(commands)
-    add_universality_commands(commands)
+    universality.add_command(commands)
     add_format_commands(commands)
     _add_mutants(commands)
     add_proof_commands(commands)
-    add_report_commands(commands)
+    diff.add_command(commands)
+    add_render_command(commands)
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == [VERIFY] and not {"-h", "--help"} & set(words):
         return verify(words[1:])
@@ -106,7 +108,7 @@ def _mutants(options: argparse.Namespace) -> int:
         command.append(f"--checkpoint={Path(options.checkpoint).absolute()}")
     if options.select is not None:
         command += ["-k", options.select]
-    command += ["--processes=1"] if options.processes == "1" else ["-n", options.processes]
+    command += [] if options.processes == "1" else ["-n", options.processes]
     before = options.out.stat().st_mtime_ns if options.out.is_file() else None
     code = run_claims(command)
     if options.out.is_file() and options.out.stat().st_size and options.out.stat().st_mtime_ns != before:

@@ -21,6 +21,9 @@ from cumsum_model.checkout import ROOT
 PARTS = ("claims", "tests", "benchmarks", "cumsum_model")
 """The folders of the suite in which pytest may run what it finds."""
 
+OTHERS = ("pytest-claims", "examples")
+"""What has tests and a configuration of its own: no verdict of this suite comes from there."""
+
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
@@ -37,6 +40,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def refuse_foreign(config: pytest.Config, root: Path = ROOT) -> None:
     """Raise pytest.UsageError if the suite in `root` is about to run with configuration or tests not its own."""
     named = _named(config)
+    if any(all(_lies_in(root / other, path) for path in named) for other in OTHERS):
+        return
     if not any(_lies_in(root, path) for path in (*named, config.invocation_params.dir, config.rootpath)):
         return
     own = root / "pyproject.toml"

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_claims.commands.failure import fail
+from pytest_claims.files import a_path, alone_in, shown, sweep_up
+
 from cumsum_model import recipe_options
-from cumsum_model.console import fail
-from cumsum_model.files import a_path, alone_in, shown, sweep_up
 
 if TYPE_CHECKING:
     from cumsum_model.training import Recipe, State, Step, Trained
@@ -205,8 +206,8 @@ class _Keeper:
     def keep(self, state: State) -> None:
         """Raises OSError."""
         import torch
+        from pytest_claims.files import write_whole
 
-        from cumsum_model.files import write_whole
         from cumsum_model.unfinished import Unfinished, encode
 
         write_whole(self.path, encode(Unfinished(state, self.device, torch.get_num_threads(), torch.__version__)))

@@ -15,10 +15,10 @@ from typing import Any
 
 import safetensors.torch
 import torch
+from pytest_claims.files import Unreadable, read_regular
 from safetensors import SafetensorError
 from torch import Tensor
 
-from cumsum_model.files import Unreadable, read_regular
 from cumsum_model.model import CumsumConfig, CumsumTransformer
 from cumsum_model.training import Epoch, Recipe, State
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from pytest_claims.commands.failure import fail
+
 from cumsum_model.checkout import CLAIMS, MISSING, run_claims
-from cumsum_model.console import fail
 
 VERIFY = "verify"
 

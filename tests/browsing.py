@@ -2,11 +2,12 @@
 
 import shutil
 
+from pytest_claims.output.html import render_page
+from pytest_claims.report.report import Report
+
 from cumsum_model.checkpoint import read_checkpoint, write_checkpoint
 from cumsum_model.report.details import details
 from cumsum_model.report.illustrate import illustrate
-from cumsum_model.verification.page import render_page
-from cumsum_model.verification.report import Report
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # Nothing of the browser's own may look for the network: whatever asks for anything is then the page.

@@ -1,8 +1,8 @@
 import os
 
 import pytest
+import pytest_claims.asserts as asserts
 
-import cumsum_model.verification.asserts as asserts
 from cumsum_model.checkpoint import REFERENCE, read_checkpoint
 
 
@@ -23,17 +23,19 @@ def reference():
 
 CONFTEST = """
     import pytest
-    pytest_plugins = ["cumsum_model.verification.plugin"]
+    import pytest_claims
 
-    @pytest.fixture(scope="session")
-    def checkpoint():
+    def pytest_addoption(parser):
+        pytest_claims.short_options(parser)
+
+    def pytest_claims_load():
         return {"gap": 0.25}
 """
 
 HEADER = """
     import math
     import pytest
-    from cumsum_model.verification import claim
+    from pytest_claims import claim
 
     def widen_gap(model):
         return {"gap": 4.0}

@@ -5,7 +5,7 @@ import importlib.util
 from functools import cache
 from pathlib import Path
 
-from cumsum_model.verification.claim import Claim, declared
+from pytest_claims.claim import Claim, declared
 
 CLAIMS = Path(__file__).parent.parent / "claims"
 

@@ -5,11 +5,10 @@ import math
 import re
 
 import pytest
-
-from cumsum_model.verification.asserts import Place, assertions
-from cumsum_model.verification.claim import claim
-from cumsum_model.verification.document import ReportError, from_document, schema
-from cumsum_model.verification.measure import MeasurementError, Recorder
+from pytest_claims.asserts import Place, assertions
+from pytest_claims.claim import claim
+from pytest_claims.measure import MeasurementError, Recorder
+from pytest_claims.output.json import ReportError, from_document, schema
 
 TWO_GAPS = """
     def widen_both(model):
@@ -26,7 +25,7 @@ TWO_GAPS = """
 HOLE = TWO_GAPS.replace("CONTROLS", "widen_second")
 SHOWN = TWO_GAPS.replace("CONTROLS", "widen_both")
 
-EVERY_WAY = [[], ["-n", "2"], ["--processes=2"]]
+EVERY_WAY = [[], ["-n", "2"]]
 
 
 def summary(result):
@@ -38,7 +37,7 @@ def reported(suite, pytester):
     """Run a suite with `--report`: its result, report.json, and page and Markdown as one text."""
 
     def run(body, *arguments):
-        result = suite(body, "--report", "out", *arguments, subprocess="--processes=2" in arguments)
+        result = suite(body, "--report", "out", *arguments)
         folder = pytester.path / "out"
         document = json.loads((folder / "report.json").read_text())
         return result, document, (folder / "report.html").read_text(), (folder / "report.md").read_text()
@@ -209,7 +208,7 @@ def test_an_assertion_that_can_pass_without_a_comparison_is_not_refuted_by_it(re
 
 def test_an_erratum_and_the_checkpoint_are_judged_strictly(reported):
     erratum = """
-    from cumsum_model.verification import erratum
+    from pytest_claims import erratum
 
     @erratum("The gaps are wide", source="them", over="everything", true_of=[widen_gap])
     def test_wide(model, measure):
@@ -416,7 +415,7 @@ def test_what_a_claim_depends_on_has_a_name(suite):
     result = suite(SHOWN.replace("@stated(widen_both)", "@stated(widen_both, depends_on=(7,))"))
     assert result.ret != 0
     result.stdout.fnmatch_lines(["*test_gaps depends on what is no text: 7*"])
-    assert claim("a", source="b", over="c", depends_on="neurons")(lambda: 0).__verification__.depends_on == ("neurons",)
+    assert claim("a", source="b", over="c", depends_on="neurons")(lambda: 0).__claims__.depends_on == ("neurons",)
 
 
 def test_exhaustive_claims_and_instruments_are_counted(suite):
@@ -438,8 +437,8 @@ def test_what_a_claim_is_survives_the_way_through_json(reported):
     assert told.controls[0].broken == told.checkpoint.assertions == ["gap <", "second gap <"]
 
 
-def test_a_report_of_the_format_before_is_refused_in_one_line(reported):
+def test_a_report_of_an_unknown_format_is_refused_in_one_line(reported):
     _, document, _, _ = reported(SHOWN)
-    assert schema()["properties"]["format"]["const"] == document["format"] == 2
-    with pytest.raises(ReportError, match="is a report of format 1; this version reads format 2"):
+    assert schema()["properties"]["format"]["const"] == document["format"] == 3
+    with pytest.raises(ReportError, match="is a report of format 1; this version reads formats 2 to 3"):
         from_document({**document, "format": 1})

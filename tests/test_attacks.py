@@ -207,9 +207,9 @@ def test_a_table_of_mutants_is_whole_or_as_it_was(tmp_path):
     table = tmp_path / "matrix.json"
     table.write_text("as it was")
     (tmp_path / "full.py").write_text(
-        "import cumsum_model.verification.session as session\n"
+        "import pytest_claims.hooks.tables as tables\n"
         "def write_whole(path, content): raise OSError(28, 'No space left on device')\n"
-        "session.write_whole = write_whole\n"
+        "tables.write_whole = write_whole\n"
     )
     words = ["verify", f"--matrix={table}", "-k", "test_architecture", "-p", "full"]
     result = run(*words, cwd=tmp_path, PYTHONPATH=str(tmp_path))

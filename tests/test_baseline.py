@@ -4,17 +4,17 @@ import json
 import re
 
 import pytest
+from pytest_claims.drawing.figure import Illustrations
+from pytest_claims.identity import source_id
+from pytest_claims.measure import Judgement, Measurement
+from pytest_claims.output.html import render_page
+from pytest_claims.output.json import encode, to_document
+from pytest_claims.report.baseline import Kind, compare
+from pytest_claims.report.report import Report
+from pytest_claims.results import ClaimResult, Record
+from pytest_claims.verdict import WITHOUT_CONTROL, Verdict
 
 from cumsum_model.cli import main
-from cumsum_model.verification.baseline import Kind, compare
-from cumsum_model.verification.document import encode, to_document
-from cumsum_model.verification.measure import Comparison as Judgement
-from cumsum_model.verification.measure import Measurement
-from cumsum_model.verification.page import Illustrations, render_page
-from cumsum_model.verification.report import Report
-from cumsum_model.verification.results import ClaimResult, Record
-from cumsum_model.verification.source import source_id
-from cumsum_model.verification.verdict import WITHOUT_CONTROL, Verdict
 
 
 def claim(name="gap", verdict=Verdict.HOLDS, slack=1.0, controls=("widen",), **fields):

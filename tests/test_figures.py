@@ -9,12 +9,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import torch
+from pytest_claims.drawing.canvas import PALETTE
+from pytest_claims.drawing.matrix import LONGEST
 
 from cumsum_model import figures, mutants
 from cumsum_model.checkpoint import REFERENCE, read_checkpoint
 from cumsum_model.data import evaluation_set
-from cumsum_model.figures.canvas import PALETTE
-from cumsum_model.figures.matrix import LONGEST
 from cumsum_model.model import CumsumConfig, CumsumTransformer
 from cumsum_model.proof.certificate import certify
 from cumsum_model.training import untrained

@@ -4,11 +4,11 @@ import os
 import stat
 
 import pytest
+from pytest_claims import files
+from pytest_claims.universality.outcome import OutcomeError, read_outcome
 
-from cumsum_model import files
 from cumsum_model.checkpoint import REFERENCE, read_checkpoint, reference_model, write_checkpoint
 from cumsum_model.cli import main
-from cumsum_model.sweep.outcome import OutcomeError, read_outcome
 from cumsum_model.unfinished import UnfinishedError, read_unfinished
 
 

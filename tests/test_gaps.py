@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 from brute_force import shortened
+from pytest_claims.claim import declared
+from pytest_claims.measure import Recorder
 
 from cumsum_model import circuit, gauge, mutants, reading, variants
 from cumsum_model.behaviour import run
@@ -19,8 +21,6 @@ from cumsum_model.data import NEG, POS, ZERO, evaluation_set, running_means
 from cumsum_model.intervention import all_neurons, run_under
 from cumsum_model.mutants.surgery import CannotBeMade, copied
 from cumsum_model.neurons import read_neurons
-from cumsum_model.verification.claim import declared
-from cumsum_model.verification.measure import Recorder
 
 CLAIMS = Path(__file__).parent.parent / "claims"
 HOLDS, REFUTED, NOT_ABOUT = "holds", "refuted", "not about this model"

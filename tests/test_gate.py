@@ -9,16 +9,19 @@ import pytest
 
 CONFTEST = """
 import pytest
-pytest_plugins = ["cumsum_model.verification.plugin"]
+import pytest_claims
+pytest_plugins = ["pytest_claims.plugin"]
 
-@pytest.fixture(scope="session")
-def checkpoint():
+def pytest_addoption(parser):
+    pytest_claims.short_options(parser)
+
+def pytest_claims_load():
     return {"gap": 0.25}
 """
 
 CLAIMS = '''"""Gaps: how large they are"""
 import os, pytest
-from cumsum_model.verification import claim
+from pytest_claims import claim
 
 def widen_gap(model):
     return {"gap": 4.0}
@@ -36,7 +39,7 @@ def test_not_large(model, measure):
 '''
 
 MORE = '''"""More"""
-from cumsum_model.verification import claim
+from pytest_claims import claim
 from claims_of_gaps import widen_gap
 
 @claim("The gap is tiny", source="us", over="everything", refuted_by=[widen_gap])
@@ -50,7 +53,7 @@ def gate(tmp_path, monkeypatch):
     """A suite in a folder of its own, run in a process of its own as CI does. Returns exit code, document and page."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     (tmp_path / "conftest.py").write_text(CONFTEST)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nclaim_paths = claims\npythonpath = .\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nclaims_paths = claims\npythonpath = .\n")
     (tmp_path / "claims").mkdir()
     (tmp_path / "claims" / "test_gaps.py").write_text(CLAIMS)
     (tmp_path / "claims_of_gaps.py").write_text("def widen_gap(model):\n    return {'gap': 4.0}\n")
@@ -121,7 +124,7 @@ LEAVING_OUT = {
     "nothing left to run": ["--maxfail=1", "-k", "nothing"],
     "one file, without the ini file": ["-c", os.devnull, "claims/test_gaps.py"],
     "no conftest": ["--noconftest"],
-    "no plugin": ["-p", "no:cumsum_model.verification.plugin"],
+    "no plugin": ["-p", "no:pytest_claims.plugin"],
 }
 
 
@@ -247,7 +250,7 @@ def test_files_that_a_conftest_does_not_collect_are_missed(gate):
 
 
 DEEP = """
-from cumsum_model.verification import claim, erratum
+from pytest_claims import claim, erratum
 from claims_of_gaps import widen_gap
 
 class TestDeep:
@@ -283,7 +286,7 @@ def test_a_file_of_claims_by_another_name_is_missed_too(gate):
 
 
 def test_folders_of_claims_named_on_the_command_line_are_not_the_suite(gate):
-    for override in ("claim_paths=nowhere", "claim_paths=claims", "claim_paths ="):
+    for override in ("claims_paths=nowhere", "claims_paths=claims", "claims_paths ="):
         ran = gate("-o", override, "-k", "not small")
         assert not green(ran), tell(ran)
         ran = gate("-o", override, "claims/test_more.py")
@@ -340,7 +343,7 @@ def test_a_claim_that_another_of_its_name_hides_is_missed(gate):
     assert ran.document["run"]["left_out"] == ["only the last of several tests of one name is run: test_small"]
 
 
-@pytest.mark.parametrize("name", ["verification-collected", "verification-session"])
+@pytest.mark.parametrize("name", ["claims-collection", "claims-running", "claims-collected", "claims-session"])
 def test_the_plugin_cannot_be_switched_off_in_parts(gate, name):
     ran = gate("-p", f"no:{name}", "-k", "small")
     assert ran.returncode == 4
@@ -357,7 +360,7 @@ def test_a_file_of_claims_in_another_encoding_is_read(gate):
 
 def test_a_checkpoint_that_cannot_be_described_costs_the_exit_code_but_not_the_report(gate):
     with (gate.path / "conftest.py").open("a") as conftest:
-        conftest.write("\ndef pytest_verification_details():\n    raise ZeroDivisionError('no')\n")
+        conftest.write("\ndef pytest_claims_details():\n    raise ZeroDivisionError('no')\n")
     ran = gate()
     assert ran.returncode == 1
     assert ran.document["tone"] == "bad"
@@ -430,7 +433,7 @@ def test_a_folder_that_vanishes_while_the_suite_runs_makes_it_fail(gate):
 
 def test_figures_that_cannot_be_drawn_cost_the_exit_code_but_not_the_report(gate):
     with (gate.path / "conftest.py").open("a") as conftest:
-        conftest.write("\ndef pytest_verification_illustrate():\n    raise ZeroDivisionError('<no such line>')\n")
+        conftest.write("\ndef pytest_claims_illustrate():\n    raise ZeroDivisionError('<no such line>')\n")
     ran = gate()
     assert ran.returncode == 1
     assert ran.document["tone"] == "bad"
@@ -451,7 +454,7 @@ def baseline(gate, edit=lambda document: None):
 def test_a_baseline_that_is_kept_is_green(gate):
     ran = gate(baseline(gate))
     assert green(ran), tell(ran)
-    assert "against before/report.json (All 3 claims hold): 3 as before" in ran.stdout
+    assert "against before/report.json (All 3 claims hold; dict, sha256 01abad4dd5b3): 3 as before" in ran.stdout
 
 
 @pytest.mark.parametrize(
@@ -461,10 +464,10 @@ def test_a_baseline_that_is_kept_is_green(gate):
         (lambda path: path.write_text(""), "is not JSON"),
         (lambda path: path.write_bytes(path.read_bytes()[:500]), "is not JSON"),
         (lambda path: path.write_text("{}"), "is not a verification report"),
-        (lambda path: path.write_text(path.read_text().replace('"format": 2', '"format": 9')), "of format 9"),
+        (lambda path: path.write_text(path.read_text().replace('"format": 3', '"format": 9')), "of format 9"),
         (lambda path: _edit(path, '"exit_code": 0', '"exit_code": null'), "has not finished"),
         (lambda path: path.write_text(json.dumps({**json.loads(path.read_text()), "claims": []})), "holds no claim"),
-        (lambda path: (path.unlink(), path.mkdir()), "is not a regular file"),
+        (lambda path: (path.unlink(), path.mkdir()), "holds no report.json"),
     ],
 )
 def test_a_baseline_that_cannot_be_used_stops_the_run_at_once(gate, spoil, message):

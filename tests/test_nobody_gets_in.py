@@ -202,7 +202,7 @@ REPLACES_IT = """
 import os, shutil
 
 def pytest_xdist_setupnodes(config):
-    shutil.copy(os.environ["OTHER_MODEL"], config.getoption("checkpoint"))
+    shutil.copy(os.environ["OTHER_MODEL"], config.getoption("claims_checkpoint")[0])
 """
 
 

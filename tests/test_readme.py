@@ -81,7 +81,7 @@ def test_the_table_of_broken_models_says_what_the_claims_measured(printed):
 def test_the_headline_counts_what_is_there():
     summary = " ".join(block("excerpt of the report").split("...\n")[-1].split())
     n_claims, n_exhaustive, _, _, n_assertions, n_errata = re.match(
-        r"(\d+) claims: \1 hold \((\d+) over every input\), of them (\d+) of the instruments; "
+        r"(\d+) claims: \1 hold \((\d+) over every input; [^)]*\), of them (\d+) of the instruments; "
         r"controls refuted (\d+)/\4; "
         r"assertions shown to fail (\d+)/\5; errata refuted as published (\d+)/\6;",
         summary,

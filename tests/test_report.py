@@ -13,16 +13,17 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 from junitparser import xunit2
-
-from cumsum_model.verification.baseline import Comparison, Difference, Kind
-from cumsum_model.verification.document import ReportError, from_document, read_report, readable, schema
-from cumsum_model.verification.github import workflow_commands
-from cumsum_model.verification.markdown import markdown, plain
-from cumsum_model.verification.page import Illustrations, render_page
-from cumsum_model.verification.publishing import rebuild
-from cumsum_model.verification.report import Report
-from cumsum_model.verification.results import ClaimResult, Record
-from cumsum_model.verification.verdict import Verdict
+from pytest_claims.drawing.figure import Illustrations
+from pytest_claims.output.folder import rebuild
+from pytest_claims.output.github import workflow_commands
+from pytest_claims.output.html import render_page
+from pytest_claims.output.json import ReportError, from_document, read_report, schema
+from pytest_claims.output.markdown import markdown, plain
+from pytest_claims.report.baseline import Comparison, Difference, Kind
+from pytest_claims.report.report import Report
+from pytest_claims.results import ClaimResult, Record
+from pytest_claims.text import readable
+from pytest_claims.verdict import Verdict
 
 HOLDS = """
     @stated(widen_gap)
@@ -213,11 +214,11 @@ def test_hostile_text_stays_text(reported, pytester, text, monkeypatch):
     pytester.makeconftest(
         (pytester.path / "conftest.py").read_text()
         + f"""
-def pytest_verification_subject():
+def pytest_claims_subject():
     return {text!r}
 
-def pytest_verification_details():
-    from cumsum_model.verification.subject import Note, Subject
+def pytest_claims_details():
+    from pytest_claims.subject import Note, Subject
     evil = {text!r}
     return Subject(path=evil, facts=((evil, evil),), notes=(Note(evil, True),), suite={{"evil": evil}})
 """
@@ -436,7 +437,7 @@ def test_every_part_of_the_schema_is_required(reported):
         (b"[]", "is not a verification report"),
         (b"{}", "is not a verification report"),
         (b'{"format": 1}', "is not a verification report"),
-        (b'{"format": 1, "claims": []}', "is a report of format 1; this version reads format 2"),
+        (b'{"format": 1, "claims": []}', "is a report of format 1; this version reads formats 2 to 3"),
         (b'{"format": 2, "claims": []}', "is not a valid report"),
         (b'{"format": 2, "claims": 7}', "is not a valid report"),
     ],

@@ -5,10 +5,10 @@ import json
 
 import jsonschema
 import pytest
+from pytest_claims.output import json as document
+from pytest_claims.output.json import MAX_BYTES, MAX_VALUES, ReportError, encode, from_document, read_report
 
 from cumsum_model.cli import main
-from cumsum_model.verification import document
-from cumsum_model.verification.document import MAX_BYTES, MAX_VALUES, ReportError, encode, from_document, read_report
 
 MEASUREMENT = {
     "name": "gap",

@@ -26,9 +26,12 @@ def verify(*arguments, cwd=ROOT):
 
 
 def summary(result):
-    lines = re.findall(r"^\d+ claims: .*(?:\n.*)?$", result.stdout, re.MULTILINE)
-    assert lines, result.stdout + result.stderr
-    return lines[-1]
+    """The line that counts everything, which is printed on several."""
+    found = re.findall(
+        r"^\d+ claims: .*(?:\n(?!problem|warning|report|=|\d+ (?:passed|failed)).*)*", result.stdout, re.MULTILINE
+    )
+    assert found, result.stdout + result.stderr
+    return " ".join(found[-1].split())
 
 
 def verdicts(result):

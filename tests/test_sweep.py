@@ -15,13 +15,13 @@ from types import SimpleNamespace
 import psutil
 import pytest
 from distributed.scheduler import KilledWorker
+from pytest_claims.universality.outcome import Ending, OutcomeError, encode, read_outcome
 
 from cumsum_model.checkout import ROOT
 from cumsum_model.checkpoint import read_checkpoint
 from cumsum_model.cli import main
 from cumsum_model.recipe_options import BY_NAME, OPTIONS
 from cumsum_model.sweep import conduct, plan, work
-from cumsum_model.sweep.outcome import Ending, OutcomeError, encode, read_outcome
 from cumsum_model.sweep.plan import PlanError, parse_grid, parse_seeds
 from cumsum_model.sweep.suite import Suite, fingerprint
 
@@ -566,12 +566,14 @@ def test_the_fingerprint_changes_with_what_decides_a_verdict_and_with_nothing_el
         ROOT / "fixtures" / "reference.safetensors",
         *ROOT.glob("claims/*.py"),
         *ROOT.glob("cumsum_model/**/*.py"),
+        *ROOT.glob("pytest-claims/pytest_claims/**/*.py"),
     ]:
         copy = tmp_path / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
     monkeypatch.setattr(suite, "ROOT", tmp_path)
     monkeypatch.setattr(suite, "CLAIMS", tmp_path / "claims")
+    monkeypatch.setattr(suite, "PLUGIN", tmp_path / "pytest-claims" / "pytest_claims")
     of_here = suite.fingerprint.__wrapped__
     assert of_here() == fingerprint()
     for name, decides in {
@@ -579,9 +581,10 @@ def test_the_fingerprint_changes_with_what_decides_a_verdict_and_with_nothing_el
         "conftest.py": True,
         "fixtures/reference.safetensors": True,
         "cumsum_model/circuit.py": True,
-        "cumsum_model/verification/measure.py": True,
-        "cumsum_model/figures/canvas.py": False,
-        "cumsum_model/sweep/page.py": False,
+        "pytest-claims/pytest_claims/measure.py": True,
+        "pytest-claims/pytest_claims/drawing/canvas.py": False,
+        "pytest-claims/pytest_claims/universality/findings.py": False,
+        "cumsum_model/figures/neurons.py": False,
         "cumsum_model/proof/commands.py": False,
         "cumsum_model/train_command.py": False,
     }.items():

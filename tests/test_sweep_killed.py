@@ -12,17 +12,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from pytest_claims.universality.folder import PUBLISHED
+from pytest_claims.universality.outcome import read_outcome
 
 from cumsum_model.cli import main
-from cumsum_model.sweep.outcome import read_outcome
-from cumsum_model.sweep.publishing import PUBLISHED
 
 TINY = ["--seq-len", "8", "--epochs", "3", "--train-size", "4000", "--val-size", "500", "--batch-size", "100"]
 OPTIONS = ["--seeds", "1", *TINY, "--no-controls", "-k", "test_every_answer_is_right"]
 
 FORKSERVER = multiprocessing.get_context("forkserver")
 FORKSERVER.set_forkserver_preload(
-    ["distributed", "cumsum_model.sweep.work", "cumsum_model.sweep.conduct", "cumsum_model.sweep.publishing"]
+    ["distributed", "cumsum_model.sweep.work", "cumsum_model.sweep.conduct", "pytest_claims.universality.folder"]
 )
 
 

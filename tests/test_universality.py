@@ -17,24 +17,24 @@ from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
+from pytest_claims.measure import Judgement, Measurement, Recorder
+from pytest_claims.results import Record
+from pytest_claims.text import readable
+from pytest_claims.universality.findings import Standing, Tally, universality
+from pytest_claims.universality.folder import DOCUMENT, MEASURED_TABLE, PAGE, RUNS_TABLE, publish
+from pytest_claims.universality.interval import ENOUGH, at_least, clopper_pearson, percent
+from pytest_claims.universality.json import number
+from pytest_claims.universality.outcome import Ending, Outcome, Proved, encode
+from pytest_claims.universality.room import bound_of, room
+from pytest_claims.universality.runs import SweepError, read_runs
+from pytest_claims.universality.spread import spreads
+from pytest_claims.universality.summary import headline, right_words
+from pytest_claims.universality.terminal import lines
+from pytest_claims.verdict import Verdict
 
 from cumsum_model import mutants
 from cumsum_model.checkpoint import read_checkpoint, write_checkpoint
 from cumsum_model.cli import main
-from cumsum_model.sweep.document import number
-from cumsum_model.sweep.interval import ENOUGH, at_least, clopper_pearson, percent
-from cumsum_model.sweep.outcome import Ending, Outcome, Proved, encode
-from cumsum_model.sweep.publishing import DOCUMENT, MEASURED_TABLE, PAGE, RUNS_TABLE, publish
-from cumsum_model.sweep.read import SweepError, read_runs
-from cumsum_model.sweep.room import bound_of, room
-from cumsum_model.sweep.spread import spreads
-from cumsum_model.sweep.terminal import lines
-from cumsum_model.sweep.universality import Standing, Tally, universality
-from cumsum_model.sweep.words import headline, right_words
-from cumsum_model.verification.document import readable
-from cumsum_model.verification.measure import Comparison, Measurement, Recorder
-from cumsum_model.verification.results import Record
-from cumsum_model.verification.verdict import Verdict
 
 ROOT = Path(__file__).parent.parent
 UNIFORM = "claims/test_attention.py::test_uniform_attention_answers_alike"
@@ -105,7 +105,7 @@ def sweep(tmp_path, reports, documents, monkeypatch):
 
     Six are enough here, to call a claim universal.
     """
-    monkeypatch.setattr("cumsum_model.sweep.universality.ENOUGH", 6)
+    monkeypatch.setattr("pytest_claims.universality.findings.ENOUGH", 6)
     folder = tmp_path / "sweep"
 
     def run(seed, *, of="reference", edit=None, name=None, report=True, **changes):
@@ -580,7 +580,7 @@ def test_a_bound_that_was_rounded_in_writing_is_found_again():
 
 
 def record_of(value, slack, holds=True):
-    comparison = Comparison("<", "1", holds, slack)
+    comparison = Judgement("<", "1", holds, slack)
     return Record(
         "t", "t", "", "", "checkpoint", Verdict.HOLDS, measurements=[Measurement("q", value, "m", None, [comparison])]
     )

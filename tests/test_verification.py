@@ -116,7 +116,7 @@ def test_a_control_that_spoils_the_checkpoint_and_then_cannot_be_made_is_an_erro
     @pytest.fixture(autouse=True, scope="session")
     def see_changes(request):
         class Sees:
-            def pytest_verification_fingerprint(self, model):
+            def pytest_claims_fingerprint(self, model):
                 return str(model)
         request.config.pluginmanager.register(Sees())
 """
@@ -250,7 +250,7 @@ def test_a_claim_that_proves_nothing_is_refused(suite, change, complaint):
 
 
 def test_a_test_among_the_claims_that_is_no_claim_is_refused(suite, pytester):
-    pytester.makeini("[pytest]\nclaim_paths = .")
+    pytester.makeini("[pytest]\nclaims_paths = .")
     result = suite(HOLDS + "\n    def test_plain():\n        pass\n")
     assert result.ret != 0
     result.stdout.fnmatch_lines(["*test_plain is not a claim: decorate it with @claim or @timing"])
@@ -417,7 +417,7 @@ def test_controls_that_were_deselected_are_missed(suite):
 
 
 def test_a_control_that_edits_the_checkpoint_is_an_error(suite, pytester):
-    pytester.makepyfile(fingerprints="def pytest_verification_fingerprint(model):\n    return repr(model)")
+    pytester.makepyfile(fingerprints="def pytest_claims_fingerprint(model):\n    return repr(model)")
     pytester.syspathinsert()
     edit = "    def forget_to_copy(model):\n        model['gap'] = 4.0\n        return MODEL\n"
     messages = {"model": "returns the model that it was given", "dict(model)": "changed the checkpoint"}
@@ -443,7 +443,7 @@ def test_a_control_that_edits_the_checkpoint_is_an_error(suite, pytester):
     ],
 )
 def test_claims_that_pytest_would_not_run_are_refused(suite, pytester, body, complaint):
-    pytester.makeini("[pytest]\nclaim_paths = .")
+    pytester.makeini("[pytest]\nclaims_paths = .")
     result = suite(body)
     assert result.ret != 0
     result.stdout.fnmatch_lines([f"*{complaint}*"])
@@ -485,7 +485,7 @@ def test_given_may_stand_above_the_claim(suite):
 
 
 ERRATUM = """
-    from cumsum_model.verification import erratum
+    from pytest_claims import erratum
 
     @erratum("The gap is 4", source="them", over="everything", true_of=[widen_gap])
     def test_gap(model, measure):
@@ -534,7 +534,7 @@ def renumber(model):
     return {"gap": 3.0}
 renumber.changes = ("numbers",)
 
-def pytest_verification_mutants():
+def pytest_claims_mutants():
     return MUTANTS
 """
 
@@ -554,7 +554,7 @@ def pytest_verification_mutants():
 def test_the_matrix_names_its_holes(suite, pytester, mutants, holes):
     with (pytester.path / "conftest.py").open("a") as conftest:
         conftest.write(MUTANTS.replace("MUTANTS", mutants))
-    pytester.makeini("[pytest]\nclaim_paths = .")
+    pytester.makeini("[pytest]\nclaims_paths = .")
     result = suite(HOLDS, "--matrix", "out/matrix.json")
     saved = json.loads((pytester.path / "out" / "matrix.json").read_text())
     assert saved["holes"] == holes
@@ -572,7 +572,7 @@ def test_only_a_claim_that_depends_on_it_may_notice_what_a_harmless_mutant_chang
 ):
     with (pytester.path / "conftest.py").open("a") as conftest:
         conftest.write(MUTANTS.replace("MUTANTS", "[widen_gap, widen_further], [renumber, leave_alone]"))
-    pytester.makeini("[pytest]\nclaim_paths = .")
+    pytester.makeini("[pytest]\nclaims_paths = .")
     body = HOLDS.replace("(widen_gap)", f"(widen_gap, depends_on={depends_on})")
     result = suite(body, "--matrix", "matrix.json", *processes)
     saved = json.loads((pytester.path / "matrix.json").read_text())
@@ -588,7 +588,7 @@ def test_only_a_claim_that_depends_on_it_may_notice_what_a_harmless_mutant_chang
 def test_the_matrix_counts_the_mutants_that_break_each_assertion(suite, pytester):
     with (pytester.path / "conftest.py").open("a") as conftest:
         conftest.write(MUTANTS.replace("MUTANTS", "[widen_gap, widen_further], [leave_alone]"))
-    pytester.makeini("[pytest]\nclaim_paths = .")
+    pytester.makeini("[pytest]\nclaims_paths = .")
     body = HOLDS + '        assert measure("square", model["gap"] ** 2) < 50\n'
     result = suite(body, "--matrix", "matrix.json")
     saved = json.loads((pytester.path / "matrix.json").read_text())

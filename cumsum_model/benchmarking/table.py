@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cumsum_model.console import fail
-from cumsum_model.files import write_whole
+from pytest_claims.commands.failure import fail
+from pytest_claims.files import write_whole
 
 START, END = "<!-- measured by `make bench` -->", "<!-- end of what was measured -->"
 """Between these lines of a document stands the table."""

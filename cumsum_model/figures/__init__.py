@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pytest_claims import Figure
+from pytest_claims.drawing.matrix import draw_matrix
+
 from cumsum_model.data import evaluation_set
 from cumsum_model.figures.answers import answers_along_a_sequence
 from cumsum_model.figures.attention import attention_patterns
-from cumsum_model.figures.figure import Figure, Subject
-from cumsum_model.figures.matrix import draw_matrix
+from cumsum_model.figures.figure import Subject
 from cumsum_model.figures.neurons import ablation_kinds, neuron_responses
 from cumsum_model.figures.proofs import within_class, worst_margin
 from cumsum_model.figures.skip import unembedding_cosines, without_mlp

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytest_claims.drawing.canvas import INK, MINUS, MUTED, Drawing, figure, signed
+
 from cumsum_model.behaviour import right_label_probabilities, run
 from cumsum_model.data import VOCAB_OUT, ZERO
-from cumsum_model.figures.canvas import INK, LABEL_COLOURS, MINUS, MUTED, Drawing, answers_key, figure, signed
-from cumsum_model.figures.figure import Subject, measured
+from cumsum_model.figures.figure import LABEL_COLOURS, Subject, answers_key, measured
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Paper

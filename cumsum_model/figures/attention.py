@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from jaxtyping import Int
+from pytest_claims.drawing.canvas import LINE, MINUS, MUTED, Drawing, figure, pixels
 from torch import Tensor
 
 from cumsum_model.circuit import info_weighted_attention, value_slope
-from cumsum_model.figures.canvas import LINE, MINUS, MUTED, Drawing, figure, pixels
 from cumsum_model.figures.figure import Subject, finite, u_of
 
 if TYPE_CHECKING:

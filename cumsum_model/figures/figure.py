@@ -8,40 +8,30 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import torch
 from jaxtyping import Float
+from pytest_claims.drawing.canvas import THREE_COLOURS, key
+from pytest_claims.drawing.figure import NotDrawn
 from torch import Tensor
 
 from cumsum_model.checkpoint import not_the_reference
 from cumsum_model.circuit import no_account_of, value_direction, value_slope
-from cumsum_model.data import EVALUATION_SEED, CumsumDataset
+from cumsum_model.data import EVALUATION_SEED, VOCAB_OUT, CumsumDataset
 from cumsum_model.model import CumsumTransformer
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from cumsum_model.proof.certificate import Certificate
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+LABEL_COLOURS = THREE_COLOURS
+"""Of the answers neg, zero, pos."""
 
-class NotDrawn(Exception):
-    """There is nothing to draw of this model; the message says why, in one line."""
 
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure and the words that go with it.
-
-    name: lower-case with hyphens, unique. title: one line. caption: what one sees, over which data, and what to look
-    for. alt: the same for who cannot see it, with numbers read off what is drawn. svg: to be set into a page that
-    defines the colours (`canvas.PALETTE`); None if nothing could be drawn: then `missing` says why, in one
-    line, and caption and alt are empty.
-    """
-
-    name: str
-    title: str
-    caption: str
-    alt: str
-    svg: str | None
-    missing: str | None
+def answers_key(ax: Axes, y: float = 1.0) -> None:
+    """The three answers, each in its colour."""
+    key(ax, dict(zip(VOCAB_OUT, LABEL_COLOURS, strict=True)), y)
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
-
-from cumsum_model.circuit import no_account_of
-from cumsum_model.figures.canvas import (
+from pytest_claims.drawing.canvas import (
     ACCENT,
-    LABEL_COLOURS,
     LINE,
     MUTED,
     OTHER,
     Drawing,
-    answers_key,
     figure,
     key,
     name_y,
@@ -25,7 +20,11 @@ from cumsum_model.figures.canvas import (
     span,
     zero_line,
 )
-from cumsum_model.figures.figure import NotDrawn, Subject, finite, measured, u_of
+from pytest_claims.drawing.figure import NotDrawn
+from torch import Tensor
+
+from cumsum_model.circuit import no_account_of
+from cumsum_model.figures.figure import LABEL_COLOURS, Subject, answers_key, finite, measured, u_of
 from cumsum_model.intervention import ABLATIONS, RESAMPLING_SEED, neuron_costs
 from cumsum_model.neurons import Neurons, read_neurons
 

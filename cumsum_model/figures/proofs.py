@@ -5,31 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from cumsum_model.data import NEG, POS, ZERO
-from cumsum_model.figures.canvas import (
+from pytest_claims.drawing.canvas import (
     INK,
-    LABEL_COLOURS,
     LINE,
     MUTED,
     Drawing,
-    answers_key,
     figure,
+    margin_ticks,
     name_y,
     signed,
     span,
+    stretched,
     strokes,
     zero_line,
 )
-from cumsum_model.figures.figure import NotDrawn, Subject, certificate_of
+from pytest_claims.drawing.figure import NotDrawn
+
+from cumsum_model.data import NEG, POS, ZERO
+from cumsum_model.figures.figure import LABEL_COLOURS, Subject, answers_key, certificate_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Paper
 
     from cumsum_model.proof.certificate import Length
-
-LINEAR = 0.1
-"""Logits: margins below are drawn on a linear scale, larger ones on a logarithmic one."""
 
 NEAR = 3
 """Sums of up to this size are near zero."""
@@ -80,21 +78,6 @@ def worst_margin(subject: Subject) -> Drawing:
         answers_key(ax)
 
     return Drawing(caption, alt, paint, height=2.8)
-
-
-def stretched(margins: np.ndarray) -> np.ndarray:
-    """Where margins are drawn: linear around 0, logarithmic further out, so that small ones can be told apart."""
-    return np.arcsinh(margins / LINEAR)
-
-
-def margin_ticks(margins: np.ndarray) -> np.ndarray:
-    """Round numbers on both sides of zero, as far as there are margins, and not too many."""
-    decades = np.arange(-1, max(np.ceil(np.log10(max(np.abs(margins).max(), 1))), 0) + 1)
-    steps = 10.0 ** decades[:: -(-len(decades) // 5)]
-    if len(decades) < 4:
-        steps = np.sort(np.concatenate([steps, 3 * steps]))
-    ticks = np.concatenate([-steps, [0.0], steps])
-    return ticks[(ticks >= margins.min()) & (ticks <= margins.max())]
 
 
 def _smallest_by_label(length: Length) -> list[float]:

@@ -5,11 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-
-from cumsum_model.behaviour import accuracy, cross_entropy, run
-from cumsum_model.circuit import cosine
-from cumsum_model.data import NEG, POS, VOCAB_OUT, ZERO, running_means
-from cumsum_model.figures.canvas import (
+from pytest_claims.drawing.canvas import (
     ACCENT,
     HUE,
     INK,
@@ -22,7 +18,12 @@ from cumsum_model.figures.canvas import (
     name_y,
     signed,
 )
-from cumsum_model.figures.figure import NotDrawn, Subject, measured, u_of
+from pytest_claims.drawing.figure import NotDrawn
+
+from cumsum_model.behaviour import accuracy, cross_entropy, run
+from cumsum_model.circuit import cosine
+from cumsum_model.data import NEG, POS, VOCAB_OUT, ZERO, running_means
+from cumsum_model.figures.figure import Subject, measured, u_of
 from cumsum_model.intervention import all_neurons, run_under
 
 if TYPE_CHECKING:

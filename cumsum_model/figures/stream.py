@@ -7,24 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from pytest_claims.drawing.canvas import ACCENT, LINE, MUTED, Drawing, density, figure, name_y, short_numbers, span
+from pytest_claims.drawing.figure import NotDrawn
 from torch import Tensor
 
 from cumsum_model.circuit import r_squared, resid_mid_along_u, value_direction, value_slope
 from cumsum_model.data import NEG, POS, VOCAB_OUT, ZERO, running_means
-from cumsum_model.figures.canvas import (
-    ACCENT,
-    LABEL_COLOURS,
-    LINE,
-    MUTED,
-    Drawing,
-    answers_key,
-    density,
-    figure,
-    name_y,
-    short_numbers,
-    span,
-)
-from cumsum_model.figures.figure import NotDrawn, Subject, finite, measured, u_of
+from cumsum_model.figures.figure import LABEL_COLOURS, Subject, answers_key, finite, measured, u_of
 from cumsum_model.intervention import move_resid_mid, run_under
 
 if TYPE_CHECKING:

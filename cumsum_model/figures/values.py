@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from pytest_claims.drawing.canvas import ACCENT, INK, LINE, MUTED, Drawing, figure, short_numbers, span, zero_line
 
 from cumsum_model.circuit import value_outputs, value_projections, value_slope, value_spacing_error
-from cumsum_model.figures.canvas import ACCENT, INK, LINE, MUTED, Drawing, figure, short_numbers, span, zero_line
 from cumsum_model.figures.figure import Subject, finite, u_of
 
 if TYPE_CHECKING:

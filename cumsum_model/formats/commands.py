@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cumsum_model.console import UNREADABLE, fail
-from cumsum_model.files import a_path, shown
+from pytest_claims.commands.failure import UNREADABLE, fail
+from pytest_claims.files import a_path, shown
 
 if TYPE_CHECKING:
     from cumsum_model.checkpoint import Checkpoint

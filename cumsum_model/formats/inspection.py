@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from pytest_claims.files import shown
 
 from cumsum_model import circuit
 from cumsum_model.behaviour import cross_entropy
@@ -16,7 +17,6 @@ from cumsum_model.card import provenance
 from cumsum_model.casting import cast_of
 from cumsum_model.checkpoint import Checkpoint
 from cumsum_model.data import EVALUATION_SIZE, CumsumDataset, running_means
-from cumsum_model.files import shown
 from cumsum_model.formats.diagnosis import Misreading, sample, share_right
 from cumsum_model.formats.refusal import one_line
 from cumsum_model.model import CumsumTransformer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cumsum_model.files import shown
+from pytest_claims.files import shown
 
 
 class CheckpointError(ValueError):

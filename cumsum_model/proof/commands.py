@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cumsum_model.console import UNREADABLE, fail
-from cumsum_model.files import Unreadable, a_path, read_regular, shown, write_whole
+from pytest_claims.commands.failure import UNREADABLE, fail
+from pytest_claims.files import Unreadable, a_path, read_regular, shown, write_whole
 
 if TYPE_CHECKING:
     from cumsum_model.checkpoint import Checkpoint

@@ -12,6 +12,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_claims.output.json import ReportError
+from pytest_claims.subject import Note, Subject
+
 from cumsum_model.card import provenance
 from cumsum_model.casting import cast_of
 from cumsum_model.checkpoint import (
@@ -24,8 +27,6 @@ from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof.certificate import Certificate, certify
 from cumsum_model.proof.rounding import margin_error
 from cumsum_model.proof.tables import Unprovable
-from cumsum_model.verification.document import ReportError
-from cumsum_model.verification.subject import Note, Subject
 
 if TYPE_CHECKING:
     from cumsum_model.proof.certificate import Length

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_claims.drawing.figure import Illustrations
+from pytest_claims.report.report import Report
+from pytest_claims.verdict import Verdict
+
 from cumsum_model.report.details import proof, stored_matrix, stored_model
 from cumsum_model.report.sequence_box import sequence_box
-from cumsum_model.verification.page import Illustrations
-from cumsum_model.verification.report import Report
-from cumsum_model.verification.verdict import Verdict
 
 if TYPE_CHECKING:
     from cumsum_model.figures import Figure

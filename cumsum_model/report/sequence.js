@@ -6,7 +6,7 @@
   const body = document.querySelector("#positions tbody");
   const error = document.getElementById("values-error");
   const answers = document.getElementById("answers");
-  const COLOURS = ["var(--neg)", "var(--zero)", "var(--pos)"];
+  const COLOURS = ["var(--first)", "var(--second)", "var(--third)"];
 
   // The weights are a safetensors file: eight bytes of header length, a JSON header, little-endian float32.
   function readWeights(base64) {

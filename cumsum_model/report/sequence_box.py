@@ -9,12 +9,13 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
+from pytest_claims.drawing.figure import Panel
+
 from cumsum_model.checkpoint import serialised
 from cumsum_model.circuit import value_direction, value_slope
 from cumsum_model.data import VOCAB_OUT, evaluation_set
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof.certificate import Certificate
-from cumsum_model.verification.page import Panel
 
 HERE = Path(__file__).parent
 

@@ -20,8 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_claims.files import a_path
+
 from cumsum_model.checkout import safe_path
-from cumsum_model.files import a_path
 
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster

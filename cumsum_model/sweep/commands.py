@@ -8,9 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_claims.commands.failure import UNREADABLE, fail
+from pytest_claims.files import a_path, alone_in, shown, sweep_up
+
 from cumsum_model import recipe_options
-from cumsum_model.console import UNREADABLE, fail
-from cumsum_model.files import a_path, alone_in, shown, sweep_up
 from cumsum_model.sweep.cluster import NotReached, cluster, problem
 from cumsum_model.sweep.cluster import add_options as add_cluster_options
 
@@ -100,8 +101,9 @@ def _sweep(options: argparse.Namespace) -> int:
     except PlanError as error:
         return fail(str(error), code=2)
 
+    from pytest_claims.universality.outcome import RUNS
+
     from cumsum_model.checkout import CLAIMS, MISSING
-    from cumsum_model.sweep.outcome import RUNS
 
     if not CLAIMS.is_dir():
         return fail(MISSING)
@@ -117,9 +119,10 @@ def _sweep(options: argparse.Namespace) -> int:
 
 
 def _sweep_into(out: Path, jobs: list[Job], options: argparse.Namespace) -> int:
+    from pytest_claims.universality.folder import PUBLISHED
+    from pytest_claims.universality.outcome import RUNS, Ending
+
     from cumsum_model.sweep.conduct import OtherRecipe, clean, standing, write_outcome
-    from cumsum_model.sweep.outcome import RUNS, Ending
-    from cumsum_model.sweep.publishing import PUBLISHED
     from cumsum_model.sweep.suite import Suite
 
     suite = Suite(controls=not options.no_controls, select=options.select)
@@ -183,9 +186,9 @@ def _conduct(options: argparse.Namespace, suite: Suite, left: list[tuple[Job, St
 
 
 def _publish(out: Path) -> int:
-    from cumsum_model.sweep.publishing import PAGE, publish
-    from cumsum_model.sweep.read import SweepError
-    from cumsum_model.sweep.terminal import lines
+    from pytest_claims.universality.folder import PAGE, publish
+    from pytest_claims.universality.runs import SweepError
+    from pytest_claims.universality.terminal import lines
 
     try:
         print("\n".join(lines(publish(out))))

@@ -13,12 +13,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_claims.files import sweep_up, write_whole
+from pytest_claims.universality.outcome import OUTCOME_FILE, RUNS, Ending, Outcome, OutcomeError, encode, read_outcome
+from pytest_claims.universality.runs import read_run
+
 from cumsum_model.checkpoint import MODEL_FILE, CheckpointError, card_path, load_stored, read_stored
-from cumsum_model.files import sweep_up, write_whole
 from cumsum_model.recipe_options import arguments, difference
-from cumsum_model.sweep.outcome import OUTCOME_FILE, RUNS, Ending, Outcome, OutcomeError, encode, read_outcome
 from cumsum_model.sweep.plan import Job
-from cumsum_model.sweep.read import read_run
 from cumsum_model.sweep.suite import Suite, fingerprint
 from cumsum_model.sweep.work import REPORT_FILES, OtherCode, TrainedFiles, Verdicts, train_model, verify_model
 from cumsum_model.unfinished import recipe_from

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cumsum_model.sweep.outcome import Ending
+from pytest_claims.universality.outcome import Ending
 
 if TYPE_CHECKING:
+    from pytest_claims.universality.outcome import Outcome
+
     from cumsum_model.sweep.conduct import Landed, Standing
-    from cumsum_model.sweep.outcome import Outcome
     from cumsum_model.sweep.plan import Job
 
 TRAINING, VERIFYING = 3, 2

@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pytest_claims.universality.outcome import Proved
+
 from cumsum_model import checkout
-from cumsum_model.sweep.outcome import Proved
 from cumsum_model.sweep.suite import Suite, fingerprint
 from cumsum_model.train_command import DIVERGED
 
@@ -87,7 +88,6 @@ def verify_model(name: str, checkpoint: Mapping[str, bytes], suite: Suite, code:
             f"--checkpoint={name}",
             f"--report={name}/report",
             "--benchmark-disable",
-            "--processes=1",  # a worker has one core
             "--quiet",
             "-p",
             "no:cacheprovider",
