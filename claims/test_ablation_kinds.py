@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from pytest_claims import claim
 
 from cumsum_model import intervention, mutants, writeup
 from cumsum_model.checkpoint import not_the_reference
@@ -9,7 +10,6 @@ from cumsum_model.circuit import no_account_of_long
 from cumsum_model.data import EVALUATION_SET, NEAR_ZERO_SET, ZERO, near_zero_set
 from cumsum_model.intervention import ABLATIONS, all_neurons, loss_under, mean_neurons, neuron_costs, run_under
 from cumsum_model.mutants.symmetries import NEURON_NUMBERS
-from cumsum_model.verification import claim
 
 OVER = f"each kind on {EVALUATION_SET}, and on {NEAR_ZERO_SET}"
 
@@ -36,6 +36,7 @@ def answers_without_neurons(model, data, ablate):
     "Neuron 2 costs most under every kind of ablation and on either data set (nats without it, against the next)",
     source=f"{writeup.NEURONS}, for zero-ablation; ours for the rest",
     over=OVER,
+    evidence="sampled",
     refuted_by=[mutants.split_strongest_neuron, mutants.renumber_neurons],
     unless=not_the_reference,
     depends_on=(NEURON_NUMBERS,),
@@ -51,6 +52,7 @@ def test_neuron_2_costs_most_in_every_kind(model, measure, data_sets, computed):
     "Neurons 5 and 6 cost under a hundredth of neuron 2 under every kind of ablation and on either data set",
     source=f"{writeup.NEURONS}, for zero-ablation; ours for the rest",
     over=OVER,
+    evidence="sampled",
     refuted_by=[mutants.split_strongest_neuron, mutants.renumber_neurons, mutants.wake_weakest_neuron],
     unless=not_the_reference,
     depends_on=(NEURON_NUMBERS,),
@@ -66,6 +68,7 @@ def test_neurons_5_and_6_cost_nothing_in_every_kind(model, measure, data_sets, c
     '(answers "zero" over zeros)',
     source=f"{writeup.NEURONS}, for one kind; ours for the rest",
     over=OVER,
+    evidence="sampled",
     refuted_by=[mutants.shun_zero, mutants.silence_mlp, mutants.untrained],
     unless=no_account_of_long,
 )
@@ -89,6 +92,7 @@ def test_what_it_defaults_to_depends_on_the_kind(model, measure, data_sets):
     "neurons are resampled (accuracy)",
     source=f"{writeup.NEURONS}, for one kind; ours for the rest",
     over=OVER,
+    evidence="sampled",
     refuted_by=[mutants.swap_verdicts, mutants.silence_mlp, mutants.fold_the_mlp_away],
     unless=no_account_of_long,
 )
@@ -107,6 +111,7 @@ def test_accuracy_depends_on_the_kind_and_the_data(model, measure, data_sets):
     "ablation cannot be checked",
     source=f"ours; {writeup.NEURONS} calls the plot of P(zero) mean-ablated, its figures are of zeroed neurons",
     over=f"all neurons at every position, {EVALUATION_SET}",
+    evidence="sampled",
     refuted_by=[mutants.silence_mlp, mutants.untrained],
     unless=no_account_of_long,
 )

@@ -1,6 +1,7 @@
 """Attention: every token of the prefix gets the same attention weight"""
 
 import torch
+from pytest_claims import claim
 
 from cumsum_model import circuit, mutants, reading, variants, writeup
 from cumsum_model.behaviour import run
@@ -10,7 +11,6 @@ from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE
 from cumsum_model.least_norm import as_training_leaves
 from cumsum_model.mutants.symmetries import STREAM_BASIS
 from cumsum_model.proof.answers import answers, may_differ
-from cumsum_model.verification import claim
 
 FROM_THE_WEIGHTS = "every sequence, query and key position (exact, from the weights)"
 
@@ -19,6 +19,7 @@ FROM_THE_WEIGHTS = "every sequence, query and key position (exact, from the weig
     "Attention is uniform over the prefix: no attention weight differs from 1/n by more than a hundredth of it",
     source=f"{writeup.SUMMARY}; {writeup.FIRST_PASS}",
     over=FROM_THE_WEIGHTS,
+    evidence="exact",
     refuted_by=[
         mutants.attend_to_last,
         mutants.attend_to_large_values,
@@ -36,6 +37,7 @@ def test_attention_is_uniform(model, measure):
     "QK is zero: no entry of W_Q W_K^T exceeds a hundredth of the standard deviation of entries at initialisation",
     source=f'{writeup.FIRST_PASS} ("identically zero", which no entry is)',
     over="the weights, in the basis and gauge that weight decay leaves",
+    evidence="exact",
     refuted_by=[mutants.untrained_attention_scores, mutants.untrained],
     unless=no_account_of,
     depends_on=(STREAM_BASIS,),
@@ -51,6 +53,7 @@ def test_QK_is_zero(model, measure):
     "Attention scores are functionally zero: no two scores visible to one query differ by more than 0.01",
     source=f"ours: what {writeup.FIRST_PASS} says of QK, in any basis",
     over=FROM_THE_WEIGHTS,
+    evidence="exact",
     refuted_by=[mutants.attend_a_little_to_recent, mutants.untrained_attention_scores],
     unless=no_account_of,
     exhaustive=True,
@@ -65,9 +68,9 @@ def test_scores_make_no_difference(model, measure):
     "gets one and the same answer, so that all that matters of the head is what it moves",
     source=f"ours: what {writeup.FIRST_PASS} concludes from uniform patterns",
     over=EVERY_SEQUENCE,
+    evidence="proved",
     refuted_by=[mutants.attend_to_last, mutants.attend_to_large_values, mutants.attend_a_little_to_recent],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_uniform_attention_answers_alike(model, measure, proved):
     uniform = proved(answers, variants.with_uniform_attention(model))
@@ -80,6 +83,7 @@ def test_uniform_attention_answers_alike(model, measure, proved):
     "that there are matter more: after seven fives, a four, a five, ten negative fives and a five",
     source=f"ours: what {writeup.FIRST_PASS} concludes from uniform patterns",
     over=f"{EVALUATION_SET}; the last position of that one sequence, which was searched for",
+    evidence="sampled",
     refuted_by=[mutants.attend_to_last, mutants.attend_to_large_values, mutants.attend_a_little_to_recent],
     unless=not_the_reference,
 )
@@ -102,6 +106,7 @@ def probability_moved_by_uniform_attention(model, toks):
     "source token",
     source=writeup.FIRST_PASS,
     over=FROM_THE_WEIGHTS,
+    evidence="exact",
     refuted_by=[
         mutants.attend_to_last,
         mutants.attend_to_large_values,

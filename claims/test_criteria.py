@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pytest_claims import claim, erratum
 
 from cumsum_model import criteria, mutants, scrubbing
 from cumsum_model.behaviour import label_entropy
@@ -17,7 +18,6 @@ from cumsum_model.subsets import (
     subset_losses,
 )
 from cumsum_model.uncertainty import clopper_pearson, percentile_interval, resampled_means
-from cumsum_model.verification import claim, erratum
 
 EVERY_SET = f"all sets of neurons, the others zero-, mean- or resample-ablated; {SET_OF_SUBSETS}"
 BOOTSTRAP = "intervals: 95% bootstrap over sequences"
@@ -52,6 +52,7 @@ def gain(F, M):
     "half of what it is without them, under zero, mean and resample ablation",
     source="criterion of Miller et al. 2024 (arXiv 2407.08734); the circuit is that of the write-up, Analysing neurons",
     over=f"{EVERY_SET}; {BOOTSTRAP}",
+    evidence="sampled",
     refuted_by=[
         mutants.silence_mlp,
         mutants.lean_on_a_dead_neuron,
@@ -73,6 +74,7 @@ def test_the_live_neurons_are_faithful(model, measure, few, computed):
     "on average",
     source="ours, in place of the test of equivalence of Shi et al. 2024 (arXiv 2410.13032), which tests for ties",
     over=EVERY_SET,
+    evidence="sampled",
     refuted_by=[mutants.lean_on_a_dead_neuron, mutants.let_a_dead_neuron_heed_the_token],
     unless=no_subsets_of,
 )
@@ -88,6 +90,7 @@ def test_the_live_neurons_lose_on_no_sequence(model, measure, few, computed):
     "within 0.05 of that of the best set of as many neurons",
     source="the faithfulness curve of Mueller et al. 2025 (MIB, arXiv 2504.13151); the statement is ours",
     over=f"all sets of neurons, the others resample-ablated; {SET_OF_SUBSETS}; {BOOTSTRAP}",
+    evidence="sampled",
     refuted_by=[mutants.flip_strongest_neuron, *mutants.BASELINES],
     unless=no_subsets_of,
 )
@@ -110,6 +113,7 @@ def test_faithfulness_rises_with_every_live_neuron(model, measure, few, computed
     "neurons save",
     source="criterion of Wang et al. 2022 (IOI, arXiv 2211.00593)",
     over=f"{EVERY_SET}; {BOOTSTRAP}",
+    evidence="sampled",
     refuted_by=[mutants.lean_on_a_dead_neuron, mutants.let_a_dead_neuron_heed_the_token],
     unless=no_subsets_of,
 )
@@ -125,6 +129,7 @@ def test_the_live_neurons_are_complete(model, measure, few, computed):
     "what all neurons save, and by more than all dead ones together ever do",
     source="criterion of Wang et al. 2022 (IOI, arXiv 2211.00593); the bound is ours",
     over=f"{EVERY_SET}; {BOOTSTRAP}",
+    evidence="sampled",
     refuted_by=[mutants.boast_in_vain, mutants.lean_on_a_dead_neuron, mutants.silence_mlp],
     unless=no_subsets_of,
 )
@@ -143,6 +148,7 @@ def test_no_live_neuron_is_idle(model, measure, few, computed):
     "of live ones",
     source="criterion of Meloux et al. 2025 (arXiv 2502.20914)",
     over=EVERY_SET,
+    evidence="sampled",
     refuted_by=[mutants.boast_in_vain, mutants.clip_values, mutants.count_signs, *mutants.BASELINES],
     unless=no_subsets_of,
 )
@@ -163,6 +169,7 @@ def no_other_set(model):
     "less than 99% of what all neurons save",
     source="criterion of Shi et al. 2024 (arXiv 2410.13032), with every set of the size in place of random ones",
     over=f"{EVERY_SET}; {BOOTSTRAP}",
+    evidence="sampled",
     refuted_by=[mutants.boast_in_vain, mutants.offset_values, *mutants.BASELINES],
     unless=no_other_set,
 )
@@ -195,6 +202,7 @@ def moved_over_any(model, few, computed, hypothesis):
     "enough",
     source="ours, by the method of Chan et al. 2022; of what resid_mid holds, the write-up, Finding u in resid mid",
     over=f"{REDRAWN}; {BOOTSTRAP}",
+    evidence="sampled",
     refuted_by=[
         mutants.shout_current_value,
         mutants.attend_to_last,
@@ -246,6 +254,7 @@ def test_the_mean_loss_recovered_distinguishes_hypotheses(model, measure, few):
     "moved to, at any dose of the way to another mean and beyond, and no answer goes back as the dose grows",
     source="ours; interchange interventions after Geiger et al. 2021, here of growing strength",
     over=f"{PAIRS}, where the sum is then 0 or at least 1 in size; intervals: 95% Clopper-Pearson",
+    evidence="sampled",
     refuted_by=[mutants.count_signs, mutants.swap_verdicts, *mutants.BASELINES],
     unless=no_account_of,
 )
@@ -262,6 +271,7 @@ def test_answers_follow_the_dose(model, measure, data):
     "is still answered rightly",
     source="ours; g = (I + W_in W_out)(W_U[:, pos] - W_U[:, neg]) is what the decision reads where all neurons fire",
     over=f"{PAIRS}; intervals: 95% Clopper-Pearson",
+    evidence="sampled",
     refuted_by=[mutants.let_size_vote_zero, mutants.shout_off_u, *mutants.BASELINES],
     unless=no_account_of,
 )

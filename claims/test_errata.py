@@ -1,6 +1,7 @@
 """Errata: published statements, in our words, that this model refutes, each beside what is true instead"""
 
 import torch
+from pytest_claims import claim, erratum
 
 from cumsum_model import circuit, mutants, reading, variants, writeup
 from cumsum_model.behaviour import behaviour, cross_entropies, run
@@ -13,7 +14,6 @@ from cumsum_model.neurons import read_neurons
 from cumsum_model.proof.answers import answers
 from cumsum_model.proof.certificate import certify, certify_without_counting
 from cumsum_model.roles import live_neurons
-from cumsum_model.verification import claim, erratum
 
 WITHOUT_RELUS = "every ReLU an identity"
 NEXT_TO_ZERO = 1 / 8
@@ -73,6 +73,7 @@ def test_attention_is_the_bottleneck(model, measure, data):
     "than a tenth of it",
     source="ours",
     over=f"{EVALUATION_SET}, all logits eight times as large",
+    evidence="sampled",
     refuted_by=[mutants.attend_to_last, mutants.clip_values],
     unless=no_account_of,
 )
@@ -158,6 +159,7 @@ def test_numbers_of_neurons_as_published(model, measure):
     "Neurons 2 and 7 detect a positive mean, neurons 0, 1, 3 and 4 a negative one",
     source="the write-up's own plots, against its summary",
     over="the weights",
+    evidence="exact",
     refuted_by=[mutants.let_neurons_read_backwards, mutants.renumber_neurons],
     unless=not_the_reference,
     depends_on=(NEURON_NUMBERS,),
@@ -234,9 +236,9 @@ def test_only_the_sum_matters(model, measure, proved):
     "every one at +2, and likewise P(neg) at 0, -1 and -2",
     source=f"ours: what is left of {writeup.END}",
     over="every sequence of full length that ends at a sum of -2 to +2 (proved from the weights, in real arithmetic)",
+    evidence="proved",
     refuted_by=[mutants.attend_to_first, mutants.clip_values, mutants.shout_current_value],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_values_matter_less_than_the_sum(model, measure, proved):
     full = proved(answers, model)[-1]

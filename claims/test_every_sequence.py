@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from pytest_claims import claim
 
 from cumsum_model import mutants, writeup
 from cumsum_model.behaviour import margins, run
@@ -16,7 +17,6 @@ from cumsum_model.proof.rounding import margin_error
 from cumsum_model.reading import unit_of_sum
 from cumsum_model.replacement import explain
 from cumsum_model.roles import dead_neurons, live_neurons, one_neuron_a_side
-from cumsum_model.verification import claim
 
 
 def counterexample(model, certificate):
@@ -34,6 +34,7 @@ def counterexample(model, certificate):
     "No sequence is misclassified at any position, of all that there are",
     source=f"{writeup.SETUP} (accuracy on a sample); that it holds for all is our proof",
     over=EVERY_SEQUENCE,
+    evidence="proved",
     refuted_by=[
         mutants.open_back_door,
         mutants.silence_strongest_neuron,
@@ -42,7 +43,6 @@ def counterexample(model, certificate):
         mutants.swap_verdicts,
     ],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_no_sequence_is_misclassified(model, measure, proved):
     certificate = proved(certify, model)
@@ -56,10 +56,10 @@ def test_no_sequence_is_misclassified(model, measure, proved):
     "Rounding changes no answer: the smallest margin is larger than the largest error of a margin in float32",
     source="ours: what ships computes in float32",
     over="every sequence, sums in any order, exp within 4 units in the last place (forward error bound)",
+    evidence="proved",
     refuted_by=[mutants.open_back_door, mutants.shun_zero, mutants.favour_zero],
     unless=no_account_of,
     depends_on=EVERYTHING,
-    exhaustive=True,
 )
 def test_rounding_changes_no_answer(model, measure, proved):
     rounding = measure("largest error of a margin in float32", margin_error(model), "logits")
@@ -70,6 +70,7 @@ def test_rounding_changes_no_answer(model, measure, proved):
     "The model agrees with the proof: on the hardest sequence of every class it has the proved margin, up to rounding",
     source="ours: what ties the proof to the forward pass",
     over="of every length, last value and sum the sequence with the smallest margin, found by the proof",
+    evidence="searched",
     refuted_by=[mutants.add_instead_of_averaging, mutants.add_head_output_twice, mutants.add_mlp_output_twice],
     unless=no_account_of,
     instrument=True,
@@ -88,10 +89,10 @@ def test_the_model_agrees_with_the_proof(model, measure, proved):
     "Neurons 5 and 6 are needed by no sequence; without neuron 0, or without 2, some are misclassified",
     source=writeup.NEURONS,
     over=f"zero-ablation at every position; {EVERY_SEQUENCE}",
+    evidence="proved",
     refuted_by=[mutants.renumber_neurons, mutants.split_strongest_neuron, mutants.fold_the_mlp_away],
     unless=not_the_reference,
     depends_on=(NEURON_NUMBERS,),
-    exhaustive=True,
 )
 def test_what_neurons_are_needed_for(model, measure, proved):
     useless = proved(certify_without_counting, without_neurons(model, [5, 6]))
@@ -109,9 +110,9 @@ def test_what_neurons_are_needed_for(model, measure, proved):
     "Dead neurons are needed by no sequence: without any of them none is misclassified",
     source="ours: neurons 5 and 6 of the write-up, whichever numbers they have",
     over=f"those of less than 1/20 of the strongest's strength zero-ablated; {EVERY_SEQUENCE}",
+    evidence="proved",
     refuted_by=[mutants.lean_on_a_dead_neuron, mutants.favour_zero, mutants.silence_mlp],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_dead_neurons_are_needed_by_no_sequence(model, measure, proved):
     dead = dead_neurons(model)
@@ -126,9 +127,9 @@ def test_dead_neurons_are_needed_by_no_sequence(model, measure, proved):
     "sign are misclassified, none of the other sign, and every zero",
     source="ours: what is true of the neurons whichever way they are numbered",
     over=f"all live neurons of one side zero-ablated; {EVERY_SEQUENCE}",
+    evidence="proved",
     refuted_by=[mutants.let_neurons_read_backwards, mutants.flip_strongest_neuron, mutants.fold_the_mlp_away],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_each_side_is_needed_for_its_own_sign(model, measure, proved):
     # At zero both sides fire and hold each other in balance, so either alone tips it.
@@ -148,9 +149,9 @@ def test_each_side_is_needed_for_its_own_sign(model, measure, proved):
     "sequence is misclassified",
     source="ours: what is true of the neurons whichever way they are numbered",
     over=EVERY_SEQUENCE,
+    evidence="proved",
     refuted_by=[mutants.lean_on_a_dead_neuron, mutants.boast_in_vain],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_one_neuron_a_side_would_do(model, measure, proved):
     certificate = proved(certify_without_counting, one_neuron_a_side(model))
@@ -164,9 +165,9 @@ def test_one_neuron_a_side_would_do(model, measure, proved):
     "unit of sum does at full length",
     source="the write-up as a whole, read as a program",
     over=EVERY_SEQUENCE,
+    evidence="proved",
     refuted_by=[mutants.favour_zero, mutants.shun_zero, mutants.attend_to_last],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_the_program_is_right_on_every_sequence(model, measure, proved):
     between = proved(program_and_model, model)

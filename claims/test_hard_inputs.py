@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from hypothesis import given, settings, target
 from hypothesis import strategies as st
+from pytest_claims import claim
 
 from cumsum_model import mutants, reading, writeup
 from cumsum_model.behaviour import cross_entropies, margins, right_label_probabilities, run
@@ -12,7 +13,6 @@ from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, NEG, POS, ZERO, la
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.rounding import margin_error
 from cumsum_model.strategies import long_cancellations, near_zero_values
-from cumsum_model.verification import claim
 from cumsum_model.writeup import not_of_the_published_sizes
 
 
@@ -20,6 +20,7 @@ from cumsum_model.writeup import not_of_the_published_sizes
     "The hardest hundredth of all positions are in the second half of the context and have a sum of -1, 0 or +1",
     source=writeup.END,
     over=EVALUATION_SET,
+    evidence="sampled",
     refuted_by=[mutants.clip_values, mutants.attend_to_last],
     unless=no_account_of_long,
 )
@@ -36,6 +37,7 @@ def test_the_hardest_are_long_and_near_zero(model, measure, data):
     "P(right) is below 0.9 the mean is smaller than at any other position, and half of the context has been read",
     source=f"{writeup.FINDING_U}, of the heat map of {writeup.SETUP}; that hard means below 0.9 is ours",
     over="sequence 1 of CumsumDataset(1000, seed=42), every position",
+    evidence="exact",
     refuted_by=[mutants.raise_confidence, mutants.attend_to_first, mutants.untrained],
     unless=not_of_the_published_sizes,
 )
@@ -53,6 +55,7 @@ def test_means_close_to_zero_are_hard_in_the_printed_sequence(model, measure, da
     "Among sums of -1 and +1 the mean loss rises from each quarter of the context to the next",
     source=writeup.END,
     over=f"{EVALUATION_SET} with sum -1 or +1, averaged over each quarter",
+    evidence="sampled",
     refuted_by=[mutants.add_instead_of_averaging, mutants.untrained, mutants.swap_verdicts],
     unless=no_account_of_long,
 )
@@ -70,9 +73,9 @@ def test_longer_is_harder(model, measure, data):
     "At every length the hardest sequences are those with a sum of -1, 0 or +1: all others have a larger margin",
     source=writeup.END,
     over=EVERY_SEQUENCE,
+    evidence="proved",
     refuted_by=[mutants.open_back_door, mutants.swap_verdicts, mutants.attend_to_last],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_the_hardest_sums_are_next_to_zero(model, measure, proved):
     ahead = []
@@ -87,9 +90,9 @@ def test_the_hardest_sums_are_next_to_zero(model, measure, proved):
     "Among all sequences with sum -1 or +1 the smallest margin falls from each quarter of the context to the next",
     source=writeup.END,
     over=EVERY_SEQUENCE,
+    evidence="proved",
     refuted_by=[mutants.swap_verdicts, mutants.unembed_neg_apart_from_pos],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_the_smallest_margin_falls_with_length(model, measure, proved):
     lengths = proved(certify, model).lengths
@@ -107,9 +110,9 @@ def test_the_smallest_margin_falls_with_length(model, measure, proved):
     "+1 at length n add up to less than what 2/n of mean moves their logits apart where all neurons fire",
     source=f"{writeup.FINDING_U}; the rate is ours",
     over=EVERY_SEQUENCE,
+    evidence="proved",
     refuted_by=[mutants.attend_to_last, mutants.count_signs, mutants.shout_current_value],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_margins_next_to_zero_fall_with_length(model, measure, proved):
     # 0 and +1 are decided by one difference of logits, which their sequences have to be on either side of. One unit of
@@ -127,6 +130,7 @@ def test_margins_next_to_zero_fall_with_length(model, measure, proved):
     "Sums of -1, 0 and +1 are distinguished, however the sequence gets there: the right logit is always the largest",
     source=writeup.END,
     over="what a search finds: hypothesis, sequences of every length that end next to zero, steered to small margins",
+    evidence="searched",
     refuted_by=[mutants.attend_to_last, mutants.shout_current_value],
 )
 @given(search=st.data())
@@ -142,6 +146,7 @@ def test_near_zero_sums_are_distinguished(model, measure, search):
     source="ours: two independent ways to the hardest inputs",
     instrument=True,
     over="what a search finds: hypothesis, as above; as float32 computes it, against the proof of its class",
+    evidence="searched",
     refuted_by=[mutants.add_head_output_twice, mutants.add_mlp_output_twice, mutants.drop_mlp_output],
     unless=no_account_of,
 )

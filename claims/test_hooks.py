@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from pytest_claims import claim
 
 from cumsum_model import circuit, intervention, mutants
 from cumsum_model.data import EVALUATION_SET
 from cumsum_model.proof.rounding import logit_error
-from cumsum_model.verification import claim
 
 SOURCE = "TransformerLens 4, an independent implementation"
 
@@ -34,6 +34,7 @@ def bridge(model):
     "The TransformerLens bridge computes the same logits, up to float32 rounding",
     source=SOURCE,
     over=EVALUATION_SET,
+    evidence="sampled",
     refuted_by=ENGINE_ALTERED,
     instrument=True,
 )
@@ -48,6 +49,7 @@ def test_logits_agree(model, measure, data, bridge):
     "Zero-ablating any one neuron through its hooks gives the same logits, up to float32 rounding",
     source=SOURCE,
     over=f"every neuron of the first layer, {EVALUATION_SET}",
+    evidence="sampled",
     refuted_by=ENGINE_ALTERED,
     instrument=True,
 )
@@ -70,6 +72,7 @@ def test_ablations_agree(model, measure, data, bridge):
     "Making attention uniform through its hooks gives the same logits, up to float32 rounding",
     source=SOURCE,
     over=EVALUATION_SET,
+    evidence="sampled",
     refuted_by=[mutants.add_head_output_twice, mutants.add_mlp_output_twice],
     instrument=True,
 )
@@ -87,6 +90,7 @@ def test_uniform_patterns_agree(model, measure, data, bridge):
     "Moving resid_mid along u through its hooks gives the same logits, up to float32 rounding",
     source=SOURCE,
     over=f"one unit of mean at every position, {EVALUATION_SET}",
+    evidence="sampled",
     refuted_by=ENGINE_ALTERED,
     instrument=True,
 )

@@ -1,13 +1,13 @@
 """Interventions: what g reads of resid_mid decides the answer, and nothing else does"""
 
 import torch
+from pytest_claims import claim
 
 from cumsum_model import circuit, intervention, mutants, reading, variants, writeup
 from cumsum_model.behaviour import resid_mid, run
 from cumsum_model.circuit import no_account_of
 from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, VOCAB_OUT, running_means
 from cumsum_model.proof.answers import answers, may_differ, spread_within_last_token
-from cumsum_model.verification import claim
 
 PAIRS = f"{EVALUATION_SET}, each with the same position of another sequence (seed 1)"
 NEARLY_ALL = 0.99
@@ -46,6 +46,7 @@ def fraction(measure, name, right):
     "Moving resid_mid along u to where another mean would put it makes the model answer as for that mean",
     source=f"our test of {writeup.FINDING_U}",
     over=PAIRS,
+    evidence="sampled",
     refuted_by=[
         mutants.silence_mlp,
         mutants.count_signs,
@@ -66,6 +67,7 @@ def test_moving_along_u_moves_the_answer(model, measure, data):
     "Swapping what g reads of two sequences, by moving each along u, swaps their answers",
     source=f"our test of {writeup.FINDING_U}",
     over=f"{PAIRS} whose labels differ",
+    evidence="sampled",
     refuted_by=[mutants.let_size_vote_zero, mutants.untrained],
     unless=no_account_of,
 )
@@ -82,6 +84,7 @@ def test_swapping_the_mean_swaps_answers(model, measure, data):
     "leaves the answer",
     source=f"our test of {writeup.FINDING_U}: nothing beside the mean is used",
     over=f"{PAIRS} whose labels differ",
+    evidence="sampled",
     refuted_by=[mutants.let_size_vote_zero, mutants.untrained],
     unless=no_account_of,
 )
@@ -100,9 +103,9 @@ def test_all_but_the_mean_can_be_exchanged(model, measure, data):
     "last value and sum gets the same one answer as before",
     source=f"our test of {writeup.FIRST_PASS}",
     over=EVERY_SEQUENCE,
+    evidence="proved",
     refuted_by=[mutants.let_size_vote_zero, mutants.untrained],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_only_u_of_the_head_matters(model, measure, proved):
     reduced = proved(answers, variants.with_head_along_the_step(model))
@@ -115,9 +118,9 @@ def test_only_u_of_the_head_matters(model, measure, proved):
     "hundredth of what a unit of sum does at full length",
     source=f"our test of {writeup.FIRST_PASS}",
     over=EVERY_SEQUENCE,
+    evidence="proved",
     refuted_by=[mutants.let_size_vote_zero, mutants.untrained],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_without_u_nothing_is_left(model, measure, proved):
     spread = spread_within_last_token(proved(answers, variants.without_the_step(model)))

@@ -1,6 +1,7 @@
 """The neurons: each fires on one side of zero and pushes the answer of that side"""
 
 import torch
+from pytest_claims import claim
 
 from cumsum_model import intervention, mutants, writeup
 from cumsum_model.checkpoint import not_the_reference
@@ -11,7 +12,6 @@ from cumsum_model.neurons import read_neurons
 from cumsum_model.proof.activity import activity
 from cumsum_model.proof.answers import answers, may_differ
 from cumsum_model.roles import live_neurons
-from cumsum_model.verification import claim
 from cumsum_model.writeup import SIBLING
 
 SOURCE = writeup.NEURONS
@@ -33,6 +33,7 @@ def nothing_to_compare(model):
     "to a mean of 1/2",
     source=f"{SOURCE}; that it holds on every sequence is our proof",
     over=EVERY_SEQUENCE,
+    evidence="proved",
     refuted_by=[
         mutants.move_kinks,
         mutants.keep_neurons_firing,
@@ -40,7 +41,6 @@ def nothing_to_compare(model):
         mutants.let_all_neurons_fire_on_negative_means,
     ],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_neurons_are_one_sided(model, measure, proved):
     neurons, fires = read_neurons(model), proved(activity, model)
@@ -58,9 +58,9 @@ def test_neurons_are_one_sided(model, measure, proved):
     "where it is hard, the model is affine",
     source="ours",
     over=EVERY_SEQUENCE,
+    evidence="proved",
     refuted_by=[mutants.move_kinks, mutants.silence_near_zero],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_all_live_neurons_fire_next_to_zero(model, measure, proved):
     # At the published sizes a mean of 1/20: that of sum +1 at full length, which the hardest sequences have.
@@ -74,9 +74,9 @@ def test_all_live_neurons_fire_next_to_zero(model, measure, proved):
     "with a mean below 1/8 in size, and no live one on any with a mean beyond 1/6 of the other side",
     source="ours",
     over=EVERY_SEQUENCE,
+    evidence="proved",
     refuted_by=[mutants.move_kinks, mutants.silence_near_zero, mutants.keep_neurons_firing],
     unless=not_the_reference,
-    exhaustive=True,
 )
 def test_kinks_lie_between_an_eighth_and_a_sixth(model, measure, proved):
     neurons, fires = read_neurons(model), proved(activity, model)
@@ -90,6 +90,7 @@ def test_kinks_lie_between_an_eighth_and_a_sixth(model, measure, proved):
     'Every live neuron boosts the class of its side, suppresses the other, and boosts "zero" by less than a tenth',
     source=SOURCE,
     over=f"{FROM_THE_WEIGHTS}; logits centred",
+    evidence="exact",
     refuted_by=[
         mutants.flip_strongest_neuron,
         mutants.wake_weakest_neuron,
@@ -123,6 +124,7 @@ def least(numbers):
     "way, whatever their strength",
     source="ours: what is true of the neurons whichever way they are numbered",
     over=f"{FROM_THE_WEIGHTS}, at the average token and position",
+    evidence="exact",
     refuted_by=[mutants.boast_in_vain, mutants.wake_weakest_neuron, mutants.keep_neurons_firing, mutants.untrained],
     unless=nothing_to_compare,
     exhaustive=True,
@@ -147,6 +149,7 @@ def test_neurons_of_a_side_are_of_one_kind(model, measure):
     "Strength decides cost: of two live neurons of one side, one that is a tenth stronger costs more when zeroed",
     source=f"ours; of neuron 2 {SOURCE}",
     over=f"zero-ablation at every position, {EVALUATION_SET}",
+    evidence="sampled",
     refuted_by=[mutants.boast_in_vain, mutants.let_neurons_read_backwards, mutants.swap_verdicts],
     unless=nothing_to_compare,
 )
@@ -163,6 +166,7 @@ def test_strength_decides_what_a_neuron_costs(model, measure, data, computed):
     "Neuron 2 matters most: zeroing it costs half as much again as zeroing any other",
     source=SOURCE,
     over=f"zero-ablation at every position, {EVALUATION_SET}",
+    evidence="sampled",
     refuted_by=[mutants.split_strongest_neuron, mutants.renumber_neurons],
     unless=not_the_reference,
     depends_on=(NEURON_NUMBERS,),
@@ -178,6 +182,7 @@ def test_neuron_2_matters_most(model, measure, data, computed):
     "Each neuron costs what was published, to a fifth: 5 and 6 next to nothing, 2 most, 0, 1, 3, 4 and 7 in between",
     source=f"{SOURCE}; the tolerance is ours",
     over=f"zero-ablation of one neuron at a time, {EVALUATION_SET}",
+    evidence="sampled",
     refuted_by=[mutants.renumber_neurons, mutants.let_neurons_read_backwards, mutants.silence_mlp],
     unless=not_the_reference,
     depends_on=(NEURON_NUMBERS,),
@@ -197,10 +202,10 @@ def test_each_neuron_costs_what_was_published(model, measure, data, computed):
     "Neurons 5 and 6 are useless: they respond less than a quarter as much as any other, and no answer needs them",
     source=SOURCE,
     over=f"the weights; zero-ablation of both, {EVERY_SEQUENCE}",
+    evidence="proved",
     refuted_by=[mutants.renumber_neurons, mutants.split_strongest_neuron, mutants.wake_weakest_neuron],
     unless=not_the_reference,
     depends_on=(NEURON_NUMBERS,),
-    exhaustive=True,
 )
 def test_neurons_5_and_6_are_inert(model, measure, proved):
     strength = read_neurons(model).strength
@@ -215,6 +220,7 @@ def test_neurons_5_and_6_are_inert(model, measure, proved):
     "Neuron 2 responds most: a unit of mean moves the logits furthest apart through it",
     source=SOURCE,
     over="the weights (exact)",
+    evidence="exact",
     refuted_by=[mutants.renumber_neurons, mutants.silence_strongest_neuron],
     unless=not_the_reference,
     depends_on=(NEURON_NUMBERS,),
@@ -232,6 +238,7 @@ def test_neuron_2_responds_most(model, measure):
     "is not four times theirs",
     source=f"{SOURCE}; a fifth is our tolerance",
     over=f"zero-ablation of one neuron at a time, {EVALUATION_SET}; effect: logits moved apart per unit of mean",
+    evidence="sampled",
     refuted_by=[mutants.split_strongest_neuron, mutants.renumber_neurons, mutants.double_strongest_neuron],
     unless=not_the_reference,
     depends_on=(NEURON_NUMBERS,),

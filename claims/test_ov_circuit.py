@@ -1,10 +1,11 @@
 """The OV circuit: each value v is moved by v steps along one direction u"""
 
+from pytest_claims import claim
+
 from cumsum_model import circuit, mutants, reading, writeup
 from cumsum_model.circuit import no_account_of
 from cumsum_model.least_norm import as_training_leaves
 from cumsum_model.mutants.symmetries import CONSTANTS, STREAM_BASIS
-from cumsum_model.verification import claim
 
 EVERY_VALUE = "every value (exact, from the weights)"
 
@@ -13,6 +14,7 @@ EVERY_VALUE = "every value (exact, from the weights)"
     "OV has rank one on the values: it moves no value off u by more than a hundredth of a unit step",
     source=writeup.FIRST_PASS,
     over=f"{EVERY_VALUE}, in the basis and gauge that weight decay leaves",
+    evidence="exact",
     refuted_by=[mutants.carry_a_second_direction, mutants.open_back_door, mutants.untrained],
     unless=no_account_of,
     depends_on=(STREAM_BASIS,),
@@ -27,6 +29,7 @@ def test_OV_is_rank_one(model, measure):
     "thousandth of the first",
     source=f"{writeup.SUMMARY}; {writeup.FIRST_PASS}",
     over="the weights, in the basis and gauge that weight decay leaves",
+    evidence="exact",
     refuted_by=[mutants.carry_a_second_direction, mutants.open_back_door, mutants.untrained],
     unless=no_account_of,
     depends_on=(STREAM_BASIS, CONSTANTS),
@@ -46,6 +49,7 @@ def test_one_singular_value_dominates(model, measure):
     "smallest gap between two means, and none at all by half of what a unit of sum does at full length",
     source=f"ours: what {writeup.FIRST_PASS} says of OV, in any basis",
     over=f"{EVERY_VALUE}; the input weights of live neurons, and pos against neg and zero past the neurons",
+    evidence="exact",
     refuted_by=[mutants.let_size_vote_zero, mutants.let_a_dead_neuron_read_size, mutants.stretch_one_value],
     unless=no_account_of,
     exhaustive=True,
@@ -65,6 +69,7 @@ def test_every_reader_reads_the_value(model, measure):
     "between two means",
     source=writeup.FIRST_PASS,
     over=EVERY_VALUE,
+    evidence="exact",
     refuted_by=[mutants.count_signs, mutants.clip_values, mutants.stretch_one_value, mutants.square_values],
     unless=no_account_of,
     exhaustive=True,
@@ -79,6 +84,7 @@ def test_values_are_evenly_spaced(model, measure):
     "Value s is moved by s u, without an offset: the line of the values passes within a tenth of a step of zero",
     source=f"{writeup.SUMMARY}; the tolerance is ours",
     over=EVERY_VALUE,
+    evidence="exact",
     refuted_by=[mutants.offset_values, mutants.untrained],
     unless=no_account_of,
     depends_on=(CONSTANTS, STREAM_BASIS),

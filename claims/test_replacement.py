@@ -1,5 +1,7 @@
 """The explanation as a program: it can replace the model, and its rivals cannot"""
 
+from pytest_claims import claim
+
 from cumsum_model import mutants
 from cumsum_model.behaviour import run
 from cumsum_model.circuit import no_account_of, no_account_of_long, no_account_of_sizes
@@ -7,7 +9,6 @@ from cumsum_model.data import EVALUATION_SET, NEAR_ZERO_SET, near_zero_set, runn
 from cumsum_model.reading import unit_of_sum
 from cumsum_model.replacement import explain
 from cumsum_model.rivals import SEQUENCES, times_worse_line, times_worse_linear, times_worse_reading
-from cumsum_model.verification import claim
 
 RIVALS = "our test of the write-up's explanation against others"
 FITTED_ON = f"the first {SEQUENCES} sequences of {EVALUATION_SET}; rivals fitted there for the KL reported"
@@ -20,6 +21,7 @@ WORSE = 10
     "probability off by a twentieth and no logit by a quarter of what a unit of sum does at full length",
     source="the write-up as a whole, read as a program",
     over=f"{EVALUATION_SET}; {NEAR_ZERO_SET}",
+    evidence="sampled",
     refuted_by=[
         mutants.attend_to_last,
         mutants.leak_next_token,
@@ -46,6 +48,7 @@ def test_the_program_answers_as_the_model_does(model, measure, data):
     "least ten times the KL divergence",
     source=RIVALS,
     over=FITTED_ON,
+    evidence="sampled",
     refuted_by=[mutants.add_instead_of_averaging, mutants.leak_next_token],
     unless=no_account_of_long,
 )
@@ -59,6 +62,7 @@ def test_it_does_not_read_the_sum(model, measure, data):
     "last value has at least ten times the KL divergence",
     source=RIVALS,
     over=FITTED_ON,
+    evidence="sampled",
     refuted_by=[mutants.attend_to_last, mutants.leak_next_token],
     unless=no_account_of,
 )
@@ -72,6 +76,7 @@ def test_it_does_not_look_at_the_last_token_only(model, measure, data):
     "at least ten times the KL divergence",
     source=RIVALS,
     over=FITTED_ON,
+    evidence="sampled",
     refuted_by=[mutants.count_signs, mutants.attend_to_last],
     unless=no_account_of_sizes,
 )
@@ -85,6 +90,7 @@ def test_it_does_not_count_signs(model, measure, data):
     "the best one has at least twice the KL divergence of the explanation",
     source=RIVALS,
     over=FITTED_ON,
+    evidence="sampled",
     refuted_by=[mutants.fold_the_mlp_away, mutants.leak_next_token, mutants.keep_neurons_firing],
     unless=no_account_of_long,
 )
@@ -99,6 +105,7 @@ def test_a_linear_map_answers_alike(model, measure, data):
     "probabilities: at least twice the KL divergence of the explanation",
     source=RIVALS,
     over=FITTED_ON,
+    evidence="sampled",
     refuted_by=[mutants.attend_to_last, mutants.leak_next_token],
     unless=no_account_of_long,
 )

@@ -1,6 +1,7 @@
 """The residual stream: resid_mid stores the running mean, as pos against neg reads it"""
 
 import numpy as np
+from pytest_claims import claim
 
 from cumsum_model import circuit, mutants, reading, writeup
 from cumsum_model.circuit import no_account_of, no_account_of_sizes
@@ -8,7 +9,6 @@ from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, running_means
 from cumsum_model.least_norm import as_training_leaves
 from cumsum_model.mutants.symmetries import STREAM_BASIS
 from cumsum_model.proof.stored import equal_mean_spread, resolution, stored, stored_on_u
-from cumsum_model.verification import claim
 from cumsum_model.writeup import too_small_for_the_examples
 
 
@@ -25,9 +25,9 @@ def no_account_of_examples(model):
     "values",
     source=f"{writeup.FINDING_U}, in any basis",
     over=EVERY_SEQUENCE,
+    evidence="proved",
     refuted_by=[mutants.shout_current_value, mutants.count_signs, mutants.attend_to_last],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_no_two_sums_overlap(model, measure, proved):
     ranges = proved(stored, model)
@@ -43,9 +43,9 @@ def test_no_two_sums_overlap(model, measure, proved):
     "next sum apart",
     source=f"{writeup.END}, in any basis",
     over=EVERY_SEQUENCE,
+    evidence="proved",
     refuted_by=[mutants.shout_current_value, mutants.count_signs, mutants.attend_to_last],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_only_the_sum_is_stored(model, measure, proved):
     spread = max(one.n * one.spread for one in proved(stored, model))
@@ -57,10 +57,10 @@ def test_only_the_sum_is_stored(model, measure, proved):
     "are never in the wrong order",
     source=f'{writeup.FINDING_U} ("zero exceptions" holds only down to this resolution)',
     over=f"{EVERY_SEQUENCE}, in the basis and gauge that weight decay leaves",
+    evidence="proved",
     refuted_by=[mutants.shout_current_value, mutants.drift_with_position, mutants.count_signs, mutants.attend_to_last],
     unless=no_account_of,
     depends_on=(STREAM_BASIS,),
-    exhaustive=True,
 )
 def test_projection_on_u_is_monotone_in_the_mean(model, measure, proved):
     gap = 1 / model.cfg.n_ctx
@@ -79,9 +79,9 @@ def test_projection_on_u_is_monotone_in_the_mean(model, measure, proved):
     "length are never in the wrong order",
     source=f"{writeup.FINDING_U}, in any basis",
     over=EVERY_SEQUENCE,
+    evidence="proved",
     refuted_by=[mutants.shout_current_value, mutants.drift_with_position, mutants.count_signs, mutants.attend_to_last],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_resid_mid_is_monotone_in_the_mean(model, measure, proved):
     gap = 1 / model.cfg.n_ctx
@@ -93,9 +93,9 @@ def test_resid_mid_is_monotone_in_the_mean(model, measure, proved):
     "sums apart",
     source=f'ours: what is left of "zero exceptions" ({writeup.FINDING_U})',
     over=EVERY_SEQUENCE,
+    evidence="proved",
     refuted_by=[mutants.shout_current_value, mutants.drift_with_position, mutants.attend_to_last],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_equal_means_are_stored_alike(model, measure, proved):
     gap = 1 / model.cfg.n_ctx
@@ -107,6 +107,7 @@ def test_equal_means_are_stored_alike(model, measure, proved):
     "length n a unit of sum counts 1/n to a twentieth",
     source=f"{writeup.SUMMARY}; {writeup.FINDING_U}",
     over=EVALUATION_SET,
+    evidence="sampled",
     refuted_by=[mutants.add_instead_of_averaging, mutants.attend_to_last, mutants.leak_next_token],
     unless=no_account_of,
 )
@@ -122,9 +123,9 @@ def test_it_is_the_mean_and_not_the_sum(model, measure, data):
     "half a unit of mean beyond every full-length sequence of the next larger sum",
     source=f"{writeup.FINDING_U} (violin plot)",
     over=f"{EVERY_SEQUENCE}; values of 1 to max_value - 1 of either sign",
+    evidence="proved",
     refuted_by=[mutants.attend_to_last, mutants.untrained],
     unless=no_account_of_sizes,
-    exhaustive=True,
 )
 def test_sums_are_not_separated(model, measure, proved):
     one, *_, full = proved(stored, model)
@@ -140,9 +141,9 @@ def test_sums_are_not_separated(model, measure, proved):
     "alike: as less than the smallest gap between two sums apart",
     source=f"{writeup.SUMMARY}; {writeup.FINDING_U}",
     over=f"the two printed pairs; {EVERY_SEQUENCE}, against all of twice its length and sum",
+    evidence="proved",
     refuted_by=[mutants.add_instead_of_averaging, mutants.drift_with_position, mutants.attend_to_last],
     unless=no_account_of_examples,
-    exhaustive=True,
 )
 def test_repetition_changes_nothing(model, measure, proved):
     gap, ranges = 1 / model.cfg.n_ctx, proved(stored, model)

@@ -4,11 +4,11 @@ import copy
 
 import pytest
 import torch
+from pytest_claims import timing
 
 from cumsum_model.benchmarking.forward import WAYS, captured, least_bytes, operations_of, subject, tokens, way_of
 from cumsum_model.benchmarking.machine import finish, limits, threads
 from cumsum_model.benchmarking.side_by_side import seconds_of
-from cumsum_model.verification import timing
 
 WHERE = {
     "cpu": "cpu, one thread",

@@ -1,10 +1,11 @@
 """The task: it classifies running sums correctly, and is nearly certain of most"""
 
+from pytest_claims import claim
+
 from cumsum_model import behaviour, intervention, mutants, writeup
 from cumsum_model.checkpoint import not_the_reference
 from cumsum_model.data import EVALUATION_SET, ZERO
 from cumsum_model.proof.rounding import margin_error
-from cumsum_model.verification import claim
 from cumsum_model.writeup import SIBLING, not_of_the_published_sizes, too_small_for_the_examples
 
 
@@ -13,6 +14,7 @@ from cumsum_model.writeup import SIBLING, not_of_the_published_sizes, too_small_
     "is positive",
     source=f"challenge post; {writeup.TASK}",
     over="the two printed sequences, every position",
+    evidence="exact",
     refuted_by=[mutants.swap_verdicts, mutants.attend_to_last, mutants.untrained],
     unless=too_small_for_the_examples,
 )
@@ -27,6 +29,7 @@ def test_printed_examples(model, measure):
     "Every running sum of the evaluation set is classified correctly",
     source=writeup.SETUP,
     over=EVALUATION_SET,
+    evidence="sampled",
     refuted_by=[mutants.attend_to_last, mutants.swap_verdicts, mutants.clip_values, mutants.silence_mlp],
 )
 def test_every_answer_is_right(model, measure, data):
@@ -37,6 +40,7 @@ def test_every_answer_is_right(model, measure, data):
     "The cross entropy is less than a tenth of the entropy of the labels",
     source=writeup.SETUP,
     over=EVALUATION_SET,
+    evidence="sampled",
     refuted_by=[mutants.speak_timidly, mutants.attend_to_large_values, mutants.untrained],
 )
 def test_loss_is_small(model, measure, data):
@@ -48,6 +52,7 @@ def test_loss_is_small(model, measure, data):
     "The right label always has a probability above 1/2, on average above 0.9 and in the median above 0.99",
     source=writeup.SETUP,
     over=EVALUATION_SET,
+    evidence="sampled",
     refuted_by=[mutants.speak_timidly, mutants.attend_to_large_values],
 )
 def test_right_label_is_likely(model, measure, data):
@@ -61,6 +66,7 @@ def test_right_label_is_likely(model, measure, data):
     "Cross entropy and the probability of the right label (mean, median, minimum) are the published ones to a fifth",
     source=f"{writeup.SETUP}; the tolerance is ours",
     over=EVALUATION_SET,
+    evidence="sampled",
     refuted_by=[mutants.raise_confidence, mutants.train_briefly, mutants.untrained],
     unless=not_of_the_published_sizes,
 )
@@ -77,6 +83,7 @@ def test_behaviour_is_as_published(model, measure, data):
     "neg and pos where the sum is not zero",
     source=f"{writeup.SETUP} (heat map)",
     over="sequence 1 of CumsumDataset(1000, seed=42)",
+    evidence="exact",
     refuted_by=[mutants.raise_confidence, mutants.attend_to_first, mutants.untrained],
     unless=not_of_the_published_sizes,
 )
@@ -95,6 +102,7 @@ def test_printed_sequence(model, measure, data):
     "It is one layer of one attention head and an MLP that moves the logits, without layer norm before the unembedding",
     source=f"challenge post; {writeup.TASK}",
     over="sizes; the logits of the evaluation set with and without the MLP, and with a constant added to the stream",
+    evidence="sampled",
     refuted_by=[
         mutants.add_a_head,
         mutants.add_a_layer,

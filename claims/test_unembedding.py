@@ -1,12 +1,13 @@
 """The unembedding: "pos" and "neg" are read off opposite ends of u"""
 
+from pytest_claims import claim
+
 from cumsum_model import circuit, mutants, reading, writeup
 from cumsum_model.circuit import no_account_of
 from cumsum_model.data import NEG, POS, ZERO
 from cumsum_model.gauge import not_in_the_basis_of_training
 from cumsum_model.least_norm import as_training_leaves
 from cumsum_model.mutants.symmetries import LOGIT_GAUGE, STREAM_BASIS
-from cumsum_model.verification import claim
 from cumsum_model.writeup import SIBLING, not_of_the_published_sizes
 
 IN_THE_BASIS = "the weights, in the basis and gauge that weight decay leaves"
@@ -16,6 +17,7 @@ IN_THE_BASIS = "the weights, in the basis and gauge that weight decay leaves"
     "The pos and neg unembeddings point in opposite directions: the cosine of the raw columns is below -0.9",
     source=writeup.NEURONS,
     over=IN_THE_BASIS,
+    evidence="exact",
     refuted_by=[mutants.unembed_neg_apart_from_pos, mutants.untrained],
     unless=no_account_of,
     depends_on=(STREAM_BASIS, LOGIT_GAUGE),
@@ -32,6 +34,7 @@ def test_pos_and_neg_are_opposite(model, measure):
     "within 12 degrees of the line from neg to pos",
     source=f"ours: what {writeup.NEURONS} says of pos and neg, in any basis and gauge",
     over="a unit of mean past the neurons and the output of every live neuron (exact, from the weights)",
+    evidence="exact",
     refuted_by=[mutants.unembed_neg_apart_from_pos, mutants.swap_verdicts, mutants.untrained],
     unless=no_account_of,
     exhaustive=True,
@@ -47,6 +50,7 @@ def test_what_is_written_pushes_pos_against_neg(model, measure):
     "u points at pos and away from neg: cosines above 0.9 and below -0.9",
     source=f"{writeup.SUMMARY}; {writeup.FINDING_U}; {writeup.NEURONS}",
     over=f"{IN_THE_BASIS}; unembeddings centred",
+    evidence="exact",
     refuted_by=[mutants.swap_verdicts, mutants.unembed_neg_apart_from_pos, mutants.untrained],
     unless=no_account_of,
     depends_on=(STREAM_BASIS,),
@@ -66,6 +70,7 @@ def test_u_points_from_neg_to_pos(model, measure):
     "one",
     source=writeup.NEURONS,
     over=f"{IN_THE_BASIS}; unembeddings centred",
+    evidence="exact",
     refuted_by=[mutants.unembed_zero_as_pos, mutants.unembed_neg_apart_from_pos],
     unless=no_account_of,
     depends_on=(STREAM_BASIS,),
@@ -85,6 +90,7 @@ def test_pos_and_neg_have_small_negative_cosines_with_zero(model, measure):
     "All cosines of u and the unembeddings are the published ones to a fifth",
     source=f"{writeup.NEURONS}; the tolerance is ours",
     over=f"{IN_THE_BASIS}; unembeddings centred",
+    evidence="exact",
     refuted_by=[
         mutants.swap_verdicts,
         mutants.unembed_zero_as_pos,
@@ -115,6 +121,7 @@ def test_cosines_are_as_published(model, measure):
     "fifth: no neuron has to push against zero to make them negative",
     source=f"ours, against the reason that {writeup.NEURONS} gives for them",
     over=f"{IN_THE_BASIS}; raw columns",
+    evidence="exact",
     refuted_by=[mutants.unembed_zero_as_pos, mutants.unembed_neg_apart_from_pos, mutants.untrained],
     unless=not_in_the_basis_of_training,
     depends_on=(STREAM_BASIS, LOGIT_GAUGE),
@@ -134,6 +141,7 @@ def test_cosines_with_zero_follow_from_lengths(model, measure):
     "Zero takes neither side: a unit of mean moves the zero logit by less than a twentieth of what it moves pos - neg",
     source=f"ours: what {writeup.NEURONS} says of zero, in any basis and gauge",
     over="a unit of mean, past the neurons and where all of them fire (exact, from the weights); logits centred",
+    evidence="exact",
     refuted_by=[mutants.unembed_zero_as_pos, mutants.let_zero_take_a_side, mutants.untrained],
     unless=no_account_of,
     exhaustive=True,

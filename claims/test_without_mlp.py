@@ -1,6 +1,7 @@
 """What the MLP is for: it makes the answers louder, eightfold next to zero, and needs no ReLU"""
 
 import numpy as np
+from pytest_claims import claim
 
 from cumsum_model import mutants, reading, variants, writeup
 from cumsum_model.behaviour import behaviour, cross_entropies, label_entropy, right_label_probabilities, run
@@ -11,7 +12,6 @@ from cumsum_model.intervention import all_neurons, loss_under, run_under, withou
 from cumsum_model.mutants.symmetries import FIGURES
 from cumsum_model.proof.answers import answers, missed, wrong_answers
 from cumsum_model.proof.certificate import certify, certify_without_counting
-from cumsum_model.verification import claim
 from cumsum_model.writeup import SIBLING, not_of_the_published_sizes
 
 SOURCE = writeup.NEURONS
@@ -27,6 +27,7 @@ def without_mlp(model):
     "Where all neurons fire, they multiply what a unit of mean does to pos minus neg by at least four",
     source="ours: what the neurons are for, in place of a nonlinearity",
     over="the weights (exact)",
+    evidence="exact",
     refuted_by=[mutants.silence_mlp, mutants.fold_the_mlp_away, mutants.untrained],
     unless=no_account_of,
     exhaustive=True,
@@ -41,9 +42,9 @@ def test_neurons_amplify(model, measure):
     "smallest margin is the same to a hundredth",
     source=f"ours, against {writeup.TASK} and {writeup.SUMMARY}",
     over=f"{EVERY_SEQUENCE}; neurons that are silent at a mean of zero left out",
+    evidence="proved",
     refuted_by=[mutants.silence_near_zero, mutants.open_back_door, mutants.move_kinks],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_no_relu_is_needed(model, measure, proved):
     linear = proved(certify_without_counting, variants.without_relus(model))
@@ -57,6 +58,7 @@ def test_no_relu_is_needed(model, measure, proved):
     "Nor do ReLUs make it more confident: without them the cross entropy is no larger, at means of every size",
     source=f"ours, against {writeup.SUMMARY}",
     over=f"{EVALUATION_SET}, by the size of the mean",
+    evidence="sampled",
     refuted_by=[mutants.silence_near_zero, mutants.detect_zero_by_silence],
     unless=no_account_of,
 )
@@ -78,6 +80,7 @@ def test_relus_do_not_lower_the_loss(model, measure, data):
     "Without the MLP the cross entropy is at least five times as large, yet lower than the entropy of the labels",
     source=SOURCE,
     over=OVER,
+    evidence="sampled",
     refuted_by=[mutants.silence_mlp, mutants.untrained, mutants.let_neurons_read_backwards],
     unless=no_account_of_long,
 )
@@ -91,6 +94,7 @@ def test_loss_without_mlp(model, measure, data):
     "Without the MLP cross entropy and P(right) (mean, median) are the published ones to a fifth",
     source=f"{SOURCE}; the tolerance is ours",
     over=OVER,
+    evidence="sampled",
     refuted_by=[mutants.untrained, mutants.speak_timidly, mutants.attend_to_last],
     unless=not_of_the_published_sizes,
 )
@@ -106,6 +110,7 @@ def test_figures_without_mlp_are_as_published(model, measure, data):
     "Without the MLP the smallest P(right) is the published one to a fifth",
     source=f"{SOURCE}; the tolerance is ours, and as an extreme it is kept by few retrained checkpoints",
     over=OVER,
+    evidence="sampled",
     refuted_by=[mutants.untrained, mutants.attend_to_last],
     unless=not_the_reference,
     depends_on=(FIGURES,),
@@ -119,6 +124,7 @@ def test_smallest_probability_without_mlp_is_as_published(model, measure, data):
     "Without the MLP more than half of all sequences of every length are still answered rightly, but not all",
     source=f"{writeup.SUMMARY}; {SOURCE}",
     over="all neurons zero-ablated; all sequences of each length (counted from the weights, in real arithmetic)",
+    evidence="exact",
     refuted_by=[mutants.swap_verdicts, mutants.let_size_vote_zero, mutants.fold_the_mlp_away],
     unless=no_account_of,
     exhaustive=True,
@@ -134,6 +140,7 @@ def test_accuracy_without_mlp(model, measure, proved):
     'Without the MLP it is "zero" by default: no zero is missed, and whatever is answered wrongly is answered "zero"',
     source=f"{writeup.SUMMARY}; {SOURCE}",
     over=f"all neurons zero-ablated; {EVERY_SEQUENCE}",
+    evidence="proved",
     refuted_by=[
         mutants.shun_zero,
         mutants.swap_verdicts,
@@ -142,7 +149,6 @@ def test_accuracy_without_mlp(model, measure, proved):
         mutants.fold_the_mlp_away,
     ],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_it_is_zero_by_default(model, measure, proved):
     found = proved(answers, without_mlp(model))
@@ -158,9 +164,9 @@ def test_it_is_zero_by_default(model, measure, proved):
     "sum -1 or +1 are misclassified, and none of any length whose mean is larger than a tenth of the largest value",
     source=f"{writeup.SUMMARY}; {SOURCE} (neg and pos classified fairly well); the tenth is ours",
     over=f"all neurons zero-ablated; {EVERY_SEQUENCE}",
+    evidence="proved",
     refuted_by=[mutants.swap_verdicts, mutants.let_size_vote_zero, mutants.fold_the_mlp_away],
     unless=no_account_of_long,
-    exhaustive=True,
 )
 def test_only_means_close_to_zero_are_hard(model, measure, proved):
     lengths = proved(certify, without_mlp(model)).lengths
@@ -178,6 +184,7 @@ def test_only_means_close_to_zero_are_hard(model, measure, proved):
     "answer as have a sum of zero",
     source=SOURCE,
     over="all neurons zero-ablated; every sequence of full length (counted from the weights, in real arithmetic)",
+    evidence="exact",
     refuted_by=[mutants.shun_zero, mutants.attend_to_last],
     unless=no_account_of_long,
     exhaustive=True,
@@ -192,9 +199,9 @@ def test_it_is_biased_towards_zero(model, measure, proved):
     "Where the sum is zero little is lost without the MLP: P(zero) falls by less than a quarter on any sequence",
     source=SOURCE,
     over=f"all neurons zero-ablated; {EVERY_SEQUENCE} with sum zero",
+    evidence="proved",
     refuted_by=[mutants.lean_on_a_dead_neuron],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_little_is_lost_at_zero(model, measure, proved):
     falls = [
@@ -209,9 +216,9 @@ def test_little_is_lost_at_zero(model, measure, proved):
     "above a twentieth on every sequence, and below a hundredth with the MLP",
     source=SOURCE,
     over=f"all neurons zero-ablated; {EVERY_SEQUENCE} with a mean between 1/3 and 1/2 in size, each side by itself",
+    evidence="proved",
     refuted_by=[mutants.shun_zero, mutants.silence_mlp, mutants.move_kinks],
     unless=no_account_of,
-    exhaustive=True,
 )
 def test_P_zero_against_the_mean(model, measure, proved):
     for name, side in SIDES:
