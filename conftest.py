@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -147,11 +146,6 @@ def pytest_claims_illustrate(report: Report) -> Illustrations:
     from cumsum_model.report.illustrate import illustrate
 
     return illustrate(report)
-
-
-def pytest_claims_fingerprint(model: CumsumTransformer) -> str:
-    weights = b"".join(tensor.cpu().numpy().tobytes() for tensor in model.state_dict().values())
-    return hashlib.sha256(weights).hexdigest()
 
 
 def pytest_claims_mutants() -> tuple[list[Control], list[Control]]:

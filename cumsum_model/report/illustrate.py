@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from pytest_claims.drawing.figure import Illustrations
 from pytest_claims.report.report import Report
-from pytest_claims.verdict import Verdict
+from pytest_claims.text import short_name
+from pytest_claims.verdict import LETTERS
 
 from cumsum_model.report.details import proof, stored_matrix, stored_model
 from cumsum_model.report.sequence_box import sequence_box
@@ -30,7 +31,6 @@ BELONGS_TO = {
 """The claims that each figure stands beside."""
 
 MATRIX_TITLE = "Which claim notices which defect"
-_LETTERS = {Verdict.REFUTED: "X", Verdict.SURVIVED: ".", Verdict.NOT_ABOUT: " "}
 
 
 def illustrate(report: Report) -> Illustrations:
@@ -61,10 +61,10 @@ def _matrix(report: Report) -> Figure | None:
     stored = stored_matrix(report.subject.suite)
     if stored is not None:
         claims, mutants, letters = stored
-        return draw_matrix([_short(claim) for claim in claims], mutants, letters)
+        return draw_matrix([short_name(claim) for claim in claims], mutants, letters)
     ran = {
-        _short(result.claim): {
-            record.subject: _LETTERS.get(record.verdict, "!") for record in result.controls if not record.erratum
+        short_name(result.claim): {
+            record.subject: LETTERS.get(record.verdict, "!") for record in result.controls if not record.erratum
         }
         for result in report.plain_claims
     }
@@ -74,7 +74,3 @@ def _matrix(report: Report) -> Figure | None:
     return draw_matrix(
         list(ran), mutants, ["".join(row.get(mutant, " ") for mutant in mutants) for row in ran.values()]
     )
-
-
-def _short(claim: str) -> str:
-    return claim.rpartition("::")[2]

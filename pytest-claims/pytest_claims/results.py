@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_claims.claim import Role
 from pytest_claims.measure import Measurement
+from pytest_claims.text import short_name
 from pytest_claims.verdict import GOOD_ON_CHECKPOINT, GOOD_ON_CONTROL, UNBROKEN, Verdict
 
 CHECKPOINT = "checkpoint"
@@ -93,7 +94,7 @@ class Record:
             test=test,
             claim=claim,
             section=claim.partition("::")[0],
-            statement=claim.rpartition("::")[2],
+            statement=short_name(claim),
             subject=parameters.rstrip("]").partition("-")[0] or CHECKPOINT,
             verdict=verdict,
             reason=reason,

@@ -57,7 +57,8 @@ def _render(options: argparse.Namespace, illustrate: Callable[[Report], Illustra
         return UNREADABLE
 
     from pytest_claims.drawing.figure import Illustrations
-    from pytest_claims.output.folder import MARKDOWN, PAGE, rebuild
+    from pytest_claims.output import MARKDOWN, PAGE
+    from pytest_claims.output.folder import rebuild
 
     folder: Path = options.out or options.report.parent
     try:

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_claims.files import a_path, shown
 from pytest_claims.hooks.spelling import spelled
+from pytest_claims.output import DOCUMENT, MARKDOWN, PAGE
 from pytest_claims.text import one_line, readable
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from pytest_claims.report.report import Report
 
 Illustrate = Callable[["Report"], "Illustrations"]
-
-PAGE, DOCUMENT, MARKDOWN = "report.html", "report.json", "report.md"
 
 
 def add_options(addoption: Callable[..., None], prefix: str = "--claims-") -> None:

@@ -78,11 +78,6 @@ class Suite:
         """The hooks of pytest, as they are asked there."""
         return hooks_in(self.claims, self.config)
 
-    @property
-    def title(self) -> str:
-        """What it is called where several suites ran."""
-        return self.folder.name or "claims"
-
 
 def hooks_in(folder: Path, config: pytest.Config) -> Any:
     """The hooks of pytest without those in the `conftest.py` of other folders.
@@ -241,8 +236,9 @@ class Models:
         loaded, suite = self.load(checkpoint), self.suites.by_key[checkpoint.suite]
         if self.fingerprint(suite, loaded.model) != loaded.fingerprint:
             raise RuntimeError("it changed the checkpoint under test: nothing that runs after it means anything")
-        left = [one for one in weights.attached(loaded.model) if one not in loaded.attached]
-        if weights.attached(loaded.model) != loaded.attached:
+        now = weights.attached(loaded.model)
+        if now != loaded.attached:
+            left = [one for one in now if one not in loaded.attached]
             what = f"left {left[0].strip()!r} attached to" if left else "took off what was attached to"
             raise RuntimeError(f"it {what} the checkpoint under test: nothing that runs after it means anything")
 

@@ -9,12 +9,11 @@ from urllib.parse import quote
 
 from pytest_claims.drawing.figure import Illustrations
 from pytest_claims.files import write_whole
+from pytest_claims.output import DOCUMENT, INDEX, MARKDOWN, PAGE
 from pytest_claims.output.html import render_page
 from pytest_claims.output.json import encode, from_document, to_document
 from pytest_claims.output.markdown import markdown
 from pytest_claims.report.report import Report
-
-PAGE, DOCUMENT, MARKDOWN, INDEX = "report.html", "report.json", "report.md", "index.html"
 
 
 def write_report(report: Report, folder: Path, illustrations: Illustrations) -> None:

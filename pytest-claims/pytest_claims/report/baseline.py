@@ -9,7 +9,7 @@ from itertools import groupby
 
 from pytest_claims.measure import Judgement, Measurement, format_value
 from pytest_claims.results import ClaimResult
-from pytest_claims.text import format_number
+from pytest_claims.text import format_number, short_name
 from pytest_claims.verdict import WITHOUT_CONTROL, Verdict
 
 SHRINK = 0.5
@@ -89,7 +89,7 @@ class Comparison:
             alike = list(group)
             head = f"{'FAILS' if fails else 'note':<6}{kind}: "
             if text is not None and len(alike) > 1:
-                names = ", ".join(difference.claim.rpartition("::")[2] for difference in alike)
+                names = ", ".join(short_name(difference.claim) for difference in alike)
                 told += [f"{head}{len(alike)} claims: {text}", f"      {names}"]
                 continue
             for difference in alike:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
-from pytest_claims.output.folder import PAGE
+from pytest_claims.output import PAGE
 from pytest_claims.universality.outcome import RUNS
 from pytest_claims.universality.runs import Run
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pytest_claims.output.folder import DOCUMENT, PAGE
+from pytest_claims.output import DOCUMENT, PAGE
 from pytest_claims.output.html import anchors
 from pytest_claims.output.json import ReportError, read_report
 from pytest_claims.report.report import Report
