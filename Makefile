@@ -24,7 +24,7 @@ lint: $(VENV)/installed
 bench: $(VENV)/installed  ## measure how fast everything is, into docs/performance.md
 	mkdir -p runs
 	$(BIN)/pytest benchmarks/ --benchmark-quiet --benchmark-json=runs/bench.json $(ARGS)
-	$(BIN)/python -m cumsum_model.benchmarking.table runs/bench.json --into docs/performance.md
+	$(BIN)/python -m benchmarks.table runs/bench.json --into docs/performance.md
 
 guard: $(VENV)/installed  ## fail if a ratio is half as large again as in benchmarks/baseline.json
 	$(BIN)/pytest benchmarks/ -m guard --benchmark-quiet --benchmark-compare=benchmarks/baseline.json \

@@ -14,12 +14,13 @@ from pytest_claims import Control, Illustrations, Report, Subject
 from pytest_claims.files import shown
 from pytest_claims.text import readable
 
-from cumsum_model.checkpoint import REFERENCE, Checkpoint, CheckpointError, Reading, Stored, load_stored, read_stored
 from cumsum_model.data import CumsumDataset, evaluation_set
-from cumsum_model.formats.commands import add_reading
-from cumsum_model.formats.source import SAFETENSORS
-from cumsum_model.guard import refuse_foreign
-from cumsum_model.model import CumsumTransformer
+from cumsum_model.scope import REFERENCE
+from toy_model.checkpoint.checkpoint import Checkpoint, CheckpointError, Reading, Stored, load_stored, read_stored
+from toy_model.checkpoint.container import SAFETENSORS
+from toy_model.commands.shared import add_reading
+from toy_model.guard import refuse_foreign
+from toy_model.transformer import CumsumTransformer
 
 pytest_plugins = ["pytester"]
 
@@ -137,13 +138,13 @@ def pytest_claims_subject(config: pytest.Config, path: Path | None) -> str:
 
 
 def pytest_claims_details(config: pytest.Config, path: Path | None) -> Subject:
-    from cumsum_model.report.details import details
+    from cumsum_model.report import details
 
     return details(config.stash[READ][path], config.getoption("claims_device"))
 
 
 def pytest_claims_illustrate(report: Report) -> Illustrations:
-    from cumsum_model.report.illustrate import illustrate
+    from cumsum_model.report import illustrate
 
     return illustrate(report)
 

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from pytest_benchmark.session import PerformanceRegression
 
-from cumsum_model.benchmarking.machine import described
-from cumsum_model.benchmarking.side_by_side import Pair, RatioClock, in_turns, spread
+from toy_model.timing import Pair, RatioClock, described, in_turns, spread
 
 CLOCK = RatioClock()
 

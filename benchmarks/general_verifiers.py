@@ -36,8 +36,9 @@ NEG, ZERO, POS = range(3)
 
 def export(target, checkpoint):
     """Save the weights and, of each length, what the proof knows of every class: [last token, sum index]."""
-    from cumsum_model.checkpoint import REFERENCE, read_checkpoint
     from cumsum_model.proof.certificate import certify
+    from cumsum_model.scope import REFERENCE
+    from toy_model.checkpoint.checkpoint import read_checkpoint
 
     model = read_checkpoint(checkpoint or REFERENCE).model
     saved = {name.split(".")[-1]: tensor.double().numpy() for name, tensor in model.state_dict().items()}

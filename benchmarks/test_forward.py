@@ -5,12 +5,11 @@ import math
 import pytest
 import torch
 
-from cumsum_model.benchmarking.forward import least_bytes, operations_of, subject, tokens, way_of
-from cumsum_model.benchmarking.machine import limits
-from cumsum_model.benchmarking.machine import threads as torch_threads
-from cumsum_model.benchmarking.side_by_side import seconds_of
-from cumsum_model.proof.replaced import distance
-from cumsum_model.replacement import explain
+from cumsum_model.explanation import explain
+from cumsum_model.proof.explanation import distance
+from cumsum_model.speed import least_bytes, operations_of, subject, tokens, way_of
+from toy_model.timing import limits, seconds_of
+from toy_model.timing import threads as torch_threads
 
 SECONDS = 4
 """For all rounds of one comparison together, but for the longest passes, which are run three times."""

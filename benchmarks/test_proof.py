@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from cumsum_model.benchmarking import brute_force
-from cumsum_model.benchmarking.growth import cpu_seconds, growth, peak_bytes, stretched
-from cumsum_model.benchmarking.integer_program import relaxed_difference, smallest_difference, sums_of
-from cumsum_model.benchmarking.intervals import interval_bounds
-from cumsum_model.benchmarking.side_by_side import in_turns, seconds_of, spread
-from cumsum_model.checkpoint import REFERENCE, read_checkpoint
+from benchmarks import brute_force
+from benchmarks.growth import cpu_seconds, growth, peak_bytes, stretched
+from benchmarks.integer_program import relaxed_difference, smallest_difference, sums_of
+from benchmarks.intervals import interval_bounds
 from cumsum_model.data import POS, ZERO, evaluation_set
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.rounding import margin_error
+from cumsum_model.scope import REFERENCE
+from toy_model.checkpoint.checkpoint import read_checkpoint
+from toy_model.timing import in_turns, seconds_of, spread
 
 LENGTHS = (10, 20, 40, 70, 100)
 RANGES = (2, 3, 5, 7, 10)

@@ -5,9 +5,10 @@ What is timed is a slice of an epoch of the published recipe: 40 of its 293 step
 
 import pytest
 
-from cumsum_model.benchmarking.machine import threads as torch_threads
-from cumsum_model.benchmarking.training_by_bridge import TrainingByBridge
-from cumsum_model.training import Recipe, Training
+from benchmarks.training_by_bridge import TrainingByBridge
+from toy_model.recipe import Recipe
+from toy_model.timing import threads as torch_threads
+from toy_model.training.training import Training
 
 PUBLISHED = Recipe()
 STEPS = 40

@@ -1,7 +1,44 @@
-"""`python -m cumsum_model`."""
+"""`python -m cumsum_model`: train, verify, read, break and prove checkpoints, and compare reports."""
 
+from __future__ import annotations
+
+import argparse
+import os
 import sys
+from collections.abc import Sequence
 
-from cumsum_model.cli import main
+from pytest_claims.commands import diff, universality
 
-sys.exit(main())
+from cumsum_model.commands import certify, check
+from toy_model.commands import convert, inspect, mutants, render, sweep, train, verify
+
+COMMANDS = (train, verify, sweep, universality, inspect, convert, mutants, certify, check, diff, render)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code: 0 done, 1 failed, 2 called wrongly, 4 cannot be read, 130 interrupted."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cumsum_model",
+        description="The cumulative sum transformer: train one checkpoint or many, verify, inspect, convert or prove "
+        "one, compare reports.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_command(commands)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == [verify.VERIFY] and not {"-h", "--help"} & set(words):
+        return verify.verify(words[1:])
+    options = parser.parse_args(words)
+    try:
+        code: int = options.command(options)
+    except KeyboardInterrupt:
+        print("interrupted; nothing was written", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever reads, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

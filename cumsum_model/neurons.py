@@ -17,8 +17,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cumsum_model.data import NEG, POS, ZERO
-from cumsum_model.model import CumsumTransformer
-from cumsum_model.replacement import first_layer
+from cumsum_model.explanation import first_layer
+from cumsum_model.scope import no_account_of
+from toy_model.transformer import CumsumTransformer
 
 LIVE_FRACTION = 1 / 20
 """A neuron is live if it has at least this fraction of the strongest neuron's strength."""
@@ -88,3 +89,88 @@ def read_neurons(model: CumsumTransformer) -> Neurons:
         push=program.push - program.push.mean(-1, keepdim=True),
         reach=float(model.cfg.max_value),
     )
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a neuron of the first layer does.
+
+    neuron    its number
+    side      "neg" or "pos": the side of zero on which it fires; one that no mean moves counts as "neg"
+    strength  logits that a unit of mean moves apart, where it fires
+    kink      the running mean at which it starts to fire, at the average token and position; not finite
+              where no mean moves it
+    live      whether it has at least a twentieth of the strongest neuron's strength
+    rank      1 for the strongest live neuron of its side; equals share a rank; None if it is dead
+    of        how many live neurons its side has
+    """
+
+    neuron: int
+    side: str
+    strength: float
+    kink: float
+    live: bool
+    rank: int | None
+    of: int
+
+    @property
+    def name(self) -> str:
+        """Such as "strongest of 2 that fire on positive means", or "dead"."""
+        if self.rank is None:
+            return "dead"
+        means = "positive means" if self.side == "pos" else "negative means"
+        if self.of == 1:
+            return f"the only one that fires on {means}"
+        return f"{'' if self.rank == 1 else _ordinal(self.rank) + ' '}strongest of {self.of} that fire on {means}"
+
+
+def neuron_roles(model: CumsumTransformer) -> tuple[Role, ...]:
+    """The role of every neuron of the first layer, in the order of their numbers.
+
+    The same function in other weights has the same roles: neurons that are rescaled keep theirs, neurons that are
+    renumbered take theirs along, and the basis of the stream does not enter.
+    Raises ValueError for models that the account of neurons is not about, and says why.
+    """
+    _require_account(model)
+    neurons = read_neurons(model)
+    strength, live, kink = neurons.strength, neurons.live, neurons.kink
+    rising = neurons.slope > 0
+    stronger, beside = torch.zeros_like(strength, dtype=torch.long), torch.zeros_like(strength, dtype=torch.long)
+    for side in (rising, ~rising):
+        ascending = strength[side & live].sort().values
+        beside[side] = len(ascending)
+        stronger[side] = len(ascending) - torch.searchsorted(ascending, strength[side], right=True)
+    return tuple(
+        Role(
+            neuron=neuron,
+            side="pos" if rising[neuron] else "neg",
+            strength=strength[neuron].item(),
+            kink=kink[neuron].item(),
+            live=bool(live[neuron]),
+            rank=1 + int(stronger[neuron]) if live[neuron] else None,
+            of=int(beside[neuron]),
+        )
+        for neuron in range(model.cfg.d_mlp)
+    )
+
+
+def live_neurons(model: CumsumTransformer, side: str) -> list[int]:
+    """The live neurons that fire on one side, "neg" or "pos", by number; ValueError as `neuron_roles`."""
+    return [role.neuron for role in neuron_roles(model) if role.live and role.side == side]
+
+
+def dead_neurons(model: CumsumTransformer) -> list[int]:
+    """The neurons that are not live, by number; ValueError as `neuron_roles`."""
+    return [role.neuron for role in neuron_roles(model) if not role.live]
+
+
+def _require_account(model: CumsumTransformer) -> None:
+    reason = no_account_of(model)
+    if reason is not None:
+        raise ValueError(f"neurons have no roles here: {reason}")
+
+
+def _ordinal(number: int) -> str:
+    """Such as "2nd", "3rd", "11th"."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"

@@ -8,7 +8,7 @@ an angle, but by pairing the stream with the covector that decides between pos a
     g = (I + W_in W_out) (W_U[:, pos] - W_U[:, neg]),
 
 summed over the neurons that fire at a mean of zero: the logit difference per unit of stream next to zero, where all
-live neurons fire on every sequence (claims/test_neurons.py). A neuron that does not fire there is no part of what is
+live neurons fire on every sequence (test_neurons.py). A neuron that does not fire there is no part of what is
 decided there. Likewise "along u" means along `value_step`, the vector that OV writes per unit of value.
 """
 
@@ -20,18 +20,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cumsum_model.behaviour import resid_mid
-from cumsum_model.circuit import (
-    centred_unembedding,
-    cosine,
-    relative_uniformity_gap,
-    token_values,
-    value_outputs,
-    value_step,
-)
+from cumsum_model.attention import relative_uniformity_gap
 from cumsum_model.data import NEG, POS, ZERO
-from cumsum_model.model import CumsumTransformer
 from cumsum_model.neurons import read_neurons
+from cumsum_model.ov_circuit import centred_unembedding, token_values, value_outputs, value_step
+from toy_model.behaviour import resid_mid
+from toy_model.statistics import cosine
+from toy_model.transformer import CumsumTransformer
 
 
 def logit_readouts(model: CumsumTransformer) -> Float[Tensor, "d_model d_vocab_out"]:

@@ -12,11 +12,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cumsum_model.behaviour import divergence, run
 from cumsum_model.data import CumsumDataset, running_means
-from cumsum_model.model import CumsumTransformer
+from cumsum_model.explanation import explain
 from cumsum_model.reading import stored_mean
-from cumsum_model.replacement import explain
+from toy_model.behaviour import divergence
+from toy_model.engine import run
+from toy_model.transformer import CumsumTransformer
 
 SEQUENCES = 200
 """Of a data set, its first: what a fit is made and judged on. Four parameters and 99 need no more."""

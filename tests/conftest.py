@@ -3,7 +3,8 @@ import os
 import pytest
 import pytest_claims.asserts as asserts
 
-from cumsum_model.checkpoint import REFERENCE, read_checkpoint
+from cumsum_model.scope import REFERENCE
+from toy_model.checkpoint.checkpoint import read_checkpoint
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,18 +12,21 @@ from pytest_claims import Figure
 from pytest_claims.drawing.matrix import draw_matrix
 
 from cumsum_model.data import evaluation_set
-from cumsum_model.figures.answers import answers_along_a_sequence
+from cumsum_model.figures.ablation_kinds import ablation_kinds
 from cumsum_model.figures.attention import attention_patterns
-from cumsum_model.figures.figure import Subject
-from cumsum_model.figures.neurons import ablation_kinds, neuron_responses
-from cumsum_model.figures.proofs import within_class, worst_margin
-from cumsum_model.figures.skip import unembedding_cosines, without_mlp
-from cumsum_model.figures.stream import moving_along_u, resid_mid
-from cumsum_model.figures.values import ov_circuit
+from cumsum_model.figures.every_sequence import within_class, worst_margin
+from cumsum_model.figures.hard_inputs import answers_along_a_sequence
+from cumsum_model.figures.interventions import moving_along_u
+from cumsum_model.figures.neurons import neuron_responses
+from cumsum_model.figures.ov_circuit import ov_circuit
+from cumsum_model.figures.residual_stream import resid_mid
+from cumsum_model.figures.subject import Subject
+from cumsum_model.figures.unembedding import unembedding_cosines
+from cumsum_model.figures.without_mlp import without_mlp
 
 if TYPE_CHECKING:
-    from cumsum_model.model import CumsumTransformer
     from cumsum_model.proof.certificate import Certificate
+    from toy_model.transformer import CumsumTransformer
 
 __all__ = ["FIGURES", "Figure", "Subject", "draw", "draw_matrix"]
 

@@ -10,8 +10,9 @@ from jaxtyping import Int
 from pytest_claims.drawing.canvas import LINE, MINUS, MUTED, Drawing, figure, pixels
 from torch import Tensor
 
-from cumsum_model.circuit import info_weighted_attention, value_slope
-from cumsum_model.figures.figure import Subject, finite, u_of
+from cumsum_model.attention import info_weighted_attention
+from cumsum_model.figures.subject import Subject, finite, u_of
+from cumsum_model.ov_circuit import value_slope
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -49,6 +49,21 @@ from cumsum_model.mutants.neurons import (
     suppress_zero,
     wake_weakest_neuron,
 )
+from cumsum_model.mutants.ov_circuit import (
+    carry_a_second_direction,
+    clip_values,
+    count_signs,
+    drift_with_position,
+    hold_the_mean_exactly,
+    let_a_dead_neuron_read_size,
+    let_size_vote_zero,
+    offset_values,
+    shout_current_value,
+    shout_off_u,
+    square_values,
+    stretch_one_value,
+    swap_two_values,
+)
 from cumsum_model.mutants.symmetries import (
     all_at_once,
     change_b_K,
@@ -69,34 +84,21 @@ from cumsum_model.mutants.symmetries import (
     shift_unembeddings_at_random,
     skew_stream,
 )
-from cumsum_model.mutants.values import (
-    carry_a_second_direction,
-    clip_values,
-    count_signs,
-    drift_with_position,
-    hold_the_mean_exactly,
-    let_a_dead_neuron_read_size,
-    let_size_vote_zero,
-    offset_values,
-    shout_current_value,
-    shout_off_u,
-    square_values,
-    stretch_one_value,
-    swap_two_values,
+from cumsum_model.mutants.unembedding import (
+    favour_zero,
+    shun_zero,
+    speak_timidly,
+    swap_verdicts,
+    unembed_neg_apart_from_pos,
+    unembed_zero_as_pos,
 )
 from cumsum_model.mutants.whole import (
     add_much_noise,
     add_some_noise,
-    favour_zero,
     fold_the_mlp_away,
     let_zero_take_a_side,
     raise_confidence,
-    shun_zero,
-    speak_timidly,
-    swap_verdicts,
     train_briefly,
-    unembed_neg_apart_from_pos,
-    unembed_zero_as_pos,
     untrained,
 )
 

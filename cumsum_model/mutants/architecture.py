@@ -6,8 +6,9 @@ import dataclasses
 
 from torch import Tensor
 
-from cumsum_model.model import CumsumConfig, CumsumTransformer
-from cumsum_model.mutants.surgery import rewired
+from toy_model.config import CumsumConfig
+from toy_model.surgery import rewired
+from toy_model.transformer import CumsumTransformer
 
 
 def add_a_head(model: CumsumTransformer) -> CumsumTransformer:

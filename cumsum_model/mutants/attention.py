@@ -6,9 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cumsum_model.model import CumsumTransformer
-from cumsum_model.mutants.surgery import copied, rewired, unread_direction, values_of
-from cumsum_model.training import untrained
+from cumsum_model.surgery import unread_direction, values_of
+from toy_model.surgery import copied, rewired
+from toy_model.training.training import untrained
+from toy_model.transformer import CumsumTransformer
 
 SCORE_STEP = 3.0
 """Score added per step of a preference: one step multiplies a key's weight by e^3 = 20."""

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cumsum_model.model import CumsumTransformer
-from cumsum_model.mutants.surgery import copied, rewired
+from toy_model.surgery import copied, rewired
+from toy_model.transformer import CumsumTransformer
 
 SHUFFLING_SEED = 0
 

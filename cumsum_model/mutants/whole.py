@@ -7,11 +7,13 @@ from functools import cache
 import torch
 
 from cumsum_model.data import NEG, POS, ZERO
-from cumsum_model.model import CumsumConfig, CumsumTransformer
-from cumsum_model.mutants.surgery import copied
-from cumsum_model.training import Recipe, train
-from cumsum_model.training import untrained as _untrained
 from cumsum_model.variants import louder, without_relus
+from toy_model.config import CumsumConfig
+from toy_model.recipe import Recipe
+from toy_model.surgery import copied
+from toy_model.training.training import train
+from toy_model.training.training import untrained as _untrained
+from toy_model.transformer import CumsumTransformer
 
 NOISE_SEED = 0
 
@@ -36,49 +38,6 @@ def add_much_noise(model: CumsumTransformer) -> CumsumTransformer:
     return _noisy(model, 0.1)
 
 
-def unembed_neg_apart_from_pos(model: CumsumTransformer) -> CumsumTransformer:
-    """The neg unembedding loses its part along pos: the two read from directions at right angles."""
-    mutant = copied(model)
-    pos = model.W_U[:, POS] / model.W_U[:, POS].norm()
-    mutant.unembed.W_U[:, NEG] -= (model.W_U[:, NEG] @ pos) * pos
-    return mutant
-
-
-def unembed_zero_as_pos(model: CumsumTransformer) -> CumsumTransformer:
-    """The zero unembedding points where pos points, at its own length."""
-    mutant = copied(model)
-    pos = model.W_U[:, POS] / model.W_U[:, POS].norm()
-    mutant.unembed.W_U[:, ZERO] = pos * model.W_U[:, ZERO].norm()
-    return mutant
-
-
-def swap_verdicts(model: CumsumTransformer) -> CumsumTransformer:
-    """Says "neg" where it said "pos", and the reverse."""
-    mutant = copied(model)
-    order = torch.tensor([POS, ZERO, NEG], device=model.device)
-    mutant.unembed.W_U.copy_(model.W_U[:, order])
-    mutant.unembed.b_U.copy_(model.unembed.b_U[order])
-    return mutant
-
-
-def favour_zero(model: CumsumTransformer) -> CumsumTransformer:
-    """The bias of "zero" is three logits too high."""
-    return _bias_zero(model, 3.0)
-
-
-def shun_zero(model: CumsumTransformer) -> CumsumTransformer:
-    """The bias of "zero" is three logits too low."""
-    return _bias_zero(model, -3.0)
-
-
-def speak_timidly(model: CumsumTransformer) -> CumsumTransformer:
-    """A quarter of every logit: the same answers, far less sure of them."""
-    mutant = copied(model)
-    mutant.unembed.W_U *= 0.25
-    mutant.unembed.b_U *= 0.25
-    return mutant
-
-
 def raise_confidence(model: CumsumTransformer) -> CumsumTransformer:
     """Every logit is eight times as large: the same answers, and no doubt about them."""
     return louder(model, 8)
@@ -93,12 +52,6 @@ def let_zero_take_a_side(model: CumsumTransformer) -> CumsumTransformer:
     """The zero unembedding adds an eighth of what pos has over neg: the same answers, but zero rises with the mean."""
     mutant = copied(model)
     mutant.unembed.W_U[:, ZERO] += (model.W_U[:, POS] - model.W_U[:, NEG]) / 8
-    return mutant
-
-
-def _bias_zero(model: CumsumTransformer, logits: float) -> CumsumTransformer:
-    mutant = copied(model)
-    mutant.unembed.b_U[ZERO] += logits
     return mutant
 
 

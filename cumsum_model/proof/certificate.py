@@ -21,12 +21,12 @@ from fractions import Fraction
 
 import numpy as np
 
-from cumsum_model.model import CumsumTransformer
-from cumsum_model.proof import program
+from cumsum_model.proof import dynamic_program
 from cumsum_model.proof.balls import Array, Ball, exact
 from cumsum_model.proof.counting import count_right
 from cumsum_model.proof.extremes import Cells, Position
 from cumsum_model.proof.tables import Unprovable, tables
+from toy_model.transformer import CumsumTransformer
 
 BUDGET = 100_000_000
 """Additions that may be spent on counting inside split classes: some tenths of a second."""
@@ -226,7 +226,7 @@ def certify(
     the same certificate.
     """
     read = tables(model)
-    counts = program.count(read.n_ctx - 1, read.d_vocab)
+    counts = dynamic_program.count(read.n_ctx - 1, read.d_vocab)
     to_do = sum(n * n for n in range(1, read.n_ctx + 1))
     doubt = (SURE + 4 * float(read.scores.rad.max())) * read.largest_logit
     lengths = []

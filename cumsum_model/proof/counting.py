@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 
-from cumsum_model.proof import program, splitting
+from cumsum_model.proof import dynamic_program, splitting
 from cumsum_model.proof.balls import Array, Ball
 from cumsum_model.proof.extremes import Cells, Position, Rows
 from cumsum_model.proof.splitting import Conditions
@@ -51,7 +51,7 @@ class _Counter:
     def __init__(self, position: Position, rows: Rows, group: np.ndarray, budget: int) -> None:
         self.rows, self.budget = rows, budget
         self.free, self.d_vocab = position.n - 1, position.tables.d_vocab
-        self.completions = program.count(self.free, self.d_vocab)
+        self.completions = dynamic_program.count(self.free, self.d_vocab)
         self.row_starts = np.append(rows.cases.choice_starts, len(rows.own))
         self.choice_starts = np.append(rows.cases.group_starts, len(rows.cases.choice_starts))
         left_over = np.zeros(len(rows.cases.group_starts))

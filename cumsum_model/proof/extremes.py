@@ -20,9 +20,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cumsum_model.proof import firing, program
+from cumsum_model.proof import dynamic_program, mixed_signs
 from cumsum_model.proof.balls import DOUBLE, Array, Ball, beside, exact, gamma, reshape
-from cumsum_model.proof.firing import Cases, Signs, cases_of, coefficients_of
+from cumsum_model.proof.mixed_signs import Cases, Signs, cases_of, coefficients_of
 from cumsum_model.proof.tables import Query, Tables
 
 ROUNDS = 8
@@ -96,7 +96,7 @@ class Position:
 
     def _range(self, g: Ball, own: Ball, slack: Array) -> tuple[Array, Array]:
         """Proved bounds of sums over positions, [sum, functional]."""
-        least = program.smallest(np.concatenate([g.mid, -g.mid], -1))
+        least = dynamic_program.smallest(np.concatenate([g.mid, -g.mid], -1))
         error = _error(g, own) + slack
         half = g.shape[-1]
         low, high = least[:, :half] + own.mid, own.mid - least[:, half:]
@@ -160,10 +160,10 @@ class Position:
             some, of = chosen[inside], group[inside] - start
             rows = self.rows(cells, some, of, first[start:stop], mu[start:stop], readouts, push)
             if witnesses:
-                least, choices = program.smallest_and_choices(rows.g)
+                least, choices = dynamic_program.smallest_and_choices(rows.g)
                 self._witness(cells, some, of, rows.cases, choices, readouts)
             else:
-                least = program.smallest(rows.g)
+                least = dynamic_program.smallest(rows.g)
             self._bound(cells, some, of, rows, mu[start:stop], least)
 
     def _blocks(self, cells: Cells, first: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -172,7 +172,7 @@ class Position:
         # A dozen numbers for each entry of a table while it is made, and a byte for each choice of the program.
         each = (positions * d_vocab + 1) * (96 + positions)
         mixed = (self.signs[cells.a[first], cells.s[first]] == 0).sum(1)
-        until = np.cumsum(2 ** np.minimum(mixed, firing.EXPANDED)) * each // TOGETHER
+        until = np.cumsum(2 ** np.minimum(mixed, mixed_signs.EXPANDED)) * each // TOGETHER
         starts = np.flatnonzero(np.diff(until, prepend=-1))
         yield from zip(starts, np.append(starts[1:], len(first)), strict=True)
 
@@ -221,7 +221,7 @@ class Position:
         # The smallest l - o where l is right and the largest o - l where o is right are one readout, pushed alike. They
         # stay apart where only some neurons can be expanded, and which ones is up to the first cell.
         same = (readouts[:, None] == readouts).all(2).argmax(1)
-        all_expanded = (self.signs == 0).sum(2) <= firing.EXPANDED
+        all_expanded = (self.signs == 0).sum(2) <= mixed_signs.EXPANDED
         key = self.kinds[a, s] * len(same) + np.where(all_expanded[a, s], same[readout], readout)
         occurs = np.zeros((self.kinds.max() + 1) * len(same), dtype=bool)
         occurs[key] = True
@@ -255,7 +255,7 @@ class Position:
         chosen: np.ndarray,
         group: np.ndarray,
         cases: Cases,
-        choices: program.Choices,
+        choices: dynamic_program.Choices,
         readouts: Array,
     ) -> None:
         """Keep the best of the sequences that the program's rows point to."""
@@ -267,7 +267,9 @@ class Position:
                 which = possible[start : start + SEQUENCES]
                 cell = chosen[which]
                 tokens = np.empty((self.n, len(cell)), dtype=cells.witness.dtype)
-                tokens[:-1] = program.sequences_attaining(choices, row_starts[group[which]] + case, cells.s[cell])
+                tokens[:-1] = dynamic_program.sequences_attaining(
+                    choices, row_starts[group[which]] + case, cells.s[cell]
+                )
                 tokens[-1] = cells.a[cell]
                 outputs = self.outputs(tokens)
                 value = (outputs * readouts[cells.readout[cell]].T).sum(0)

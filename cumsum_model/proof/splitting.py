@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cumsum_model.proof import program
+from cumsum_model.proof import dynamic_program
 from cumsum_model.proof.balls import Array
 
 DIGIT_BITS = 40
@@ -84,7 +84,7 @@ class Conditions:
     def extremes_ahead(self) -> list[tuple[Array, Array]]:
         """For 0, 1, .. positions still to come: smallest and largest contribution of each row, [row, sum index]."""
         backwards = self.g[::-1]
-        stages = program.stages(np.concatenate([backwards, -backwards], -1))
+        stages = dynamic_program.stages(np.concatenate([backwards, -backwards], -1))
         rows = len(self.own)
         return [(stage[:, :rows].T, -stage[:, rows:].T) for stage in stages]
 
@@ -101,7 +101,7 @@ def count_by_prefix(
     A prefix is split by its next token only while its completions neither all meet the conditions nor all fail them,
     as far as the program over the remaining positions can tell; a whole sequence is always told, except within
     `error` of 0. Returns the answer and how many prefixes were split. The answer is None if more than `limit`
-    prefixes of one length would have to be. ahead: `conditions.extremes_ahead()`. completions: `program.count`.
+    prefixes of one length would have to be. ahead: `conditions.extremes_ahead()`. completions: `dynamic_program.count`.
     """
     positions, d_vocab, _ = conditions.g.shape
     left, reached = np.array([total]), conditions.own[:, None].copy()

@@ -23,8 +23,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cumsum_model.model import CumsumConfig, CumsumTransformer
 from cumsum_model.proof.balls import Array, Ball, beside, exact, gamma, reshape, square_root
+from toy_model.config import CumsumConfig
+from toy_model.transformer import CumsumTransformer
 
 
 class Unprovable(ValueError):

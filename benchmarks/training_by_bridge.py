@@ -1,0 +1,98 @@
+"""The recipe as one would write it with what TransformerLens and torch bring: what our own training is held against.
+
+A bridge with hooks, a DataLoader of shuffled samples and one for validation, Adam, autograd. It draws from torch's
+global generator, as such code does, and so the very numbers that `training` draws: both have the same losses but for
+rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from cumsum_model.data import CumsumDataset
+from toy_model.recipe import Recipe
+from toy_model.training.training import Epoch, untrained
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
+
+
+class Samples(Dataset[tuple[Tensor, Tensor]]):
+    """Tokens and labels, a sequence at a time."""
+
+    def __init__(self, data: CumsumDataset) -> None:
+        self.toks, self.labels = data.toks, data.labels
+
+    def __len__(self) -> int:
+        return len(self.toks)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.toks[index], self.labels[index]
+
+
+def trainable(bridge: TransformerBridge) -> TransformerBridge:
+    """With the bias of the unembedding among the parameters, where a bridge has a buffer that no optimiser sees."""
+    head = bridge.unembed.original_component
+    bias = head.bias.clone()
+    del head.bias
+    head.bias = nn.Parameter(bias)
+    return bridge.requires_grad_(True)
+
+
+class TrainingByBridge:
+    """A run of `recipe` on the CPU, epoch by epoch. Between its epochs torch's global generator is as it was."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.history: list[Epoch] = []
+        cfg = recipe.config
+        self.model = trainable(untrained(cfg, recipe.seed).bridge())
+        self.optimizer = torch.optim.Adam(self.model.parameters(), weight_decay=recipe.weight_decay)
+        train_set = CumsumDataset(recipe.train_size, cfg.max_value, cfg.n_ctx, seed=recipe.seed)
+        self._generator = torch.Generator().manual_seed(recipe.seed + 1).get_state()
+        with self._global_generator():
+            val_set = CumsumDataset(recipe.val_size, cfg.max_value, cfg.n_ctx, generator=torch.default_generator)
+        self.train_loader = DataLoader(Samples(train_set), batch_size=recipe.batch_size, shuffle=True)
+        self.val_loader = DataLoader(Samples(val_set), batch_size=recipe.batch_size)
+
+    def epoch(self, watch: Callable[[float], None] | None = None) -> Epoch:
+        """Train for one more epoch and validate. `watch` is given the loss of every step, in nats."""
+        index = len(self.history)
+        with self._global_generator():
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.recipe.learning_rate(index)
+            self.model.train()
+            for toks, labels in self.train_loader:
+                loss = F.cross_entropy(self.model(toks).flatten(0, 1), labels.flatten())
+                self.optimizer.zero_grad()
+                loss.backward()
+                self.optimizer.step()
+                if watch:
+                    watch(loss.item())
+            ended = Epoch(index, loss.item(), self._accuracy())
+        self.history.append(ended)
+        return ended
+
+    @torch.inference_mode()
+    def _accuracy(self) -> float:
+        self.model.eval()
+        n_right = n = 0
+        for toks, labels in self.val_loader:
+            n_right += (self.model(toks).argmax(-1) == labels).sum().item()
+            n += labels.numel()
+        return n_right / n
+
+    @contextmanager
+    def _global_generator(self) -> Iterator[None]:
+        """As this run left it."""
+        with torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(self._generator)
+            yield
+            self._generator = torch.get_rng_state()

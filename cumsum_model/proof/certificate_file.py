@@ -1,0 +1,130 @@
+"""A certificate as a file: everything that the checker needs to verify it without trusting how it was found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cumsum_model.data import VOCAB_OUT
+from cumsum_model.proof.certificate import Certificate, Length
+from cumsum_model.proof.rounding import logit_error
+from toy_model.transformer import CumsumTransformer
+
+FORMAT = "cumsum certificate"
+VERSION = 1
+
+SEMANTICS = (
+    "Logits are those of real arithmetic on the stored float32 weights, the division by sqrt(d_head) included. The "
+    "margin of a sequence is the right label's logit minus the best wrong one, at its last position; it is right if "
+    "that is positive, a tie is wrong. A class is all sequences of one length, last value and sum. No sequence of a "
+    "class that is right has a margin below `smallest`, none of one that is wrong has one above `largest`. float32 "
+    "inference, with sums in any order, differs by at most `float32_logit_error` per logit."
+)
+
+VERDICTS = {
+    "R": "every sequence is right",
+    "W": "every sequence is wrong",
+    "S": "holds right and wrong sequences, of which the witnesses are one each",
+    "U": "undecided",
+}
+
+
+def verdicts(length: Length) -> np.ndarray:
+    """R, W, S or U for each class, [last token, sum index]."""
+    shown = length.shown_wrong & length.shown_right
+    return np.where(length.right, "R", np.where(length.wrong, "W", np.where(shown, "S", "U")))
+
+
+def to_document(certificate: Certificate, model: CumsumTransformer, name: str, sha256: str) -> dict[str, Any]:
+    """The certificate of the checkpoint file `name`, for JSON. Counts are strings: JSON's numbers end at 2**53."""
+    hardest = certificate.hardest
+    _, tokens = hardest.hardest
+    values = certificate.values(tokens)
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "checkpoint": {"file": name, "sha256": sha256},
+        **_preamble(model),
+        "sequences": str(certificate.sequences),
+        "proved_right": certificate.proved_right,
+        "right_at_every_position": [str(count) for count in certificate.right_at_every_position],
+        "smallest_margin": {
+            "proved": certificate.smallest_margin,
+            "length": hardest.n,
+            "sum": sum(values),
+            "values": values,
+        }
+        if certificate.proved_right
+        else None,
+        "lengths": [_length(length, certificate.max_value) for length in certificate.lengths],
+    }
+
+
+def _preamble(model: CumsumTransformer) -> dict[str, Any]:
+    """What is said of the checkpoint as a whole and does not depend on any class."""
+    cfg, error = model.cfg, logit_error(model)
+    return {
+        "semantics": SEMANTICS,
+        "verdicts": VERDICTS,
+        "model": {"max_value": cfg.max_value, "n_ctx": cfg.n_ctx, "n_heads": cfg.n_heads, "d_mlp": cfg.d_mlp},
+        "float32_logit_error": error if np.isfinite(error) else None,
+    }
+
+
+def differing(document: dict[str, Any], model: CumsumTransformer) -> str | None:
+    """The first part of the preamble that is not what this version would write for `model`; None if all is."""
+    for name, expected in _preamble(model).items():
+        told = document.get(name)
+        # The error bound may differ in its last digits from one processor to another.
+        close = isinstance(told, float) and isinstance(expected, float) and abs(told - expected) <= 1e-6 * expected
+        if told != expected and not close:
+            return name
+    return None
+
+
+def _length(length: Length, max_value: int) -> dict[str, Any]:
+    low, high = length.answered_rightly
+    judged = verdicts(length)
+    return {
+        "length": length.n,
+        "sequences": str(length.sequences),
+        "right": [str(low), str(high)],
+        "smallest_margin": length.smallest_margin if (judged == "R").all() else None,
+        "queries": [_query(length, judged[a], a, max_value) for a in range(len(length.sums))],
+    }
+
+
+def _query(length: Length, judged: np.ndarray, a: int, max_value: int) -> dict[str, Any]:
+    """The classes of one length and last value, from the lowest sum to the highest.
+
+    What supports the verdict of each: the smallest margin and its witness where all are right, the largest and its
+    witness where all are wrong, both witnesses and how many are right where that is neither.
+    """
+    not_wrong, not_right = judged != "W", judged != "R"
+    return {
+        "last": a - max_value,
+        "lowest_sum": int(length.sums[a, 0]),
+        "labels": "".join(VOCAB_OUT[label][0] for label in length.labels[a]),
+        "verdicts": "".join(judged),
+        "signs": ["".join("-?+"[sign + 1] for sign in signs) for signs in length.signs[a]],
+        "smallest": _where(~not_right, length.smallest[a]),
+        "smallest_witness": _witnesses(not_wrong, length.least[a], length.least_witness[a] - max_value),
+        "largest": _where(~not_wrong, length.largest[a]),
+        "largest_witness": _witnesses(not_right, length.most[a], length.most_witness[a] - max_value),
+        "right": [
+            [str(length.right_low[a, s]), str(length.right_high[a, s])] if judged[s] in "SU" else None
+            for s in range(len(judged))
+        ],
+    }
+
+
+def _where(wanted: np.ndarray, bounds: np.ndarray) -> list[float | None]:
+    return [float(bound) if want else None for want, bound in zip(wanted, bounds, strict=True)]
+
+
+def _witnesses(wanted: np.ndarray, margins: np.ndarray, values: np.ndarray) -> list[list[int] | None]:
+    return [
+        found.tolist() if want and np.isfinite(margin) else None
+        for want, margin, found in zip(wanted, margins, values, strict=True)
+    ]

@@ -1,0 +1,37 @@
+"""A real browser for tests of pages, and pages for it: the fixtures `browser` and `visit` are in conftest.py."""
+
+import shutil
+
+from pytest_claims.output.html import render_page
+from pytest_claims.report.report import Report
+
+from cumsum_model.report import details, illustrate
+from toy_model.checkpoint.checkpoint import read_checkpoint, write_checkpoint
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# Nothing of the browser's own may look for the network: whatever asks for anything is then the page.
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+
+
+def executable():
+    """Where a browser is; None if there is none."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def page_of(tmp_path, model):
+    """A page about a model of which no claim was run."""
+    write_checkpoint(tmp_path / "model.safetensors", model, {})
+    subject = details(read_checkpoint(tmp_path), "cpu")
+    told = Report(subject=subject, exit_code=1)
+    (tmp_path / "report.html").write_text(render_page(told, illustrate(told)))
+    return tmp_path / "report.html"

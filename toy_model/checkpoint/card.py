@@ -1,0 +1,55 @@
+"""The card of a checkpoint: the recipe, what it ended with, and the versions it ran on."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from cumsum_model.data import EVALUATION_SET, evaluation_set
+from toy_model.behaviour import behaviour
+from toy_model.intervention import neuron_costs
+from toy_model.training.training import Trained
+
+
+def make_card(trained: Trained, device: str) -> dict[str, Any]:
+    """Everything needed to train the same model again, and what it measured. No dates, no machine names."""
+    cfg = trained.recipe.config
+    data = evaluation_set(cfg.max_value, cfg.n_ctx)
+    return {
+        "format": 1,
+        "recipe": asdict(trained.recipe),
+        "kept_epoch": trained.kept.index,
+        "history": [asdict(epoch) for epoch in trained.history],
+        "trained_on": {"device": device, "threads": torch.get_num_threads()},
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        "metrics": {
+            "evaluated_on": EVALUATION_SET,
+            "behaviour": asdict(behaviour(trained.model, data)),
+            "cross_entropy_rise_by_zeroed_neuron": neuron_costs(trained.model, data).tolist(),
+        },
+    }
+
+
+def provenance(card: Mapping[str, Any] | None) -> str:
+    """How a checkpoint came to be, as its card says, which may be anybody's."""
+    if not card:
+        return "not known: no card lies beside the file"
+    recipe = card.get("recipe")
+    if not isinstance(recipe, Mapping):
+        return f"not known: the card has no recipe{_converted(card)}"
+    told = [f"{name.replace('_', ' ')} {recipe[name]}" for name in ("seed", "epochs", "train_size") if name in recipe]
+    if "kept_epoch" in card:
+        told.append(f"kept epoch {card['kept_epoch']}")
+    return ", ".join(told) + _converted(card)
+
+
+def _converted(card: Mapping[str, Any]) -> str:
+    """What `convert` made the file of, as its card says."""
+    before = card.get("converted_from")
+    if not isinstance(before, Mapping):
+        return ""
+    return f"; converted from {before.get('file')}, {before.get('format')}, sha256 {str(before.get('sha256'))[:12]}"

@@ -1,0 +1,102 @@
+"""What several commands do: read the checkpoint that they were given, and show how far they are."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pytest_claims.commands.failure import UNREADABLE, fail
+from pytest_claims.files import shown
+
+if TYPE_CHECKING:
+    from toy_model.checkpoint.checkpoint import Checkpoint
+    from toy_model.checkpoint.naming import Reading
+
+
+def read_or_say_why(path: str | None) -> Checkpoint | None:
+    """The checkpoint, or None after saying why it cannot be read."""
+    import torch
+
+    from cumsum_model.scope import REFERENCE
+    from toy_model.checkpoint.checkpoint import CheckpointError, Misread, read_checkpoint
+
+    torch.set_num_threads(1)
+    try:
+        checkpoint = read_checkpoint(os.path.relpath(REFERENCE) if path is None else path)
+    except Misread as error:
+        fail(error.for_conversion, code=UNREADABLE)
+    except CheckpointError as error:
+        fail(str(error), code=UNREADABLE)
+    else:
+        if checkpoint.notes:
+            print(f"note: {shown(checkpoint.path)}: {'; '.join(checkpoint.notes)}", file=sys.stderr)
+        return checkpoint
+    return None
+
+
+@contextmanager
+def progress_bar(what: str, lengths: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, nothing elsewhere. Work grows with the square of the length, and so does the bar."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(what, total=lengths**3)
+        yield lambda n: bar.update(task, completed=n**3)
+
+
+FILES = """\
+Files that are read:
+  safetensors            ours, or with the names of a HookedTransformer or of a TransformerLens 4 bridge
+  torch.save             the state dict of either, or a training checkpoint that holds it as "state_dict",
+                         "model_state_dict" or "model"
+  a folder               that `train` wrote
+
+Nothing in a file is executed: there is no unpickler, the pickle that torch.save writes is read as data. Not read:
+whole pickled modules, and torch.save files from before torch 1.6. Save model.state_dict() instead.
+"""
+
+
+def add_reading(add: Callable[..., object]) -> None:
+    """The options that say how to read a file, for a command or for pytest: `add` is what takes one of them."""
+    add(
+        "--token-order",
+        choices=("value", "wrapped"),
+        help="rows of the embedding: value, from -max to +max (default), or wrapped, 0, +1 .. +max, -max .. -1, "
+        "as the original release stored them",
+    )
+    add(
+        "--n-heads",
+        type=n_heads,
+        metavar="N",
+        help="how many heads the matrices of a TransformerLens bridge hold (default: 1; other files say so)",
+    )
+
+
+def n_heads(text: str) -> int:
+    """What `--n-heads` says."""
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= 10**6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def reading_of(options: argparse.Namespace) -> Reading:
+    """Only now: torch takes more than a second to import. One thread is as fast on tensors this small."""
+    import torch
+
+    from toy_model.checkpoint.checkpoint import Reading
+
+    torch.set_num_threads(1)
+    return Reading(options.token_order, options.n_heads)

@@ -1,0 +1,60 @@
+"""`verify`: the claims about a checkpoint, run by pytest with this project's configuration from any folder."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from pytest_claims.commands.failure import fail
+
+from toy_model.checkout import CLAIMS, MISSING, run_claims
+
+VERIFY = "verify"
+
+VERIFY_HELP = """\
+Run every claim on a checkpoint, and every control of it: the verdicts of `pytest claims/`, from any folder.
+
+PATH is a file of any kind that `inspect` reads, or a folder that `train` wrote; without it the shipped checkpoint is
+verified. Everything after PATH goes to pytest as it stands:
+  --report=DIR        write report.html, report.json and report.md to DIR, whatever the verdict
+  --baseline=FILE     fail if a claim was lost that held in the report.json of an earlier run
+  --token-order, --n-heads, --device, --no-controls, -k EXPRESSION, -n 2, ...
+                      all that `pytest --help` tells in the project's folder
+
+pytest has its configuration and root folder from this project: no pytest.ini, conftest.py or module that lies around
+the checkpoint, or in the folder that this is run in, has a part in it, nor has PYTEST_ADDOPTS. In a folder that
+others may write to, `cumsum-model verify PATH` is the same without Python looking there for modules.
+"""
+
+VERIFY_EXAMPLES = """\
+exit code: 0 all claims hold, and each was shown to fail where it is false; 1 they do not; 2 interrupted; 4 the
+checkpoint cannot be read
+
+examples:
+  python -m cumsum_model verify runs/seed7
+  python -m cumsum_model verify cumsum_model.pt --token-order=wrapped
+  python -m cumsum_model verify runs/seed7 --report=new --baseline=old/report.json
+"""
+
+
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `verify` to the help. It is never parsed, since its options are those of pytest."""
+    parser = commands.add_parser(
+        VERIFY,
+        help="run the claims about a checkpoint",
+        usage="python -m cumsum_model verify [PATH] [option of pytest ...]",
+        description=VERIFY_HELP,
+        epilog=VERIFY_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("checkpoint", nargs="?", metavar="PATH", help="default: the checkpoint that is shipped")
+
+
+def verify(arguments: Sequence[str]) -> int:
+    """Run pytest. `arguments` are those after `verify`; the first is the checkpoint, unless it is an option."""
+    if not CLAIMS.is_dir():
+        return fail(MISSING)
+    options = list(arguments)
+    if options and not options[0].startswith("-"):
+        options[0] = f"--checkpoint={options[0]}"
+    return run_claims(options)

@@ -1,0 +1,113 @@
+"""Which runs a sweep is made of: every seed in every cell of a grid of training options."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from toy_model.recipe import BY_NAME, OPTIONS, Number, recipe_of
+
+if TYPE_CHECKING:
+    from toy_model.recipe import Recipe
+
+MOST = 100_000
+"""No more runs than this are planned at once."""
+
+
+class PlanError(ValueError):
+    """The runs that are asked for cannot be planned. The message is one line that names the option."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run. `varied` are the options of its cell of the grid, by name."""
+
+    name: str
+    varied: Mapping[str, Number]
+    recipe: Recipe
+
+
+def plan(seeds: Sequence[int], grid: Mapping[str, Sequence[Number]], numbers: Mapping[str, Number]) -> list[Job]:
+    """All runs, cell by cell: `numbers` are the options, by field, that are the same in all of them.
+
+    Raises PlanError.
+    """
+    n_runs = math.prod(map(len, grid.values())) * len(seeds)
+    if n_runs > MOST:
+        raise PlanError(f"these are {n_runs:,} runs, more than {MOST:,}")
+    cells = [dict(zip(grid, cell, strict=True)) for cell in itertools.product(*grid.values())]
+    jobs = []
+    for cell in cells:
+        for seed in seeds:
+            here = {BY_NAME[name].field: number for name, number in cell.items()}
+            try:
+                recipe = recipe_of({**numbers, **here, "seed": seed})
+            except ValueError as error:
+                raise PlanError(f"{name_of(seed, cell)}: {error}") from None
+            jobs.append(Job(name_of(seed, cell), cell, recipe))
+    return jobs
+
+
+def name_of(seed: int, cell: Mapping[str, Number]) -> str:
+    """The folder of a run.
+
+    >>> name_of(7, {})
+    'seed7'
+    >>> name_of(7, {"d_mlp": 4, "seq_len": 10})
+    'd_mlp=4,seq_len=10,seed=7'
+    """
+    if not cell:
+        return f"seed{seed}"
+    return ",".join(f"{name}={number!r}" for name, number in {**cell, "seed": seed}.items())
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds as they are written: "0:100" is 0 .. 99, "0:100:10" every tenth, and commas join. Raises PlanError.
+
+    >>> parse_seeds("7"), parse_seeds("0:3,42"), parse_seeds("0:10:5")
+    ([7], [0, 1, 2, 42], [0, 5])
+    """
+    seeds: dict[int, None] = {}
+    for part in text.split(","):
+        if not re.fullmatch(r"\d{1,18}(:\d{1,18}(:\d{1,18})?)?", part.strip()):
+            raise PlanError(f"{text!r} are no seeds; write 7, 0:100 (up to 99), 0:100:10, or several with commas")
+        bounds = [int(number) for number in part.split(":")]
+        if len(bounds) == 3 and bounds[2] == 0:
+            raise PlanError(f"{text!r} are no seeds: a step of 0 goes nowhere")
+        some = range(bounds[0], bounds[0] + 1) if len(bounds) == 1 else range(*bounds)
+        if len(some) > MOST:
+            raise PlanError(f"{text!r} are {len(some):,} seeds, more than {MOST:,}")
+        seeds.update(dict.fromkeys(some))
+    if not seeds:
+        raise PlanError(f"{text!r} are no seeds: the range is empty")
+    return list(seeds)
+
+
+def parse_grid(texts: Sequence[str]) -> dict[str, list[Number]]:
+    """The values of each option, as written "d_mlp=2,4,8". Raises PlanError.
+
+    >>> parse_grid(["d_mlp=2,4", "lr-end=1e-4"])
+    {'d_mlp': [2, 4], 'lr_end': [0.0001]}
+    """
+    grid: dict[str, list[Number]] = {}
+    for text in texts:
+        written, equals, values = text.partition("=")
+        option = BY_NAME.get(written.strip().replace("-", "_"))
+        if option is None or not equals:
+            names = ", ".join(other.name for other in OPTIONS if other.field != "seed")
+            raise PlanError(f"{text!r} is no option with values, such as d_mlp=2,4,8; there are: {names}")
+        if option.field == "seed":
+            raise PlanError(f"{text!r}: seeds are given with --seeds")
+        if option.name in grid:
+            raise PlanError(f"{option.name} is given twice")
+        try:
+            numbers = [option.parse(value) for value in values.split(",")]
+        except ValueError:
+            kind = "whole numbers" if isinstance(option.default, int) else "numbers"
+            raise PlanError(f"{text!r}: the values of {option.name} are {kind}") from None
+        grid[option.name] = list(dict.fromkeys(numbers))
+    return grid
