@@ -1,4 +1,7 @@
-"""What this suite adds to the verification plugin: the checkpoint under test, and how hypothesis searches."""
+"""What this suite adds to the verification plugin: its options, and how hypothesis searches.
+
+What the claims about one system add lies beside them, in `claims/NAME/conftest.py`.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +13,17 @@ import pytest
 import torch
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.configuration import set_hypothesis_home_dir
-from pytest_claims import Control, Illustrations, Report, Subject
 from pytest_claims.files import shown
-from pytest_claims.text import readable
 
-from cumsum_model.data import CumsumDataset, evaluation_set
-from cumsum_model.scope import REFERENCE
-from toy_model.checkpoint.checkpoint import Checkpoint, CheckpointError, Reading, Stored, load_stored, read_stored
-from toy_model.checkpoint.container import SAFETENSORS
+from cumsum_model.system import SYSTEM
 from toy_model.commands.shared import add_reading
 from toy_model.guard import refuse_foreign
-from toy_model.transformer import CumsumTransformer
+from toy_model.under_test import checkpoint_of, hand_over
 
 pytest_plugins = ["pytester"]
 
-STORED = pytest.StashKey[dict[Path | None, Stored]]()
-READ = pytest.StashKey[dict[Path | None, Checkpoint]]()
-HANDED_OVER = "cumsum_model.checkpoint"
+SYSTEMS = (SYSTEM,)
+"""Those whose claims there are."""
 
 # The same search in every run: derandomised, nothing remembered on disk, one counterexample at a time.
 # `model` and `measure` are made once per test on purpose; a search shares them between its examples.
@@ -82,80 +79,11 @@ def pytest_configure(config: pytest.Config) -> None:
     several_processes = config.getoption("dist", "no") != "no"
     for path in config.getoption("claims_checkpoint") or [None] * several_processes:
         if path is None or not path.is_dir():
-            _read(config, path)
-
-
-def pytest_claims_load(config: pytest.Config, path: Path | None) -> CumsumTransformer:
-    return _read(config, path).model
-
-
-def _read(config: pytest.Config, path: Path | None) -> Checkpoint:
-    """A checkpoint, read once. Raises pytest.UsageError in one line that names it."""
-    known = config.stash.setdefault(READ, {})
-    if path not in known:
-        reading = Reading(config.getoption("token_order"), config.getoption("n_heads"))
-        try:
-            known[path] = read_stored(_stored(config, path), config.getoption("claims_device"), reading)
-        except CheckpointError as error:
-            raise pytest.UsageError(shown(error)) from None
-    return known[path]
-
-
-def _stored(config: pytest.Config, path: Path | None) -> Stored:
-    """The bytes of a checkpoint: of the file itself, once; in a process of pytest-xdist's what it was handed."""
-    stored = config.stash.setdefault(STORED, {})
-    if path not in stored and hasattr(config, "workerinput"):
-        for named, whole, content, card, unfinished in config.workerinput[HANDED_OVER]:
-            known = Stored(Path(os.fsdecode(whole)), content, card, unfinished)
-            stored[None if named is None else Path(os.fsdecode(named))] = known
-    if path not in stored:
-        stored[path] = load_stored(REFERENCE if path is None else path)
-    return stored[path]
+            for system in SYSTEMS:
+                checkpoint_of(config, path, system)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Hand the checkpoints to a process of pytest-xdist's: a file may be another one by the time that it starts."""
-    handed_over = []
-    for path in node.config.getoption("claims_checkpoint") or [None]:
-        if path is not None and path.is_dir():
-            continue
-        stored = _stored(node.config, path)
-        named = None if path is None else os.fsencode(path)
-        handed_over.append((named, os.fsencode(stored.path), stored.content, stored.card, stored.unfinished))
-    node.workerinput[HANDED_OVER] = handed_over
-
-
-def pytest_claims_subject(config: pytest.Config, path: Path | None) -> str:
-    checkpoint = config.stash[READ][path]
-    told = f"checkpoint {os.path.relpath(checkpoint.path)}, sha256 {checkpoint.sha256[:12]}"
-    if checkpoint.read_as != SAFETENSORS or checkpoint.notes:
-        told += f", {'; '.join((checkpoint.read_as, *checkpoint.notes))}"
-    recipe = checkpoint.card.get("recipe") if checkpoint.card else None
-    if checkpoint.card and isinstance(recipe, dict):
-        told += f", seed {recipe.get('seed')}, epoch {checkpoint.card.get('kept_epoch')}"
-    return " ".join(readable(told).split())
-
-
-def pytest_claims_details(config: pytest.Config, path: Path | None) -> Subject:
-    from cumsum_model.report import details
-
-    return details(config.stash[READ][path], config.getoption("claims_device"))
-
-
-def pytest_claims_illustrate(report: Report) -> Illustrations:
-    from cumsum_model.report import illustrate
-
-    return illustrate(report)
-
-
-def pytest_claims_mutants() -> tuple[list[Control], list[Control]]:
-    from cumsum_model import mutants
-
-    return [*mutants.BREAKING, *mutants.HIDDEN], [*mutants.SYMMETRIES, *mutants.IDEALS]
-
-
-@pytest.fixture(scope="session")
-def data(checkpoint: CumsumTransformer) -> CumsumDataset:
-    """The write-up's evaluation set, for the sizes of the model under test."""
-    return evaluation_set(checkpoint.cfg.max_value, checkpoint.cfg.n_ctx)
+    for system in SYSTEMS:
+        hand_over(node, system)

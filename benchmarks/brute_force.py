@@ -10,9 +10,9 @@ from jaxtyping import Int
 from torch import Tensor
 
 from cumsum_model.data import labels_of
+from cumsum_model.model import CumsumTransformer
 from toy_model.behaviour import margins
 from toy_model.engine import require_finite
-from toy_model.transformer import CumsumTransformer
 
 BATCH = 11**4
 """Sequences per forward pass: more are no faster a sequence, and take more memory."""

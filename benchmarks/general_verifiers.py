@@ -30,6 +30,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cumsum_model.system import SYSTEM
+
 LENGTHS = (2, 3, 4, 5, 6, 8, 10, 15, 20)
 NEG, ZERO, POS = range(3)
 
@@ -37,10 +39,10 @@ NEG, ZERO, POS = range(3)
 def export(target, checkpoint):
     """Save the weights and, of each length, what the proof knows of every class: [last token, sum index]."""
     from cumsum_model.proof.certificate import certify
-    from cumsum_model.scope import REFERENCE
+    from cumsum_model.system import REFERENCE
     from toy_model.checkpoint.checkpoint import read_checkpoint
 
-    model = read_checkpoint(checkpoint or REFERENCE).model
+    model = read_checkpoint(checkpoint or REFERENCE, SYSTEM).model
     saved = {name.split(".")[-1]: tensor.double().numpy() for name, tensor in model.state_dict().items()}
     start = time.perf_counter()
     certificate = certify(model, budget=0)

@@ -27,7 +27,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from toy_model.transformer import CumsumTransformer
+from cumsum_model.model import CumsumTransformer
 
 
 @torch.no_grad()

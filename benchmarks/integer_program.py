@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from cumsum_model.attention import attention_scores
-from toy_model.transformer import CumsumTransformer
+from cumsum_model.model import CumsumTransformer
 
 Array = NDArray[np.float64]
 Choices = Sequence[Sequence[int]]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from toy_model.transformer import CumsumTransformer
+from cumsum_model.model import CumsumTransformer
 
 
 @dataclass(frozen=True)

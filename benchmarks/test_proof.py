@@ -14,7 +14,7 @@ from benchmarks.intervals import interval_bounds
 from cumsum_model.data import POS, ZERO, evaluation_set
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.rounding import margin_error
-from cumsum_model.scope import REFERENCE
+from cumsum_model.system import REFERENCE, SYSTEM
 from toy_model.checkpoint.checkpoint import read_checkpoint
 from toy_model.timing import in_turns, seconds_of, spread
 
@@ -35,12 +35,12 @@ def prove(model):
 @pytest.fixture(scope="module")
 def reference():
     """The shipped model, whatever model is under test: figures are kept to be compared."""
-    return read_checkpoint(REFERENCE).model
+    return read_checkpoint(REFERENCE, SYSTEM).model
 
 
 @pytest.fixture(scope="module")
 def trained_for_40():
-    return read_checkpoint(REFERENCE.with_name("length40.safetensors")).model
+    return read_checkpoint(REFERENCE.with_name("length40.safetensors"), SYSTEM).model
 
 
 # What it costs

@@ -3,14 +3,16 @@
 What is timed is a slice of an epoch of the published recipe: 40 of its 293 steps and the same share of its validation.
 """
 
+import dataclasses
+
 import pytest
 
 from benchmarks.training_by_bridge import TrainingByBridge
-from toy_model.recipe import Recipe
+from cumsum_model.system import PUBLISHED, SYSTEM
 from toy_model.timing import threads as torch_threads
 from toy_model.training.training import Training
 
-PUBLISHED = Recipe()
+PUBLISHED = PUBLISHED
 STEPS = 40
 SHARE = STEPS / PUBLISHED.steps_per_epoch
 ROUNDS, WARM_UP = 11, 1
@@ -27,8 +29,8 @@ def threads(request):
 def slices(val_size):
     """The same run twice, ours and theirs, in epochs of 40 steps."""
     epochs = ROUNDS + WARM_UP
-    recipe = Recipe(train_size=STEPS * PUBLISHED.batch_size, val_size=val_size, epochs=epochs)
-    return Training(recipe), TrainingByBridge(recipe)
+    recipe = dataclasses.replace(PUBLISHED, train_size=STEPS * PUBLISHED.batch_size, val_size=val_size, epochs=epochs)
+    return Training(recipe, SYSTEM), TrainingByBridge(recipe)
 
 
 def in_turns(versus, what, val_size, threads, scale):

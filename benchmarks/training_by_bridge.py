@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from cumsum_model.data import CumsumDataset
+from cumsum_model.system import untrained
 from toy_model.recipe import Recipe
-from toy_model.training.training import Epoch, untrained
+from toy_model.training.training import Epoch
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge

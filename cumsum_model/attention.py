@@ -10,7 +10,7 @@ from einops import einsum
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from toy_model.transformer import CumsumTransformer
+from cumsum_model.model import CumsumTransformer
 
 
 def W_QK(model: CumsumTransformer, head: int = 0) -> Float[Tensor, "d_model d_model"]:

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.neurons import Role, _require_account, neuron_roles, read_neurons
 from cumsum_model.scope import no_account_of, not_the_reference, reference_model
-from toy_model.transformer import CumsumTransformer
 
 MEANS = 201
 """Running means at which response curves are compared, evenly spaced."""

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from toy_model.dataset import Dataset
+
 VOCAB_OUT = ("neg", "zero", "pos")
 NEG, ZERO, POS = range(3)
 
@@ -25,6 +27,15 @@ EVALUATION_SET = f"CumsumDataset({EVALUATION_SIZE}, seed={EVALUATION_SEED}), eve
 NEAR_ZERO_SEED = 43
 NEAR_ZERO_SET = f"{EVALUATION_SIZE} sequences that end at -1, 0 or +1 (seed {NEAR_ZERO_SEED}), last position"
 """What "on near-zero sums" means."""
+
+
+def tokens_of(values: Int[Tensor, "*shape"], max_value: int) -> Int[Tensor, "*shape"]:
+    """What the model reads: the value v is the token v + max_value, for which row v + max_value of W_E is.
+
+    >>> tokens_of(torch.tensor([-5, 0, 3]), max_value=5).tolist()
+    [0, 5, 8]
+    """
+    return values + max_value
 
 
 def labels_of(values: Int[Tensor, "batch pos"]) -> Int[Tensor, "batch pos"]:
@@ -68,12 +79,12 @@ def draw_values(
     return values
 
 
-class CumsumDataset:
+class CumsumDataset(Dataset):
     """`size` seeded sequences with their tokens and labels.
 
     Attributes, each of shape (size, seq_len):
         values  the integers themselves
-        toks    `values + max_value`, what the model reads
+        toks    `tokens_of(values, max_value)`, what the model reads
         labels  0, 1, 2: the sum so far is negative, zero, positive
 
     `scored` selects the positions that a measurement over the set counts: all, unless set otherwise.
@@ -104,10 +115,8 @@ class CumsumDataset:
         if generator is None:
             generator = torch.Generator().manual_seed(seed)
         self.max_value = max_value
-        self.scored = slice(None)
         self.values = draw_values(size, max_value, seq_len, generator, p)
-        self.toks = self.values + max_value
-        self.labels = labels_of(self.values)
+        super().__init__(tokens_of(self.values, max_value), labels_of(self.values))
 
     @property
     def vocab(self) -> list[str]:
@@ -127,19 +136,6 @@ class CumsumDataset:
     @cached_property
     def str_labels(self) -> list[list[str]]:
         return [[VOCAB_OUT[label] for label in labels] for labels in self.labels.tolist()]
-
-    def __len__(self) -> int:
-        return len(self.toks)
-
-    def __getitem__(self, index: int | slice | Tensor) -> tuple[Tensor, Tensor]:
-        return self.toks[index], self.labels[index]
-
-    def to(self, device: torch.device | str) -> CumsumDataset:
-        """Move the tensors to `device`, in place, and return the data set."""
-        self.values = self.values.to(device)
-        self.toks = self.toks.to(device)
-        self.labels = self.labels.to(device)
-        return self
 
     def __repr__(self) -> str:
         size, seq_len = self.values.shape
@@ -163,7 +159,7 @@ def near_zero_set(max_value: int, seq_len: int) -> CumsumDataset:
         drawn = torch.randint(-max_value, max_value + 1, (10 * EVALUATION_SIZE, seq_len), generator=generator)
         found = torch.cat([found, drawn[drawn.sum(1).abs() <= 1]])
     data.values = found[:EVALUATION_SIZE]
-    data.toks = data.values + max_value
+    data.toks = tokens_of(data.values, max_value)
     data.labels = labels_of(data.values)
     data.scored = slice(-1, None)
     return data

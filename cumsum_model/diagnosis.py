@@ -7,14 +7,13 @@ Nothing in its shapes says so; that it answers nearly all of them rightly in the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import torch
 
+from cumsum_model.config import CumsumConfig
 from cumsum_model.data import EVALUATION_SIZE, CumsumDataset, evaluation_set
-from toy_model.checkpoint.naming import WRAPPED, Reading
-from toy_model.config import CumsumConfig
-from toy_model.transformer import CumsumTransformer
+from cumsum_model.model import CumsumTransformer
+from toy_model.checkpoint.naming import WRAPPED, Misreading, Reading
 
 WRONG, RIGHT = 0.5, 0.9
 """Shares of right answers: below the first a reading is doubted, from the second on another one is believed.
@@ -36,42 +35,6 @@ FEWEST_SEQUENCES = 16
 """A model so large that it cannot be shown this many is not judged."""
 
 MOST_HEADS_TRIED = 12
-
-
-@dataclass(frozen=True)
-class Misreading:
-    """A reading in which a file answers rightly, where as it was read it does not.
-
-    better              what to say of the file that was not said
-    as_read, as_better  the shares of right answers
-    """
-
-    better: Reading
-    as_read: float
-    as_better: float
-    max_value: int
-
-    @property
-    def found(self) -> str:
-        """What is wrong, in words that follow the name of the file."""
-        wrong, asked = [], []
-        if self.better.token_order is not None:
-            wrong.append(f"its embedding rows look wrapped (0, +1 .. +{self.max_value}, -{self.max_value} .. -1)")
-            asked.append("in that order")
-        if self.better.n_heads is not None:
-            wrong.append(f"its matrices look like those of {self.better.n_heads} heads")
-            asked.append("with so many heads")
-        return (
-            f"{' and '.join(wrong)}: as they stand {self.as_read:.0%} of the evaluation set is answered rightly, "
-            f"{' and '.join(asked)} {self.as_better:.0%}"
-        )
-
-    @property
-    def options(self) -> str:
-        """The options that ask for the better reading."""
-        order, heads = self.better.token_order, self.better.n_heads
-        asked = [f"--token-order {order}"] if order is not None else []
-        return " ".join([*asked, f"--n-heads {heads}"] if heads is not None else asked)
 
 
 def misread(

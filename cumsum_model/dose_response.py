@@ -17,11 +17,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cumsum_model.data import CumsumDataset, running_means
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.ov_circuit import value_step
 from cumsum_model.reading import mean_readout
 from toy_model.behaviour import resid_mid
 from toy_model.intervention import move_resid_mid, run_under
-from toy_model.transformer import CumsumTransformer
 
 DOSES = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
 """Parts of the way to the other sequence: at 1 all of it, at 2 as far beyond."""

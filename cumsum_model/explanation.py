@@ -16,8 +16,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cumsum_model.data import running_means
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.ov_circuit import W_OV, value_step
-from toy_model.transformer import CumsumTransformer
 
 
 @dataclass(frozen=True)

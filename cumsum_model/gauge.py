@@ -31,8 +31,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.scope import no_account_of
-from toy_model.transformer import CumsumTransformer
 
 MAX_IMBALANCE = 1 / 20
 """A stream scaled by a factor s as a whole has imbalance tanh(2 ln s): 1/20 where lengths are off by 2.5%.

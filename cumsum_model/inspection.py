@@ -14,13 +14,14 @@ from pytest_claims.files import shown
 from cumsum_model import attention, ov_circuit, residual_stream
 from cumsum_model.counterparts import cast_of
 from cumsum_model.data import EVALUATION_SIZE, CumsumDataset, running_means
-from cumsum_model.diagnosis import Misreading, sample, share_right
+from cumsum_model.diagnosis import sample, share_right
+from cumsum_model.model import CumsumTransformer
 from toy_model import statistics
 from toy_model.behaviour import cross_entropy
 from toy_model.checkpoint.card import provenance
 from toy_model.checkpoint.checkpoint import Checkpoint
+from toy_model.checkpoint.naming import Misreading
 from toy_model.checkpoint.refusal import one_line
-from toy_model.transformer import CumsumTransformer
 
 MOST_STATES = 1_000
 """(position, token) pairs up to which all pairs of them are compared, which takes a second."""
@@ -45,14 +46,14 @@ LABELS = {
 class Inspected:
     """A checkpoint, what was measured of it (a number, or why there is none), and on how much."""
 
-    checkpoint: Checkpoint
+    checkpoint: Checkpoint[CumsumTransformer]
     misreading: Misreading | None
     evaluated_on: str
     diagnosis: dict[str, Measured]
     neurons: str
 
 
-def inspected(checkpoint: Checkpoint, misreading: Misreading | None) -> Inspected:
+def inspected(checkpoint: Checkpoint[CumsumTransformer], misreading: Misreading | None) -> Inspected:
     """Measure the model. What does not apply to it, or would take too long, is said instead of a number."""
     model = checkpoint.model
     data = sample(model.cfg)

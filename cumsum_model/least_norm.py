@@ -20,7 +20,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cumsum_model.gauge import balance, in_balanced_basis, is_as_training_leaves, padded
-from toy_model.transformer import Block, CumsumTransformer
+from cumsum_model.model import CumsumTransformer
+from toy_model.transformer import Block
 
 CONVERGED = 1e-12
 """A sweep that lowers the squared norm by less than this fraction of it is the last: float64 resolves little more."""

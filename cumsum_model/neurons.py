@@ -18,8 +18,8 @@ from torch import Tensor
 
 from cumsum_model.data import NEG, POS, ZERO
 from cumsum_model.explanation import first_layer
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.scope import no_account_of
-from toy_model.transformer import CumsumTransformer
 
 LIVE_FRACTION = 1 / 20
 """A neuron is live if it has at least this fraction of the strongest neuron's strength."""

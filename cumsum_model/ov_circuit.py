@@ -11,7 +11,7 @@ from einops import einsum
 from jaxtyping import Float
 from torch import Tensor
 
-from toy_model.transformer import CumsumTransformer
+from cumsum_model.model import CumsumTransformer
 
 
 def W_OV(model: CumsumTransformer) -> Float[Tensor, "d_model d_model"]:

@@ -21,12 +21,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cumsum_model.attention import relative_uniformity_gap
-from cumsum_model.data import NEG, POS, ZERO
+from cumsum_model.data import NEG, POS, ZERO, tokens_of
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.neurons import read_neurons
 from cumsum_model.ov_circuit import centred_unembedding, token_values, value_outputs, value_step
 from toy_model.behaviour import resid_mid
 from toy_model.statistics import cosine
-from toy_model.transformer import CumsumTransformer
 
 
 def logit_readouts(model: CumsumTransformer) -> Float[Tensor, "d_model d_vocab_out"]:
@@ -122,7 +122,7 @@ def slope_by_length(stored: Float[Tensor, "batch pos"], values: Int[Tensor, "bat
 
 def stored_of(model: CumsumTransformer, values: Sequence[int]) -> float:
     """What `mean_readout` reads at the end of one sequence of values, in units of mean."""
-    toks = torch.tensor([values]) + model.cfg.max_value
+    toks = tokens_of(torch.tensor([values]), model.cfg.max_value)
     return stored_mean(model, toks)[0, -1].item()
 
 

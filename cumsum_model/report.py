@@ -20,13 +20,14 @@ from pytest_claims.text import short_name
 from pytest_claims.verdict import LETTERS
 
 from cumsum_model.counterparts import cast_of
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof.certificate import Certificate, certify
 from cumsum_model.proof.rounding import margin_error
 from cumsum_model.proof.tables import Unprovable
 from cumsum_model.sequence_box import sequence_box
+from cumsum_model.system import SYSTEM
 from toy_model.checkpoint.card import provenance
 from toy_model.checkpoint.checkpoint import Checkpoint, CheckpointError, parse_model, serialised
-from toy_model.transformer import CumsumTransformer
 
 if TYPE_CHECKING:
     from cumsum_model.proof.certificate import Length
@@ -43,7 +44,7 @@ MOST_STATES = 500
 PACKAGES = ("cumsum-model", "torch", "transformer-lens", "numpy", "hypothesis", "pytest")
 
 
-def details(checkpoint: Checkpoint, device: str) -> Subject:
+def details(checkpoint: Checkpoint[CumsumTransformer], device: str) -> Subject:
     """Everything that the report says of `checkpoint`, read and proved from it, whatever claims were run."""
     cfg = checkpoint.model.cfg
     stored = _stored(checkpoint)
@@ -100,7 +101,7 @@ def _model_of(weights: str) -> CumsumTransformer:
         raise CheckpointError("the stored weights are not base64") from None
     if len(content) > LARGEST:
         raise CheckpointError("the stored weights are larger than those of any model that is drawn")
-    model = parse_model(content, "the stored weights")
+    model = parse_model(content, "the stored weights", SYSTEM)
     if not _is_drawn(model, content):
         raise CheckpointError("the stored weights are of a larger model than is drawn")
     return model
@@ -127,7 +128,7 @@ def stored_matrix(suite: Mapping[str, Any]) -> tuple[list[str], list[str], list[
     return claims, mutants, letters
 
 
-def _stored(checkpoint: Checkpoint) -> dict[str, Any]:
+def _stored(checkpoint: Checkpoint[CumsumTransformer]) -> dict[str, Any]:
     content = serialised(checkpoint.model)
     stored: dict[str, Any] = {}
     if _is_drawn(checkpoint.model, content):

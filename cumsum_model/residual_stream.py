@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.ov_circuit import value_direction
 from toy_model.engine import CHUNK
-from toy_model.transformer import CumsumTransformer
 
 
 @torch.no_grad()

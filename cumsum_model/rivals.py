@@ -12,12 +12,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cumsum_model.data import CumsumDataset, running_means
+from cumsum_model.data import CumsumDataset, running_means, tokens_of
 from cumsum_model.explanation import explain
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.reading import stored_mean
 from toy_model.behaviour import divergence
 from toy_model.engine import run
-from toy_model.transformer import CumsumTransformer
 
 SEQUENCES = 200
 """Of a data set, its first: what a fit is made and judged on. Four parameters and 99 need no more."""
@@ -72,7 +72,7 @@ def times_worse_linear(model: CumsumTransformer, data: CumsumDataset) -> tuple[f
     """
     cfg = model.cfg
     values = _values(model, data)
-    tokens = torch.eye(cfg.d_vocab, dtype=torch.float64, device=model.device)[values + cfg.max_value]
+    tokens = torch.eye(cfg.d_vocab, dtype=torch.float64, device=model.device)[tokens_of(values, cfg.max_value)]
     positions = torch.eye(cfg.n_ctx, dtype=torch.float64, device=model.device).expand(len(values), -1, -1)
     # One column of the positions would be what the columns of the tokens add up to.
     return _times_worse(model, data, torch.cat([running_means(values)[..., None], tokens, positions[..., 1:]], dim=-1))

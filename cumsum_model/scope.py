@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 import torch
 
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.ov_circuit import centred_unembedding, value_step
+from cumsum_model.system import REFERENCE, SYSTEM
 from toy_model.checkpoint.checkpoint import read_checkpoint
-from toy_model.transformer import CumsumTransformer
 
 SHORTEST = 4
 """Contexts shorter than this leave too few sequences to say anything about length."""
@@ -53,10 +53,6 @@ def no_account_of_heads(model: CumsumTransformer) -> str | None:
     return no_account_of(model)
 
 
-REFERENCE = Path(__file__).resolve().parent.parent / "fixtures" / "cumsum" / "reference.safetensors"
-"""The checkpoint that this project ships: seed 42 of the published recipe, trained by `training.train`."""
-
-
 def not_the_reference(model: CumsumTransformer) -> str | None:
     """Why claims about the reference's neuron numbers do not apply to `model`; None if they do.
 
@@ -89,4 +85,4 @@ def _renumbered(model: CumsumTransformer) -> bool:
 @cache
 def reference_model() -> CumsumTransformer:
     """The model that this project ships. Raises CheckpointError."""
-    return read_checkpoint(REFERENCE).model
+    return read_checkpoint(REFERENCE, SYSTEM).model

@@ -23,9 +23,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cumsum_model.data import CumsumDataset
+from cumsum_model.model import CumsumTransformer
 from toy_model.behaviour import margins
 from toy_model.intervention import run_under
-from toy_model.transformer import CumsumTransformer
 
 SCRUBBING_SEED = 0
 

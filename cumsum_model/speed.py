@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from cumsum_model.config import CumsumConfig
 from cumsum_model.data import CumsumDataset
 from cumsum_model.explanation import explain
-from toy_model.config import CumsumConfig
-from toy_model.training.training import untrained
-from toy_model.transformer import CumsumTransformer
+from cumsum_model.model import CumsumTransformer
+from cumsum_model.system import SYSTEM
+from toy_model.engine import forward
 
 WAYS = ("engine", "bridge", "program")
 
@@ -25,7 +26,7 @@ def subject(model: CumsumTransformer, n: int) -> CumsumTransformer:
     if n <= model.cfg.n_ctx:
         return model
     sizes = {**vars(model.cfg), "n_ctx": n}
-    return untrained(CumsumConfig(**sizes), seed=0).to(model.device)
+    return SYSTEM.untrained(CumsumConfig(**sizes), seed=0).to(model.device)
 
 
 def tokens(model: CumsumTransformer, batch: int, n: int) -> Tensor:
@@ -40,7 +41,7 @@ def way_of(way: str, model: CumsumTransformer, toks: Tensor) -> Callable[[], Ten
         values = toks - model.cfg.max_value
         return lambda: table(values)
     if way == "engine":
-        return lambda: model(toks)
+        return lambda: forward(model, toks)
     bridge = model.bridge()
     pieces = toks.split(max(MOST_TOKENS // toks.shape[1], 1))
     if len(pieces) == 1:

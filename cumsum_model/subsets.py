@@ -16,10 +16,10 @@ from torch import Tensor
 
 from cumsum_model.criteria import Parts
 from cumsum_model.data import CumsumDataset, evaluation_set
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.neurons import live_neurons
 from cumsum_model.scope import no_account_of
 from toy_model.intervention import RESAMPLING_SEED, run_under, zero_neurons
-from toy_model.transformer import CumsumTransformer
 from toy_model.uncertainty import resampled_means
 
 KINDS = ("zero", "mean", "resample")

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.neurons import read_neurons
 from toy_model.surgery import CannotBeMade
-from toy_model.transformer import CumsumTransformer
 
 
 @torch.no_grad()

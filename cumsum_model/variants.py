@@ -11,10 +11,10 @@ import copy
 
 import torch
 
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.neurons import read_neurons
 from cumsum_model.ov_circuit import value_step
 from cumsum_model.reading import mean_readout
-from toy_model.transformer import CumsumTransformer
 
 
 def with_uniform_attention(model: CumsumTransformer) -> CumsumTransformer:

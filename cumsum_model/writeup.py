@@ -6,8 +6,8 @@ McDougall). Its run was a sibling of the released checkpoint: the same recipe, o
 
 from __future__ import annotations
 
-from toy_model.config import CumsumConfig
-from toy_model.transformer import CumsumTransformer
+from cumsum_model.config import CumsumConfig
+from cumsum_model.model import CumsumTransformer
 
 SETUP = "write-up, Setup"
 TASK = "write-up, Task"

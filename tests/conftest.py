@@ -3,7 +3,7 @@ import os
 import pytest
 import pytest_claims.asserts as asserts
 
-from cumsum_model.scope import REFERENCE
+from cumsum_model.system import REFERENCE, SYSTEM
 from toy_model.checkpoint.checkpoint import read_checkpoint
 
 
@@ -19,7 +19,7 @@ def processes_of_their_own():
 @pytest.fixture(scope="session")
 def reference():
     """The shipped model."""
-    return read_checkpoint(REFERENCE).model
+    return read_checkpoint(REFERENCE, SYSTEM).model
 
 
 CONFTEST = """

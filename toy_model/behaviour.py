@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,9 +9,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cumsum_model.data import VOCAB_OUT, CumsumDataset
+from toy_model.dataset import Dataset
 from toy_model.engine import CHUNK, run
-from toy_model.transformer import CumsumTransformer
+from toy_model.transformer import Transformer
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def cross_entropies(
 
 
 @torch.no_grad()
-def resid_mid(model: CumsumTransformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_model"]:
+def resid_mid(model: Transformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_model"]:
     """The stream of the first layer between attention and MLP, in float64, a chunk of sequences at a time."""
     chunks = toks.to(model.device).split(CHUNK)
     return torch.cat([model.run_with_cache(chunk)[1]["blocks.0.hook_resid_mid"].double() for chunk in chunks])
@@ -73,19 +72,13 @@ def margins(
     return right - logits.scatter(-1, labels, -torch.inf).amax(-1)
 
 
-def answers(model: CumsumTransformer, values: Sequence[int]) -> list[int]:
-    """The answer at every position of one sequence of values: 0 negative, 1 zero, 2 positive."""
-    toks = torch.tensor([values]) + model.cfg.max_value
-    return run(model, toks)[0].argmax(-1).tolist()
-
-
 def label_entropy(labels: Int[Tensor, "batch pos"]) -> float:
     """Entropy of the label frequencies, in nats: the loss of the best guess that never looks."""
-    shares = labels.flatten().bincount(minlength=len(VOCAB_OUT)).double() / labels.numel()
+    shares = labels.flatten().bincount().double() / labels.numel()
     return torch.special.entr(shares).sum().item()
 
 
-def behaviour(model: CumsumTransformer, data: CumsumDataset) -> Behaviour:
+def behaviour(model: Transformer, data: Dataset) -> Behaviour:
     """Run `model` on `data` and summarise."""
     logits = run(model, data.toks)
     p_right = right_label_probabilities(logits, data.labels)

@@ -20,19 +20,22 @@ ROOT = Path(__file__).resolve().parent.parent
 CLAIMS = ROOT / "claims"
 CONFIGURATION = ROOT / "pyproject.toml"
 
-MISSING = f"{CLAIMS} does not exist: run from a checkout installed with pip install -e"
+
+def missing(system: str) -> str:
+    """What is wrong where the claims of a system are not there: the package is installed without its checkout."""
+    return f"{CLAIMS / system} does not exist: run from a checkout installed with pip install -e"
 
 
 NOT_OURS = ("PYTEST_PLUGINS", "PYTHONOPTIMIZE", "PYTHONSTARTUP", "PYTHONINSPECT")
 """Variables that would have a say in how the claims run: without assertions, say."""
 
 
-def own_options() -> list[str]:
-    """For pytest: the claims, and the configuration and root folder that belong to them."""
-    return [str(CLAIMS), f"--rootdir={ROOT}", f"--config-file={CONFIGURATION}"]
+def own_options(system: str) -> list[str]:
+    """For pytest: the claims of a system, and the configuration and root folder that belong to them."""
+    return [str(CLAIMS / system), f"--rootdir={ROOT}", f"--config-file={CONFIGURATION}"]
 
 
-def environment() -> dict[str, str]:
+def environment(system: str) -> dict[str, str]:
     """The variables of this process, with which pytest runs the claims as this project means them.
 
     Where the project lies is told there and not among the arguments, which a report names: it is the same on every
@@ -40,7 +43,7 @@ def environment() -> dict[str, str]:
     starts imports anything from the folder that it is called in.
     """
     variables = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
-    variables["PYTEST_ADDOPTS"] = shlex.join(own_options())
+    variables["PYTEST_ADDOPTS"] = shlex.join(own_options(system))
     variables["PYTHONSAFEPATH"] = "1"
     return variables
 
@@ -61,14 +64,14 @@ def safe_path() -> Iterator[None]:
             os.environ["PYTHONSAFEPATH"] = before
 
 
-def run_claims(options: Sequence[str]) -> int:
-    """Run the claims in a process of their own, which shares terminal and folder with this one.
+def run_claims(system: str, options: Sequence[str]) -> int:
+    """Run the claims of a system in a process of their own, which shares terminal and folder with this one.
 
     Returns pytest's exit code, which says what became of an interrupt: pytest gets it, too, and reports what it had.
     Who ends this process ends pytest with it.
     """
     command = [sys.executable, "-m", "pytest", *options]
-    with subprocess.Popen(command, env=environment()) as process, _ends_with(process):  # noqa: S603
+    with subprocess.Popen(command, env=environment(system)) as process, _ends_with(process):  # noqa: S603
         while True:
             try:
                 return process.wait()

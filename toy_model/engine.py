@@ -1,4 +1,4 @@
-"""The forward pass with nobody looking: the function of `model.py` in fewer and larger operations.
+"""The forward pass with nobody looking: the function of `transformer.py` in fewer and larger operations.
 
 Three things are saved. A bias is added by the product that it follows. A token at a position is always the same
 vector, so what the first layer computes of each is computed once where a batch holds many. And a batch is taken
@@ -9,30 +9,56 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from toy_model.transformer import CumsumTransformer
+from toy_model.transformer import MLP, Attention, Block, Embed, PosEmbed, Transformer, Unembed
 
 AT_ONCE = 200_000
 """Attention scores in one piece of a batch on the CPU: less than a megabyte."""
 
 
-def logits(model: CumsumTransformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab_out"]:
+_OWN = frozenset((Embed, PosEmbed, Attention, MLP, Block, Unembed, nn.ModuleList))
+
+
+def forward(model: Transformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab_out"]:
+    """`model(toks)` with nobody looking: here where it can be, by the model's own plain pass where it cannot."""
+    no_gradient = not (torch.is_grad_enabled() and model.embed.W_E.requires_grad)
+    if no_gradient and type(toks) is Tensor and _is_plain(model) and not torch.compiler.is_compiling():
+        return logits(model, toks)
+    return model(toks)
+
+
+def _is_plain(model: Transformer) -> bool:
+    """Whether the model is nothing but attention and neurons, unaltered, all modules as they were made."""
+    if model.alterations or model.cfg.attn_only or model.cfg.normalization_type is not None:
+        return False
+    modules = [*model._modules.values()]
+    for block in model.blocks:
+        modules += block, *block._modules.values()
+    for module in modules:
+        if module is None:
+            continue
+        if type(module) not in _OWN or module._forward_hooks or module._forward_pre_hooks:
+            return False
+    return type(model).forward is Transformer.forward
+
+
+def logits(model: Transformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab_out"]:
     """What `model` says at every position, with no gradient and no access to activations."""
     n = toks.shape[-1]
+    if n > model.cfg.n_ctx:
+        raise ValueError(f"sequences of length {n} do not fit in n_ctx = {model.cfg.n_ctx}")
     piece = max(AT_ONCE // max(n * n * model.cfg.n_heads, 1), 1) if toks.device.type == "cpu" else max(len(toks), 1)
     if len(toks) <= piece:
         return _logits(model, toks)
     return torch.cat([_logits(model, some) for some in toks.split(piece)])
 
 
-def _logits(model: CumsumTransformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab_out"]:
+def _logits(model: Transformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab_out"]:
     batch, n = toks.shape
     W_E, W_pos = model.embed.W_E, model.pos_embed.W_pos[:n]
     rows = _rows(toks, len(W_E))
@@ -93,12 +119,12 @@ CHUNK = 2_000
 
 
 @torch.no_grad()
-def run(model: CumsumTransformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab_out"]:
+def run(model: Transformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab_out"]:
     """Logits of any number of sequences, a chunk at a time.
 
     Raises ValueError if one is not finite: its argmax would be a number all the same.
     """
-    return require_finite(torch.cat([model(chunk) for chunk in toks.to(model.device).split(CHUNK)]))
+    return require_finite(torch.cat([forward(model, chunk) for chunk in toks.to(model.device).split(CHUNK)]))
 
 
 def require_finite(logits: Float[Tensor, "batch pos d_vocab_out"]) -> Float[Tensor, "batch pos d_vocab_out"]:

@@ -7,17 +7,16 @@ resample-ablation take their values from the batch that is run, so run whole dat
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cumsum_model.data import CumsumDataset
 from toy_model.behaviour import cross_entropy
+from toy_model.dataset import Dataset
 from toy_model.engine import require_finite
-from toy_model.transformer import CumsumTransformer, Hook
+from toy_model.transformer import Hook, Transformer
 
 Intervention = Mapping[str, Hook]
 Ablation = Callable[[Iterable[int]], Intervention]
@@ -66,16 +65,6 @@ def _replace_neurons(neurons: Iterable[int], layer: int, replacement: Hook) -> I
     return {f"blocks.{layer}.mlp.hook_post": replace}
 
 
-def without_neurons(model: CumsumTransformer, neurons: Iterable[int], layer: int = 0) -> CumsumTransformer:
-    """Zero-ablation written into the weights: a copy of the model in which the given neurons write nothing.
-
-    The same function as `model` under `zero_neurons`, in a form that can be proved things of.
-    """
-    silenced = copy.deepcopy(model).requires_grad_(False)
-    silenced.blocks[layer].mlp.W_out[list(neurons)] = 0
-    return silenced
-
-
 def uniform_attention(layer: int = 0) -> Intervention:
     """Replace every pattern by the exact average over the prefix: 1/n for each of n tokens."""
 
@@ -103,27 +92,25 @@ def add_to_mlp_out(constant: Float[Tensor, " d_model"], layer: int = 0) -> Inter
 
 @torch.no_grad()
 def run_under(
-    model: CumsumTransformer, toks: Int[Tensor, "batch pos"], intervention: Intervention
+    model: Transformer, toks: Int[Tensor, "batch pos"], intervention: Intervention
 ) -> Float[Tensor, "batch pos d_vocab_out"]:
     """Logits with `intervention` in place, of the whole batch at once. As `run`, ValueError if not finite."""
     return require_finite(model.run_with_hooks(toks.to(model.device), intervention))
 
 
-def loss_under(model: CumsumTransformer, data: CumsumDataset, intervention: Intervention) -> float:
+def loss_under(model: Transformer, data: Dataset, intervention: Intervention) -> float:
     """Cross entropy in nats over the scored positions of `data`, with `intervention` in place."""
     logits = run_under(model, data.toks, intervention)
     return cross_entropy(logits[:, data.scored], data.labels[:, data.scored]).item()
 
 
-def neuron_costs(
-    model: CumsumTransformer, data: CumsumDataset, ablate: Ablation = zero_neurons
-) -> Float[Tensor, " d_mlp"]:
+def neuron_costs(model: Transformer, data: Dataset, ablate: Ablation = zero_neurons) -> Float[Tensor, " d_mlp"]:
     """The rise in cross entropy (nats) over the scored positions when each neuron alone is ablated."""
     whole = loss_under(model, data, {})
     rises = [loss_under(model, data, ablate([neuron])) - whole for neuron in range(model.cfg.d_mlp)]
     return torch.tensor(rises, dtype=torch.float64)
 
 
-def all_neurons(model: CumsumTransformer, ablate: Ablation = zero_neurons) -> Intervention:
+def all_neurons(model: Transformer, ablate: Ablation = zero_neurons) -> Intervention:
     """`ablate` on every neuron of the first layer at once."""
     return ablate(range(model.cfg.d_mlp))

@@ -1,50 +1,50 @@
-"""What the mutants are made with: copies, spare directions, and forward passes that are altered."""
+"""Edited copies of a model, and forward passes that are altered."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
-from jaxtyping import Float, Int
-from torch import Tensor
+from toy_model.transformer import Hook, Transformer
 
-from toy_model.config import CumsumConfig
-from toy_model.transformer import At, CumsumTransformer, Hook
+M = TypeVar("M", bound=Transformer)
 
 
 class CannotBeMade(ValueError):
     """There is no such mutant of a model; the message says why. The claims that it is a control of have others."""
 
-    cannot_be_made = True  # see `refuted_by` in verification.claim
+    cannot_be_made = True  # see `refuted_by` in pytest_claims.claim
 
 
-class Rewired(CumsumTransformer):
-    """A model whose forward pass itself is altered: some activations are replaced on every run.
+def rewired(model: M, alterations: Mapping[str, Hook]) -> M:
+    """The same weights with `alterations`, a function of the activation by hook name, on every run.
 
     Its weights say nothing of the alteration, so only what runs the model can notice.
     """
-
-    def __init__(self, cfg: CumsumConfig, alterations: Mapping[str, Hook]) -> None:
-        super().__init__(cfg)
-        self.alterations = alterations
-
-    def forward(
-        self, toks: Int[Tensor, "batch pos"], at: At = lambda _, activation: activation
-    ) -> Float[Tensor, "batch pos d_vocab_out"]:
-        def altered(name: str, activation: Tensor) -> Tensor:
-            alter = self.alterations.get(name)
-            return at(name, activation if alter is None else alter(activation))
-
-        return super().forward(toks, altered)
+    mutant = copied(model)
+    mutant.alterations = {
+        **model.alterations,
+        **{name: _after(model, name, alter) for name, alter in alterations.items()},
+    }
+    return mutant
 
 
-def rewired(model: CumsumTransformer, alterations: Mapping[str, Hook]) -> CumsumTransformer:
-    """The same weights with `alterations`, a function of the activation by hook name, on every run."""
-    mutant = Rewired(model.cfg, alterations).to(model.device)
-    mutant.load_state_dict(model.state_dict())
-    return mutant.requires_grad_(False)
+def _after(model: Transformer, name: str, alter: Hook) -> Hook:
+    before = model.alterations.get(name)
+    return alter if before is None else lambda activation: alter(before(activation))
 
 
-def copied(model: CumsumTransformer) -> CumsumTransformer:
+def copied(model: M) -> M:
     """A copy whose weights can be written to."""
     return copy.deepcopy(model).requires_grad_(False)
+
+
+def without_neurons(model: M, neurons: Iterable[int], layer: int = 0) -> M:
+    """Zero-ablation written into the weights: a copy of the model in which the given neurons write nothing.
+
+    The same function as `model` under `intervention.zero_neurons`, in a form that can be proved things of.
+    """
+    silenced = copied(model)
+    silenced.blocks[layer].mlp.W_out[list(neurons)] = 0
+    return silenced

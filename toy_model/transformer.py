@@ -2,8 +2,10 @@
 
 Conventions, stated once and used everywhere:
 - vectors are rows: `resid @ W`, so `W_QK = W_Q @ W_K.T` and `W_OV = W_V @ W_O`;
-- token = value + max_value, so row `v + max_value` of `W_E` belongs to the value v;
-- scores are divided by sqrt(d_head), attention is causal, there is no layer norm, neurons are ReLU.
+- scores are divided by sqrt(d_head), attention is causal, neurons are ReLU;
+- where there is layer norm, it comes before everything that reads the stream, with its epsilon inside the root.
+
+This is the function itself, plainly. `engine` computes the same in fewer operations where nobody looks.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from einops import einsum
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from toy_model import engine
-from toy_model.config import CumsumConfig
+from toy_model.config import ATTENTION, LAYER_NORM, Config
+from toy_model.config import MLP as NEURONS
 from toy_model.importing import importing
 
 if TYPE_CHECKING:
@@ -29,8 +31,11 @@ if TYPE_CHECKING:
 Hook = Callable[[Tensor], Tensor]
 At = Callable[[str, Tensor], Tensor]
 
+EPSILON = 1e-5
+"""Added to the variance by layer norm, inside the root."""
 
-def _parameters(module: nn.Module, cfg: CumsumConfig, *names: str) -> None:
+
+def _parameters(module: nn.Module, cfg: Config, *names: str) -> None:
     for name in names:
         module.register_parameter(name, nn.Parameter(torch.zeros(cfg.shape(name))))
 
@@ -38,7 +43,7 @@ def _parameters(module: nn.Module, cfg: CumsumConfig, *names: str) -> None:
 class Embed(nn.Module):
     W_E: Float[Tensor, "d_vocab d_model"]
 
-    def __init__(self, cfg: CumsumConfig) -> None:
+    def __init__(self, cfg: Config) -> None:
         super().__init__()
         _parameters(self, cfg, "W_E")
 
@@ -46,9 +51,23 @@ class Embed(nn.Module):
 class PosEmbed(nn.Module):
     W_pos: Float[Tensor, "n_ctx d_model"]
 
-    def __init__(self, cfg: CumsumConfig) -> None:
+    def __init__(self, cfg: Config) -> None:
         super().__init__()
         _parameters(self, cfg, "W_pos")
+
+
+class LayerNorm(nn.Module):
+    w: Float[Tensor, " d_model"]
+    b: Float[Tensor, " d_model"]
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__()
+        _parameters(self, cfg, *LAYER_NORM)
+
+    def forward(self, resid: Float[Tensor, "batch pos d_model"], at: At) -> Float[Tensor, "batch pos d_model"]:
+        centred = resid - resid.mean(-1, keepdim=True)
+        scale = at("hook_scale", (centred.square().mean(-1, keepdim=True) + EPSILON).sqrt())
+        return at("hook_normalized", centred / scale) * self.w + self.b
 
 
 class Attention(nn.Module):
@@ -61,9 +80,9 @@ class Attention(nn.Module):
     b_V: Float[Tensor, "n_heads d_head"]
     b_O: Float[Tensor, " d_model"]
 
-    def __init__(self, cfg: CumsumConfig) -> None:
+    def __init__(self, cfg: Config) -> None:
         super().__init__()
-        _parameters(self, cfg, "W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "b_O")
+        _parameters(self, cfg, *ATTENTION)
 
     def forward(self, resid: Float[Tensor, "batch pos d_model"], at: At) -> Float[Tensor, "batch pos d_model"]:
         # One product for q, k and v: at these sizes the number of operations is what costs.
@@ -90,9 +109,9 @@ class MLP(nn.Module):
     W_out: Float[Tensor, "d_mlp d_model"]
     b_out: Float[Tensor, " d_model"]
 
-    def __init__(self, cfg: CumsumConfig) -> None:
+    def __init__(self, cfg: Config) -> None:
         super().__init__()
-        _parameters(self, cfg, "W_in", "b_in", "W_out", "b_out")
+        _parameters(self, cfg, *NEURONS)
 
     def forward(self, resid: Float[Tensor, "batch pos d_model"], at: At) -> Float[Tensor, "batch pos d_model"]:
         pre = at("hook_pre", resid @ self.W_in + self.b_in)
@@ -101,44 +120,54 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-    def __init__(self, cfg: CumsumConfig) -> None:
+    attn: Attention
+    mlp: MLP
+
+    def __init__(self, cfg: Config) -> None:
         super().__init__()
+        normalised = cfg.normalization_type is not None
+        self.ln1 = LayerNorm(cfg) if normalised else None
         self.attn = Attention(cfg)
-        self.mlp = MLP(cfg)
+        self.ln2 = LayerNorm(cfg) if normalised and not cfg.attn_only else None
+        if not cfg.attn_only:
+            self.mlp = MLP(cfg)
 
     def forward(self, resid: Float[Tensor, "batch pos d_model"], at: At) -> Float[Tensor, "batch pos d_model"]:
         resid = at("hook_resid_pre", resid)
-        resid = at("hook_resid_mid", resid + at("hook_attn_out", self.attn(resid, _within("attn", at))))
-        return at("hook_resid_post", resid + at("hook_mlp_out", self.mlp(resid, _within("mlp", at))))
+        read = resid if self.ln1 is None else self.ln1(resid, within("ln1", at))
+        resid = resid + at("hook_attn_out", self.attn(read, within("attn", at)))
+        if "mlp" in self._modules:
+            resid = at("hook_resid_mid", resid)
+            read = resid if self.ln2 is None else self.ln2(resid, within("ln2", at))
+            resid = resid + at("hook_mlp_out", self.mlp(read, within("mlp", at)))
+        return at("hook_resid_post", resid)
 
 
 class Unembed(nn.Module):
     W_U: Float[Tensor, "d_model d_vocab_out"]
     b_U: Float[Tensor, " d_vocab_out"]
 
-    def __init__(self, cfg: CumsumConfig) -> None:
+    def __init__(self, cfg: Config) -> None:
         super().__init__()
         _parameters(self, cfg, "W_U", "b_U")
 
 
-_OWN = frozenset((Embed, PosEmbed, Attention, MLP, Block, Unembed, nn.ModuleList))
-
-
-def _as_it_is(_name: str, activation: Tensor) -> Tensor:
+def as_it_is(_name: str, activation: Tensor) -> Tensor:
+    """What looks at no activation and replaces none."""
     return activation
 
 
-def _within(prefix: str, at: At) -> At:
+def within(prefix: str, at: At) -> At:
     """The same access to activations, under names that start with `prefix`."""
-    if at is _as_it_is:
+    if at is as_it_is:
         return at
     return lambda name, activation: at(f"{prefix}.{name}", activation)
 
 
-class CumsumTransformer(nn.Module):
-    """Maps tokens to the logits (neg, zero, pos) of the running sum at every position.
+class Transformer(nn.Module):
+    """Maps tokens to logits at every position.
 
-    A new model has all parameters zero: `training.initialise` draws them, `checkpoint` reads them.
+    A new model has all parameters zero (and layer norms the identity): `training` draws them, `checkpoint` reads them.
     Its state dict has the names and shapes of classic TransformerLens. Short names reach the same
     tensors: `model.W_E`, `model.W_U`, and per layer `model.blocks[0].attn.W_Q`.
 
@@ -146,15 +175,23 @@ class CumsumTransformer(nn.Module):
     `run_with_cache` returns all of them; `run_with_hooks` replaces some, and everything downstream
     follows: a new `hook_attn_scores` changes the pattern, a new `hook_resid_mid` changes both the
     MLP's input and the skip connection.
+
+    `alterations` are replacements that are part of the model: made on every run, before anybody else looks. Its
+    weights say nothing of them. See `surgery.rewired`.
     """
 
-    def __init__(self, cfg: CumsumConfig | None = None) -> None:
+    def __init__(self, cfg: Config) -> None:
         super().__init__()
-        self.cfg = cfg = cfg or CumsumConfig()
+        self.cfg = cfg
+        self.alterations: Mapping[str, Hook] = {}
         self.embed = Embed(cfg)
         self.pos_embed = PosEmbed(cfg)
         self.blocks = cast(Sequence[Block], nn.ModuleList(Block(cfg) for _ in range(cfg.n_layers)))
+        self.ln_final = LayerNorm(cfg) if cfg.normalization_type is not None else None
         self.unembed = Unembed(cfg)
+        for module in self.modules():
+            if isinstance(module, LayerNorm):
+                nn.init.ones_(module.w)
 
     @property
     def W_E(self) -> Float[Tensor, "d_vocab d_model"]:
@@ -172,32 +209,20 @@ class CumsumTransformer(nn.Module):
     def device(self) -> torch.device:
         return self.embed.W_E.device
 
-    def forward(self, toks: Int[Tensor, "batch pos"], at: At = _as_it_is) -> Float[Tensor, "batch pos d_vocab_out"]:
-        """Logits at every position. `at(name, activation)` sees each activation and may replace it.
-
-        With nobody looking and no gradient asked for, `engine` computes the same in fewer operations.
-        """
+    def forward(self, toks: Int[Tensor, "batch pos"], at: At = as_it_is) -> Float[Tensor, "batch pos d_vocab_out"]:
+        """Logits at every position. `at(name, activation)` sees each activation and may replace it."""
         n = toks.shape[-1]
         if n > self.cfg.n_ctx:
             raise ValueError(f"sequences of length {n} do not fit in n_ctx = {self.cfg.n_ctx}")
-        nobody_looks = at is _as_it_is and not (torch.is_grad_enabled() and self.embed.W_E.requires_grad)
-        if nobody_looks and type(toks) is Tensor and self._is_as_it_was_made() and not torch.compiler.is_compiling():
-            return engine.logits(self, toks)
+        if self.alterations:
+            at = _altered(self.alterations, at)
         # F.embedding, not indexing: its backward pass adds up rows in the same order in every run.
         resid = at("hook_embed", F.embedding(toks, self.embed.W_E)) + at("hook_pos_embed", self.pos_embed.W_pos[:n])
         for layer, block in enumerate(self.blocks):
-            resid = block(resid, _within(f"blocks.{layer}", at))
+            resid = block(resid, within(f"blocks.{layer}", at))
+        if self.ln_final is not None:
+            resid = self.ln_final(resid, within("ln_final", at))
         return resid @ self.unembed.W_U + self.unembed.b_U
-
-    def _is_as_it_was_made(self) -> bool:
-        """Whether all modules are this file's own, without a hook of torch's: else what they do is theirs to say."""
-        modules = [*self._modules.values()]
-        for block in self.blocks:
-            modules += block, *block._modules.values()
-        for module in modules:
-            if module is None or type(module) not in _OWN or module._forward_hooks or module._forward_pre_hooks:
-                return False
-        return True
 
     def run_with_cache(
         self, toks: Int[Tensor, "batch pos"]
@@ -239,14 +264,13 @@ class CumsumTransformer(nn.Module):
             from transformer_lens.model_bridge import TransformerBridge
             from transformer_lens.utilities.tl_checkpoint_conversion import convert_tl_checkpoint
 
-        sizes = asdict(self.cfg)
-        del sizes["max_value"]
+        sizes = ("n_ctx", "n_layers", "n_heads", "d_model", "d_head", "d_mlp", "d_vocab", "d_vocab_out")
         cfg = TransformerBridgeConfig(
-            **sizes,
-            d_vocab=self.cfg.d_vocab,
-            d_vocab_out=self.cfg.d_vocab_out,
+            **{size: getattr(self.cfg, size) for size in sizes},
             act_fn="relu",
-            normalization_type=None,  # the default is "LN", which this model does not have
+            attn_only=self.cfg.attn_only,
+            normalization_type=self.cfg.normalization_type,  # by default it is "LN"
+            eps=EPSILON,
             seed=0,
         )
         # boot_native seeds and draws from the global generator; the caller's must not notice.
@@ -260,4 +284,12 @@ class CumsumTransformer(nn.Module):
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name}={size}" for name, size in asdict(self.cfg).items())
-        return f"CumsumTransformer({sizes})"
+        return f"{type(self).__name__}({sizes})"
+
+
+def _altered(alterations: Mapping[str, Hook], at: At) -> At:
+    def altered(name: str, activation: Tensor) -> Tensor:
+        alter = alterations.get(name)
+        return at(name, activation if alter is None else alter(activation))
+
+    return altered

@@ -4,7 +4,7 @@ import torch
 from pytest_claims import claim
 
 from cumsum_model import attention, mutants, reading, variants, writeup
-from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE
+from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, tokens_of
 from cumsum_model.least_norm import as_training_leaves
 from cumsum_model.mutants.symmetries import STREAM_BASIS
 from cumsum_model.proof.answers import answers, may_differ
@@ -90,7 +90,7 @@ def test_uniform_attention_hardly_moves_probabilities(model, measure, data):
     values = torch.tensor([[5] * 7 + [4, 5] + [-5] * 10 + [5]])
     on_the_set = probability_moved_by_uniform_attention(model, data.toks)
     assert measure("evaluation set: largest change of a probability", on_the_set.max()) < 1 / 20
-    on_the_sequence = probability_moved_by_uniform_attention(model, values + model.cfg.max_value)
+    on_the_sequence = probability_moved_by_uniform_attention(model, tokens_of(values, model.cfg.max_value))
     assert measure("that sequence: largest change at its end", on_the_sequence[0, -1].max()) < 1 / 20
 
 

@@ -5,7 +5,7 @@ import torch
 from pytest_claims import claim
 
 from cumsum_model import mutants, writeup
-from cumsum_model.data import EVERY_SEQUENCE, NEG, POS, VOCAB_OUT, ZERO, labels_of
+from cumsum_model.data import EVERY_SEQUENCE, NEG, POS, VOCAB_OUT, ZERO, labels_of, tokens_of
 from cumsum_model.explanation import explain
 from cumsum_model.mutants.symmetries import EVERYTHING, NEURON_NUMBERS
 from cumsum_model.neurons import dead_neurons, live_neurons
@@ -17,7 +17,7 @@ from cumsum_model.scope import no_account_of, not_the_reference
 from cumsum_model.surgery import one_neuron_a_side
 from toy_model.behaviour import margins
 from toy_model.engine import run
-from toy_model.intervention import without_neurons
+from toy_model.surgery import without_neurons
 
 
 def counterexample(model, certificate):
@@ -25,7 +25,7 @@ def counterexample(model, certificate):
     values = certificate.simplest_wrong
     if values is None:
         return "no wrong sequence is known"
-    logits = run(model, torch.tensor([values], device=model.device) + model.cfg.max_value)[0, -1]
+    logits = run(model, tokens_of(torch.tensor([values], device=model.device), model.cfg.max_value))[0, -1]
     right = VOCAB_OUT[labels_of(torch.tensor([values]))[0, -1]]
     said = ", ".join(f"{name} {logit:+.3f}" for name, logit in zip(VOCAB_OUT, logits.tolist(), strict=True))
     return f"values {values}, sum {sum(values):+d}: right is {right}, the model's logits are {said}"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pytest_claims import claim
 
 from cumsum_model import mutants, reading, writeup
-from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, NEG, POS, ZERO, labels_of, running_means
+from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, NEG, POS, ZERO, labels_of, running_means, tokens_of
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.rounding import margin_error
 from cumsum_model.scope import no_account_of, no_account_of_long
@@ -171,7 +171,7 @@ def attack(model, search):
     sequences = near_zero_values(cfg.max_value, cfg.n_ctx) | long_cancellations(cfg.max_value, cfg.n_ctx)
     values = search.draw(sequences, label="values")
     sequence = torch.tensor([values], device=model.device)
-    logits = run(model, sequence + cfg.max_value)
+    logits = run(model, tokens_of(sequence, cfg.max_value))
     labels = labels_of(sequence)
     margin = margins(logits, labels)[0, -1].item()
     target(-margin, label="smallness of the margin")

@@ -11,7 +11,7 @@ from cumsum_model.proof.activity import activity
 from cumsum_model.proof.answers import answers, may_differ
 from cumsum_model.scope import no_account_of, not_the_reference
 from cumsum_model.writeup import SIBLING
-from toy_model import intervention
+from toy_model import intervention, surgery
 from toy_model.statistics import monotone_resolution
 
 SOURCE = writeup.NEURONS
@@ -211,7 +211,7 @@ def test_neurons_5_and_6_are_inert(model, measure, proved):
     strength = read_neurons(model).strength
     others = strength[[0, 1, 2, 3, 4, 7]].min()
     assert measure("strength of the stronger of 5 and 6", strength[[5, 6]].max(), "logits") < others / 4
-    without = proved(answers, intervention.without_neurons(model, [5, 6]))
+    without = proved(answers, surgery.without_neurons(model, [5, 6]))
     classes = may_differ(proved(answers, model), without)
     assert measure("classes in which a change is not excluded", classes) == 0
 

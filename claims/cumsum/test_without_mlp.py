@@ -12,7 +12,8 @@ from cumsum_model.scope import no_account_of, no_account_of_long, not_the_refere
 from cumsum_model.writeup import SIBLING, not_of_the_published_sizes
 from toy_model.behaviour import behaviour, cross_entropies, label_entropy, right_label_probabilities
 from toy_model.engine import run
-from toy_model.intervention import all_neurons, loss_under, run_under, without_neurons
+from toy_model.intervention import all_neurons, loss_under, run_under
+from toy_model.surgery import without_neurons
 
 SOURCE = writeup.NEURONS
 OVER = f"all neurons zero-ablated, {EVALUATION_SET}"

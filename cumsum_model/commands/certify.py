@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from pytest_claims.commands.failure import UNREADABLE, fail
 from pytest_claims.files import a_path, shown, write_whole
 
+from cumsum_model.system import SYSTEM
 from toy_model.commands.shared import progress_bar, read_or_say_why
 
 if TYPE_CHECKING:
+    from cumsum_model.model import CumsumTransformer
     from cumsum_model.proof.certificate import Certificate, Length
     from toy_model.checkpoint.checkpoint import Checkpoint
 
@@ -76,7 +78,7 @@ def _certify(options: argparse.Namespace) -> int:
                 return fail(f"{out} exists; choose another --out, or replace it with --force", code=1)
         except OSError as error:
             return fail(f"--out {str(out)[:200]}: {error.strerror or error}", code=1)
-    checkpoint = read_or_say_why(options.checkpoint)
+    checkpoint = read_or_say_why(options.checkpoint, SYSTEM)
     if checkpoint is None:
         return UNREADABLE
 
@@ -106,7 +108,7 @@ def _certify(options: argparse.Namespace) -> int:
     return 0 if certificate.proved_right and math.isfinite(logit_error(checkpoint.model)) else 1
 
 
-def summary(certificate: Certificate, checkpoint: Checkpoint) -> list[str]:
+def summary(certificate: Certificate, checkpoint: Checkpoint[CumsumTransformer]) -> list[str]:
     """What `certify` prints."""
     from cumsum_model.proof.rounding import logit_error
 
@@ -145,7 +147,7 @@ def summary(certificate: Certificate, checkpoint: Checkpoint) -> list[str]:
     return [*lines, ""]
 
 
-def _wrong(certificate: Certificate, checkpoint: Checkpoint) -> list[str]:
+def _wrong(certificate: Certificate, checkpoint: Checkpoint[CumsumTransformer]) -> list[str]:
     """How many sequences are wrong, at the shortest length that is known to have any and at full length, and which."""
     surely = [length for length in certificate.lengths if length.answered_rightly[1] < length.sequences]
     lines = []
@@ -161,7 +163,9 @@ def _wrong(certificate: Certificate, checkpoint: Checkpoint) -> list[str]:
     return [*lines, f"right at every position: {throughout} of {certificate.sequences} sequences"]
 
 
-def _on_sequence(certificate: Certificate, checkpoint: Checkpoint, tokens: tuple[int, ...]) -> list[str]:
+def _on_sequence(
+    certificate: Certificate, checkpoint: Checkpoint[CumsumTransformer], tokens: tuple[int, ...]
+) -> list[str]:
     """A sequence, and what the model itself says at its end."""
     import torch
 

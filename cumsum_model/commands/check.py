@@ -12,10 +12,11 @@ from pytest_claims.commands.failure import UNREADABLE, fail
 from pytest_claims.files import Unreadable, a_path, read_regular, shown
 
 from cumsum_model.commands.certify import interval
+from cumsum_model.system import SYSTEM
 from toy_model.commands.shared import progress_bar, read_or_say_why
 
 if TYPE_CHECKING:
-    from toy_model.config import CumsumConfig
+    from cumsum_model.config import CumsumConfig
 
 MAX_CERTIFICATE_BYTES = 2**27
 
@@ -48,7 +49,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _check(options: argparse.Namespace) -> int:
-    checkpoint = read_or_say_why(options.checkpoint)
+    checkpoint = read_or_say_why(options.checkpoint, SYSTEM)
     if checkpoint is None:
         return UNREADABLE
     path: Path = options.certificate

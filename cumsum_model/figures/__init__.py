@@ -25,8 +25,8 @@ from cumsum_model.figures.unembedding import unembedding_cosines
 from cumsum_model.figures.without_mlp import without_mlp
 
 if TYPE_CHECKING:
+    from cumsum_model.model import CumsumTransformer
     from cumsum_model.proof.certificate import Certificate
-    from toy_model.transformer import CumsumTransformer
 
 __all__ = ["FIGURES", "Figure", "Subject", "draw", "draw_matrix"]
 

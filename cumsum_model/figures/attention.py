@@ -11,6 +11,7 @@ from pytest_claims.drawing.canvas import LINE, MINUS, MUTED, Drawing, figure, pi
 from torch import Tensor
 
 from cumsum_model.attention import info_weighted_attention
+from cumsum_model.data import tokens_of
 from cumsum_model.figures.subject import Subject, finite, u_of
 from cumsum_model.ov_circuit import value_slope
 
@@ -44,7 +45,7 @@ def attention_patterns(subject: Subject) -> Drawing:
     u_of(model)
     sequences = chosen_sequences(subject)
     values = torch.stack(list(sequences.values()))
-    toks = (values + model.cfg.max_value).to(model.device)
+    toks = tokens_of(values, model.cfg.max_value).to(model.device)
     shares = model.run_with_cache(toks)[1]["blocks.0.attn.hook_pattern"][:, 0].double().cpu()
     moved = (info_weighted_attention(model, toks) / abs(value_slope(model))).cpu()
     finite(shares, moved)

@@ -13,9 +13,9 @@ from pytest_claims.drawing.figure import NotDrawn
 from torch import Tensor
 
 from cumsum_model.data import EVALUATION_SEED, VOCAB_OUT, CumsumDataset
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.ov_circuit import value_direction, value_slope
 from cumsum_model.scope import no_account_of, not_the_reference
-from toy_model.transformer import CumsumTransformer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

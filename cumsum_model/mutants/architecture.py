@@ -6,9 +6,9 @@ import dataclasses
 
 from torch import Tensor
 
-from toy_model.config import CumsumConfig
+from cumsum_model.config import CumsumConfig
+from cumsum_model.model import CumsumTransformer
 from toy_model.surgery import rewired
-from toy_model.transformer import CumsumTransformer
 
 
 def add_a_head(model: CumsumTransformer) -> CumsumTransformer:

@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.surgery import unread_direction, values_of
+from cumsum_model.system import SYSTEM
 from toy_model.surgery import copied, rewired
-from toy_model.training.training import untrained
-from toy_model.transformer import CumsumTransformer
 
 SCORE_STEP = 3.0
 """Score added per step of a preference: one step multiplies a key's weight by e^3 = 20."""
@@ -38,7 +38,7 @@ def attend_a_little_to_recent(model: CumsumTransformer) -> CumsumTransformer:
 def untrained_attention_scores(model: CumsumTransformer) -> CumsumTransformer:
     """W_Q and W_K are as they were before training: the head looks for something, nobody knows what."""
     mutant = copied(model)
-    fresh = untrained(model.cfg, seed=0).to(model.device)
+    fresh = SYSTEM.untrained(model.cfg, seed=0).to(model.device)
     for block, start in zip(mutant.blocks, fresh.blocks, strict=True):
         block.attn.W_Q.copy_(start.attn.W_Q)
         block.attn.W_K.copy_(start.attn.W_K)

@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cumsum_model.data import tokens_of
+from cumsum_model.model import CumsumTransformer
 from toy_model.surgery import copied, rewired
-from toy_model.transformer import CumsumTransformer
 
 SHUFFLING_SEED = 0
 
@@ -66,6 +67,6 @@ def _resid_mid_of_constants(model: CumsumTransformer) -> Float[Tensor, "d_vocab_
     """resid_mid at the end of three constant sequences: of a middling negative value, of 0, of its opposite."""
     middling = (model.cfg.max_value + 1) // 2
     values = torch.tensor([-middling, 0, middling], device=model.device)[:, None].expand(-1, model.cfg.n_ctx)
-    _, cache = model.run_with_cache(values + model.cfg.max_value)
+    _, cache = model.run_with_cache(tokens_of(values, model.cfg.max_value))
     typical: Float[Tensor, "d_vocab_out d_model"] = cache["blocks.0.hook_resid_mid"][:, -1].detach()
     return typical

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 
 from cumsum_model.data import ZERO, evaluation_set, running_means
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.mutants.symmetries import EVERYTHING, FIGURES, changes
 from cumsum_model.neurons import read_neurons
 from cumsum_model.reading import mean_readout, stored_mean
 from toy_model.engine import run
 from toy_model.surgery import CannotBeMade, copied
-from toy_model.transformer import CumsumTransformer
 
 
 def let_neurons_read_backwards(model: CumsumTransformer) -> CumsumTransformer:

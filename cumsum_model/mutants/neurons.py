@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 
 from cumsum_model.data import NEG, POS
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.neurons import read_neurons
 from cumsum_model.ov_circuit import value_step
 from cumsum_model.surgery import let_head_move, neurons_by_strength, strongest_and_weakest, unread_direction, values_of
 from toy_model.surgery import copied
-from toy_model.transformer import CumsumTransformer
 
 
 def silence_mlp(model: CumsumTransformer) -> CumsumTransformer:

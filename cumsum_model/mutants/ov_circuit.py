@@ -7,12 +7,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cumsum_model import ov_circuit
-from cumsum_model.data import NEG, POS, ZERO
+from cumsum_model.data import NEG, POS, ZERO, tokens_of
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.mutants.symmetries import EVERYTHING, FIGURES, changes
 from cumsum_model.reading import mean_readout
 from cumsum_model.surgery import let_head_move, neurons_by_strength, unread_direction, values_of
 from toy_model.surgery import CannotBeMade, copied
-from toy_model.transformer import CumsumTransformer
 
 
 def count_signs(model: CumsumTransformer) -> CumsumTransformer:
@@ -154,5 +154,5 @@ def _read_as(model: CumsumTransformer, values: Float[Tensor, " d_vocab"]) -> Cum
     if torch.equal(values, values_of(model)):
         raise CannotBeMade(f"with values up to {model.cfg.max_value} every value would be read as itself")
     mutant = copied(model)
-    mutant.embed.W_E.copy_(model.W_E[values.long() + model.cfg.max_value])
+    mutant.embed.W_E.copy_(model.W_E[tokens_of(values.long(), model.cfg.max_value)])
     return mutant

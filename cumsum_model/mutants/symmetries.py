@@ -20,8 +20,8 @@ from torch import Tensor
 
 from cumsum_model.data import POS
 from cumsum_model.gauge import change_basis
+from cumsum_model.model import CumsumTransformer
 from toy_model.surgery import CannotBeMade, copied
-from toy_model.transformer import CumsumTransformer
 
 STREAM_BASIS = "the basis of the stream"
 LOGIT_GAUGE = "the gauge of the logits"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from cumsum_model.data import NEG, POS, ZERO
+from cumsum_model.model import CumsumTransformer
 from toy_model.surgery import copied
-from toy_model.transformer import CumsumTransformer
 
 
 def unembed_neg_apart_from_pos(model: CumsumTransformer) -> CumsumTransformer:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import torch
 
+from cumsum_model.config import CumsumConfig
 from cumsum_model.data import NEG, POS, ZERO
+from cumsum_model.model import CumsumTransformer
+from cumsum_model.system import PUBLISHED, SYSTEM
 from cumsum_model.variants import louder, without_relus
-from toy_model.config import CumsumConfig
-from toy_model.recipe import Recipe
 from toy_model.surgery import copied
 from toy_model.training.training import train
-from toy_model.training.training import untrained as _untrained
-from toy_model.transformer import CumsumTransformer
 
 NOISE_SEED = 0
 
 
 def untrained(model: CumsumTransformer) -> CumsumTransformer:
     """A model of the same sizes as training starts from."""
-    return _untrained(model.cfg, seed=0).to(model.device)
+    return SYSTEM.untrained(model.cfg, seed=0).to(model.device)
 
 
 def train_briefly(model: CumsumTransformer) -> CumsumTransformer:
@@ -66,4 +66,5 @@ def _noisy(model: CumsumTransformer, share: float) -> CumsumTransformer:
 
 @cache
 def _briefly_trained(cfg: CumsumConfig) -> CumsumTransformer:
-    return train(Recipe(seed=0, config=cfg, train_size=300 * 64, batch_size=64, val_size=100, epochs=1)).model
+    recipe = replace(PUBLISHED, seed=0, config=cfg, train_size=300 * 64, batch_size=64, val_size=100, epochs=1)
+    return train(recipe, SYSTEM).model

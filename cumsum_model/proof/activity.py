@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof.balls import Array
 from cumsum_model.proof.extremes import Position
 from cumsum_model.proof.tables import tables
-from toy_model.transformer import CumsumTransformer
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from cumsum_model.data import VOCAB_OUT
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof.certificate import Certificate, Length
 from cumsum_model.proof.rounding import logit_error
-from toy_model.transformer import CumsumTransformer
 
 FORMAT = "cumsum certificate"
 VERSION = 1

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof.balls import SINGLE, Array, gamma
-from toy_model.transformer import CumsumTransformer
 
 EXP_ULPS = 4
 """How many units in the last place a float32 exp may be off. Library versions keep within 1."""

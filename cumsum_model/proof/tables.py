@@ -23,9 +23,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cumsum_model.config import CumsumConfig
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof.balls import Array, Ball, beside, exact, gamma, reshape, square_root
-from toy_model.config import CumsumConfig
-from toy_model.transformer import CumsumTransformer
 
 
 class Unprovable(ValueError):

@@ -12,10 +12,10 @@ from pathlib import Path
 from pytest_claims.drawing.figure import Panel
 
 from cumsum_model.data import VOCAB_OUT, evaluation_set
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.ov_circuit import value_direction, value_slope
 from cumsum_model.proof.certificate import Certificate
 from toy_model.checkpoint.checkpoint import serialised
-from toy_model.transformer import CumsumTransformer
 
 HERE = Path(__file__).parent
 

@@ -9,16 +9,17 @@ import torch
 from scipy.optimize import linear_sum_assignment
 
 from cumsum_model import mutants
+from cumsum_model.config import CumsumConfig
 from cumsum_model.counterparts import ALIKE, Part, match_neurons, response_curves
 from cumsum_model.data import NEG, POS, evaluation_set
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.neurons import dead_neurons, live_neurons, neuron_roles, read_neurons
 from cumsum_model.scope import reference_model
 from cumsum_model.surgery import one_neuron_a_side
-from toy_model.config import CumsumConfig
+from cumsum_model.system import untrained
 from toy_model.engine import run
-from toy_model.intervention import run_under, without_neurons
-from toy_model.training.training import untrained
-from toy_model.transformer import CumsumTransformer
+from toy_model.intervention import run_under
+from toy_model.surgery import without_neurons
 
 DATA = evaluation_set(5, 20)
 

@@ -2,16 +2,16 @@ import pytest
 import torch
 
 from cumsum_model import mutants
+from cumsum_model.config import CumsumConfig
 from cumsum_model.data import POS, CumsumDataset, evaluation_set
 from cumsum_model.explanation import explain, first_layer
 from cumsum_model.neurons import read_neurons
 from cumsum_model.ov_circuit import value_slope
 from cumsum_model.proof.explanation import distance
 from cumsum_model.rivals import times_worse_line, times_worse_linear
+from cumsum_model.system import untrained
 from toy_model.behaviour import divergence, resid_mid
-from toy_model.config import CumsumConfig
 from toy_model.engine import run
-from toy_model.training.training import untrained
 
 
 def test_the_program_is_exact_where_the_explanation_is(reference):

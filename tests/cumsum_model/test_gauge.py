@@ -5,14 +5,13 @@ import torch
 import torch.nn.functional as F
 
 from cumsum_model import gauge, mutants, scope
+from cumsum_model.config import CumsumConfig
 from cumsum_model.data import NEG, POS, ZERO, evaluation_set
-from cumsum_model.scope import REFERENCE
+from cumsum_model.system import REFERENCE, SYSTEM, untrained
 from toy_model import statistics
 from toy_model.checkpoint.checkpoint import read_checkpoint
-from toy_model.config import CumsumConfig
 from toy_model.engine import run
 from toy_model.surgery import copied
-from toy_model.training.training import untrained
 
 CHANGES_OF_BASIS = (mutants.rescale_stream, mutants.shear_stream, mutants.rotate_stream, mutants.skew_stream)
 
@@ -42,7 +41,7 @@ def wide():
 
 @pytest.fixture(params=["reference", "seed7", "length40"])
 def trained(request):
-    return read_checkpoint(REFERENCE.parent / f"{request.param}.safetensors").model
+    return read_checkpoint(REFERENCE.parent / f"{request.param}.safetensors", SYSTEM).model
 
 
 def squared_norm(model):

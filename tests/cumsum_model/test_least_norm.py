@@ -4,15 +4,14 @@ import pytest
 import torch
 
 from cumsum_model import gauge, mutants, ov_circuit
+from cumsum_model.config import CumsumConfig
 from cumsum_model.data import NEG, POS, ZERO, evaluation_set
 from cumsum_model.least_norm import norm_above_least, of_least_norm, squared_norm
-from cumsum_model.scope import REFERENCE
+from cumsum_model.system import REFERENCE, SYSTEM, untrained
 from toy_model import statistics
 from toy_model.checkpoint.checkpoint import read_checkpoint
-from toy_model.config import CumsumConfig
 from toy_model.engine import run
 from toy_model.surgery import CannotBeMade, copied
-from toy_model.training.training import untrained
 
 each = pytest.mark.parametrize("symmetry", mutants.SYMMETRIES, ids=lambda symmetry: symmetry.__name__)
 
@@ -135,7 +134,7 @@ def test_every_gauge_is_at_its_balance(least):
 
 @pytest.mark.parametrize("name", ["reference", "seed7", "length40"])
 def test_training_ends_within_a_percent_of_it(name):
-    trained = read_checkpoint(REFERENCE.parent / f"{name}.safetensors").model
+    trained = read_checkpoint(REFERENCE.parent / f"{name}.safetensors", SYSTEM).model
     assert 0 < norm_above_least(trained) < 0.01
     raw, least = readings(copied(trained).double())[:4], readings(of_least_norm(trained))[:4]
     torch.testing.assert_close(raw, least, atol=0.02, rtol=0)

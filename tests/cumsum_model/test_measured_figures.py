@@ -10,7 +10,7 @@ from cumsum_model.proof.answers import answers
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.residual_stream import stored
 from cumsum_model.rivals import times_worse_line, times_worse_linear
-from cumsum_model.scope import REFERENCE
+from cumsum_model.system import REFERENCE, SYSTEM
 from toy_model import statistics
 from toy_model.behaviour import behaviour, cross_entropies
 from toy_model.checkpoint.checkpoint import read_checkpoint
@@ -25,7 +25,7 @@ def data():
 
 def another(name):
     """A further shipped checkpoint."""
-    return read_checkpoint(REFERENCE.with_name(f"{name}.safetensors")).model
+    return read_checkpoint(REFERENCE.with_name(f"{name}.safetensors"), SYSTEM).model
 
 
 def test_without_relus(reference, data):

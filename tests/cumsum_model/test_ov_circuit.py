@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from cumsum_model import attention, mutants, ov_circuit, reading, residual_stream
+from cumsum_model.config import CumsumConfig
 from cumsum_model.data import CumsumDataset
 from cumsum_model.explanation import explain
+from cumsum_model.model import CumsumTransformer
+from cumsum_model.system import untrained
 from toy_model import statistics
-from toy_model.config import CumsumConfig
-from toy_model.training.training import untrained
-from toy_model.transformer import CumsumTransformer
 
 SMALL = CumsumConfig(max_value=1, n_ctx=5, n_heads=2, d_model=8, d_head=4, d_mlp=3)
 

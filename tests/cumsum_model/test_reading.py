@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from cumsum_model import mutants, ov_circuit, reading, residual_stream
+from cumsum_model.config import CumsumConfig
 from cumsum_model.data import CumsumDataset, evaluation_set, running_means
+from cumsum_model.model import CumsumTransformer
 from toy_model.behaviour import resid_mid
-from toy_model.config import CumsumConfig
 from toy_model.surgery import CannotBeMade
-from toy_model.transformer import CumsumTransformer
 
 DATA = CumsumDataset(50, 5, 20, seed=3)
 

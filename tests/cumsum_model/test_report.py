@@ -10,13 +10,12 @@ from pytest_claims.subject import Note
 
 from cumsum_model import mutants
 from cumsum_model import report as module
+from cumsum_model.config import CumsumConfig
 from cumsum_model.figures import FIGURES
 from cumsum_model.proof.certificate import certify
 from cumsum_model.report import BELONGS_TO, MATRIX_TITLE, details, illustrate, proof, stored_model
-from cumsum_model.scope import REFERENCE
+from cumsum_model.system import REFERENCE, SYSTEM, untrained
 from toy_model.checkpoint.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
-from toy_model.config import CumsumConfig
-from toy_model.training.training import untrained
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def described(tmp_path):
 
 
 def test_the_shipped_checkpoint_is_told_to_be_proved_right():
-    told = details(read_checkpoint(REFERENCE), "cpu")
+    told = details(read_checkpoint(REFERENCE, SYSTEM), "cpu")
     (note,) = told.notes
     assert note.good
     every = "672,749,994,932,560,009,201 sequences of 20 values in -5 .. 5"
@@ -75,7 +74,7 @@ def test_models_too_large_for_a_page_are_left_out_and_refused(described, config)
 
 
 def test_the_table_of_mutants_belongs_to_the_shipped_checkpoint_alone(described, reference):
-    stored = details(read_checkpoint(REFERENCE), "cpu").suite["matrix"]["mutants"]
+    stored = details(read_checkpoint(REFERENCE, SYSTEM), "cpu").suite["matrix"]["mutants"]
     assert {mutant.__name__ for mutant in mutants.ALL} < set(stored)
     assert "matrix" not in described(mutants.add_some_noise(reference)).suite
 
@@ -89,12 +88,12 @@ def test_every_figure_stands_beside_claims_that_there_are(described, reference):
 
 
 def test_neurons_of_the_shipped_checkpoint_are_told_by_side():
-    told = dict(details(read_checkpoint(REFERENCE), "cpu").facts)["neurons"]
+    told = dict(details(read_checkpoint(REFERENCE, SYSTEM), "cpu").facts)["neurons"]
     assert told == "2 on positive means (2, 7), 4 on negative means (4, 3, 0, 1), 2 dead (5, 6), each strongest first"
 
 
 def test_a_retrained_checkpoint_is_told_who_plays_the_parts_of_the_shipped_ones():
-    told = dict(details(read_checkpoint(REFERENCE.parent / "seed7.safetensors"), "cpu").facts)["neurons"]
+    told = dict(details(read_checkpoint(REFERENCE.parent / "seed7.safetensors", SYSTEM), "cpu").facts)["neurons"]
     assert told == (
         "4 on positive means (3, 2, 7, 0), 3 on negative means (6, 1, 5), 1 dead (4), each strongest first; "
         "3 plays the part of the shipped checkpoint's 2 (0.75 alike), 2 of its 7 (0.82), 6 of its 4 (0.81), "

@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from cumsum_model import mutants, variants
+from cumsum_model.config import CumsumConfig
 from cumsum_model.data import CumsumDataset
 from cumsum_model.neurons import read_neurons
 from cumsum_model.reading import mean_readout, value_step
+from cumsum_model.system import untrained
 from toy_model import intervention
-from toy_model.config import CumsumConfig
 from toy_model.engine import run
 from toy_model.surgery import copied
-from toy_model.training.training import untrained
 
 ROUNDING = 1e-3
 """Of a logit: those of the widest model here are up to 200, and float32 rounds each of some hundred terms."""

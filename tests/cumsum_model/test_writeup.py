@@ -1,5 +1,6 @@
 """What the write-up prints of data and recipe, which are the software's and no claims about weights."""
 
+import dataclasses
 import itertools
 import json
 import math
@@ -9,13 +10,11 @@ import pytest
 import torch
 
 from cumsum_model import writeup
+from cumsum_model.config import CumsumConfig
 from cumsum_model.data import CumsumDataset, labels_of, running_means
-from cumsum_model.scope import REFERENCE
+from cumsum_model.system import PUBLISHED, REFERENCE, untrained
 from toy_model.checkpoint.checkpoint import card_path
-from toy_model.config import CumsumConfig
-from toy_model.recipe import Recipe
 from toy_model.training import gradient
-from toy_model.training.training import untrained
 
 
 @pytest.mark.parametrize(("printed", "values", "labels"), writeup.EXAMPLES)
@@ -40,7 +39,7 @@ def test_values_take_every_size_up_to_the_largest(max_value):
 
 def test_the_card_says_that_the_published_recipe_was_followed():
     card = json.loads(card_path(REFERENCE).read_text())
-    recipe = Recipe(seed=42)
+    recipe = dataclasses.replace(PUBLISHED, seed=42)
     assert card["recipe"] == asdict(recipe)
     assert recipe.weight_decay > 0
     rates = torch.tensor([recipe.learning_rate(epoch) for epoch in range(recipe.epochs)], dtype=torch.float64)
@@ -49,7 +48,7 @@ def test_the_card_says_that_the_published_recipe_was_followed():
 
 
 def test_the_loss_that_is_trained_on_is_the_cross_entropy_at_every_position():
-    model, data = untrained(Recipe().config, seed=3).requires_grad_(True), CumsumDataset(50, 5, 20, seed=3)
+    model, data = untrained(PUBLISHED.config, seed=3).requires_grad_(True), CumsumDataset(50, 5, 20, seed=3)
     with torch.no_grad():
         logits = model(data.toks).double()
     losses = [
@@ -71,7 +70,7 @@ def test_repetitions_have_equal_means(once, twice):
 
 
 def test_the_rate_falls_along_a_line():
-    rates = [Recipe().learning_rate(epoch) for epoch in range(20)]
+    rates = [PUBLISHED.learning_rate(epoch) for epoch in range(20)]
     assert rates[-1] == pytest.approx(1e-4)
     steps = [before - after for before, after in itertools.pairwise(rates)]
     assert steps == pytest.approx([(1e-3 - 1e-4) / 20] * 19)

@@ -6,6 +6,7 @@ from pytest_claims.output.html import render_page
 from pytest_claims.report.report import Report
 
 from cumsum_model.report import details, illustrate
+from cumsum_model.system import SYSTEM
 from toy_model.checkpoint.checkpoint import read_checkpoint, write_checkpoint
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -31,7 +32,7 @@ def executable():
 def page_of(tmp_path, model):
     """A page about a model of which no claim was run."""
     write_checkpoint(tmp_path / "model.safetensors", model, {})
-    subject = details(read_checkpoint(tmp_path), "cpu")
+    subject = details(read_checkpoint(tmp_path, SYSTEM), "cpu")
     told = Report(subject=subject, exit_code=1)
     (tmp_path / "report.html").write_text(render_page(told, illustrate(told)))
     return tmp_path / "report.html"

@@ -6,8 +6,8 @@ import itertools
 import numpy as np
 import torch
 
-from toy_model.config import CumsumConfig
-from toy_model.transformer import CumsumTransformer
+from cumsum_model.config import CumsumConfig
+from cumsum_model.model import CumsumTransformer
 
 
 def shortened(model, n_ctx):

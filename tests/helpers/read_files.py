@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cumsum_model.system import SYSTEM
 from toy_model.checkpoint.checkpoint import CheckpointError, Reading, read_checkpoint
 
 MEMORY = 2**30
@@ -65,7 +66,7 @@ def read(entry):
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     watching = True
     try:
-        checkpoint = read_checkpoint(entry["path"], reading=Reading(entry["token_order"], entry["n_heads"]))
+        checkpoint = read_checkpoint(entry["path"], SYSTEM, reading=Reading(entry["token_order"], entry["n_heads"]))
         outcome = "loaded"
     except CheckpointError as error:
         outcome, told = "refused", str(error)

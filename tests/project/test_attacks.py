@@ -17,12 +17,12 @@ import pytest
 import torch
 
 from cumsum_model.__main__ import main
-from cumsum_model.scope import REFERENCE, reference_model
+from cumsum_model.config import CumsumConfig
+from cumsum_model.scope import reference_model
+from cumsum_model.system import REFERENCE, SYSTEM, untrained
 from toy_model.checkpoint.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from toy_model.checkpoint.container import MAX_HEADER
-from toy_model.config import CumsumConfig
 from toy_model.sweep import cluster
-from toy_model.training.training import untrained
 
 COMMAND = [str(Path(sys.executable).with_name("cumsum-model"))]
 FEW = ["--no-controls", "-k", "test_architecture"]
@@ -248,14 +248,14 @@ def test_a_tensor_that_stands_twice_in_a_header_is_refused(tmp_path):
     path = tmp_path / "twice.safetensors"
     path.write_bytes(rewritten(f"{{{name}:{entry},{header.strip()[1:]}", data))
     with pytest.raises(CheckpointError, match=r"its header has blocks\.0\.attn\.W_K twice"):
-        read_checkpoint(path)
+        read_checkpoint(path, SYSTEM)
 
 
 def test_a_header_larger_than_any_is_not_read(tmp_path):
     path = tmp_path / "large.safetensors"
     path.write_bytes(rewritten("{" + " " * MAX_HEADER + "}", b""))
     with pytest.raises(CheckpointError, match="has a header of 4,194,306 bytes, more than the 4,194,304"):
-        read_checkpoint(path)
+        read_checkpoint(path, SYSTEM)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from cumsum_model.data import NEG, POS, ZERO, evaluation_set
 from cumsum_model.ov_circuit import value_slope
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.rounding import margin_error
-from cumsum_model.scope import REFERENCE
+from cumsum_model.system import REFERENCE, SYSTEM
 from toy_model.behaviour import accuracy
 from toy_model.checkpoint.checkpoint import read_checkpoint
 from toy_model.engine import run
@@ -111,7 +111,7 @@ def test_peak_memory_is_what_was_held_at_once():
 
 @pytest.mark.parametrize("length", [1, 3])
 def test_every_sequence_comes_once(length):
-    tokens = every(read_checkpoint(REFERENCE).model, length)
+    tokens = every(read_checkpoint(REFERENCE, SYSTEM).model, length)
     assert tokens.shape == (11**length, length)
     assert len(tokens.unique(dim=0)) == 11**length
     assert (tokens.min(), tokens.max()) == (0, 10)
@@ -126,7 +126,7 @@ def test_the_first_positions_answer_as_the_whole_model_does(reference):
 
 @pytest.mark.parametrize("name", ["reference", "seed7", "length40"])
 def test_brute_force_finds_the_smallest_margin_that_is_proved(name):
-    model = brute_force.first_positions(read_checkpoint(REFERENCE.with_name(f"{name}.safetensors")).model, 5)
+    model = brute_force.first_positions(read_checkpoint(REFERENCE.with_name(f"{name}.safetensors"), SYSTEM).model, 5)
     for length in certify(model).lengths:  # the longest takes several batches
         found = brute_force.smallest_margin(model, length.n)
         assert found == pytest.approx(length.smallest_margin, abs=margin_error(model))
@@ -197,7 +197,9 @@ def test_intervals_with_all_tokens_prove_nothing(reference):
 @pytest.mark.parametrize("name", ["reference", "seed7"])
 @pytest.mark.parametrize(("length", "last", "total"), [(2, -3, 1), (4, 5, -1), (5, 0, 0), (6, -5, 1), (6, 2, 2)])
 def test_the_integer_program_finds_what_is_proved(name, length, last, total):
-    model = brute_force.first_positions(read_checkpoint(REFERENCE.with_name(f"{name}.safetensors")).model, length)
+    model = brute_force.first_positions(
+        read_checkpoint(REFERENCE.with_name(f"{name}.safetensors"), SYSTEM).model, length
+    )
     proved = certify(model, refine_all=True).lengths[-1]
     a, label = last + 5, int(np.sign(total)) + 1
     (place,) = np.flatnonzero(proved.sums[a] == total)

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from cumsum_model.__main__ import main
+from cumsum_model.system import SYSTEM
 from toy_model.checkpoint.checkpoint import read_checkpoint
 
 SHORT = ["--epochs", "2", "--train-size", "2000", "--val-size", "500", "--seed", "3"]
@@ -16,7 +17,7 @@ def test_train_writes_a_checkpoint_that_can_be_verified(tmp_path, capsys):
     assert "kept epoch" in told.out
     assert f"python -m cumsum_model verify {tmp_path / 'new' / 'run' / 'model.safetensors'}" in told.out
     assert told.err.count("validation accuracy") == 2  # a line per epoch where there is no terminal
-    read = read_checkpoint(tmp_path / "new" / "run")
+    read = read_checkpoint(tmp_path / "new" / "run", SYSTEM)
     assert read.card["recipe"]["seed"] == 3
     assert read.card["recipe"]["train_size"] == 2000
     assert len(read.card["history"]) == 2
@@ -29,7 +30,7 @@ def test_train_does_not_replace_a_model_unasked(tmp_path, capsys):
     assert "--force" in capsys.readouterr().err
     assert model.read_bytes() == b"precious"
     assert main(["train", "--out", str(tmp_path), "--force", *SHORT]) == 0
-    assert read_checkpoint(tmp_path).card["kept_epoch"] in (0, 1)
+    assert read_checkpoint(tmp_path, SYSTEM).card["kept_epoch"] in (0, 1)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from pytest_claims import files
 from pytest_claims.universality.outcome import OutcomeError, read_outcome
 
 from cumsum_model.__main__ import main
-from cumsum_model.scope import REFERENCE, reference_model
+from cumsum_model.scope import reference_model
+from cumsum_model.system import REFERENCE, SYSTEM
 from toy_model.checkpoint.checkpoint import read_checkpoint, write_checkpoint
 from toy_model.training.state_file import UnfinishedError, read_unfinished
 
@@ -63,7 +64,7 @@ def test_force_leaves_a_private_model_private(tmp_path):
     model.chmod(0o600)
     assert main(["train", "--out", str(tmp_path), "--force", "--epochs", "1", "--train-size", "500"]) == 0
     assert mode(model) == 0o600
-    read_checkpoint(tmp_path)
+    read_checkpoint(tmp_path, SYSTEM)
 
 
 @pytest.mark.parametrize("length", [240, 244, 245, 246, 250, 255])
@@ -90,14 +91,14 @@ def test_what_a_killed_writer_left_is_swept_up_and_nothing_else(tmp_path, length
 def test_a_checkpoint_with_the_longest_name_is_written_and_read(tmp_path):
     path = tmp_path / ("x" * 243 + ".safetensors")
     written = write_checkpoint(path, reference_model(), {"made_of": {}})
-    assert read_checkpoint(path).sha256 == written.sha256
+    assert read_checkpoint(path, SYSTEM).sha256 == written.sha256
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 def test_a_name_so_long_that_its_card_can_have_none_is_no_card(tmp_path, suffix):
     path = tmp_path / ("x" * (255 - len(suffix)) + suffix)
     path.write_bytes(REFERENCE.read_bytes())
-    assert read_checkpoint(path).card is None
+    assert read_checkpoint(path, SYSTEM).card is None
 
 
 # What is read of others
@@ -132,7 +133,7 @@ def test_what_never_ends_is_one_line(tmp_path, capsys, be, name, command, code):
     command = [word.format(folder=tmp_path) for word in command]
     if command[0] == "verify-by-reading":
         with pytest.raises(UnfinishedError, match="is not a regular file"):
-            read_unfinished(tmp_path / name)
+            read_unfinished(tmp_path / name, SYSTEM)
         return
     assert main(command) == code
     told = set(capsys.readouterr().err.strip().splitlines())
@@ -180,10 +181,10 @@ def test_a_name_that_no_file_can_have_is_unreadable(tmp_path, name):
 def test_an_unfinished_run_beside_a_finished_model_is_mentioned(tmp_path, capsys):
     """As after `train --force` that was killed: what is verified is the model of the run before."""
     write_checkpoint(tmp_path / "model.safetensors", reference_model(), {"made_of": {}})
-    assert read_checkpoint(tmp_path).notes == ()
+    assert read_checkpoint(tmp_path, SYSTEM).notes == ()
     (tmp_path / "training.safetensors").write_bytes(b"")
     for path in (tmp_path, tmp_path / "model.safetensors"):
-        (note,) = read_checkpoint(path).notes
+        (note,) = read_checkpoint(path, SYSTEM).notes
         assert note == "beside it, training.safetensors is of a training run that has not finished and would replace it"
     assert main(["inspect", str(tmp_path)]) == 0
     assert note in capsys.readouterr().out

@@ -11,12 +11,12 @@ import torch
 from axe_playwright_python.sync_playwright import Axe
 from browsing import DESKTOP, PHONE, page_of
 
+from cumsum_model.config import CumsumConfig
 from cumsum_model.data import VOCAB_OUT, labels_of
 from cumsum_model.residual_stream import resid_mid_along_u
+from cumsum_model.system import untrained
 from toy_model.checkout import ROOT
-from toy_model.config import CumsumConfig
 from toy_model.engine import run
-from toy_model.training.training import untrained
 
 SUITE = "".join(path.read_text() for path in sorted((ROOT / "claims").glob("test_*.py")))
 ODD_MODELS = {

@@ -4,9 +4,9 @@ import pytest
 import torch
 from browsing import page_of
 
+from cumsum_model.config import CumsumConfig
 from cumsum_model.data import labels_of
-from toy_model.config import CumsumConfig
-from toy_model.training.training import untrained
+from cumsum_model.system import untrained
 
 LARGEST = torch.finfo(torch.float32).max
 SMALLEST = torch.finfo(torch.float32).smallest_normal / 2**20

@@ -10,11 +10,10 @@ import sys
 import pytest
 import torch
 
-from cumsum_model.scope import REFERENCE
+from cumsum_model.config import CumsumConfig
+from cumsum_model.system import REFERENCE, untrained
 from toy_model.checkout import ROOT
 from toy_model.checkpoint.checkpoint import write_checkpoint
-from toy_model.config import CumsumConfig
-from toy_model.training.training import untrained
 
 
 def verify(*arguments, cwd=ROOT):

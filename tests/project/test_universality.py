@@ -33,6 +33,7 @@ from pytest_claims.verdict import Verdict
 
 from cumsum_model import mutants
 from cumsum_model.__main__ import main
+from cumsum_model.system import SYSTEM
 from toy_model.checkout import ROOT
 from toy_model.checkpoint.checkpoint import read_checkpoint, write_checkpoint
 
@@ -68,7 +69,7 @@ def documents(reports, tmp_path_factory):
     found = {name: json.loads((reports / name / "report.json").read_text()) for name in ("reference", "seed7")}
     folder = tmp_path_factory.mktemp("attends")
     attends = mutants.attend_a_little_to_recent(
-        read_checkpoint(ROOT / "fixtures" / "cumsum" / "seed7.safetensors").model
+        read_checkpoint(ROOT / "fixtures" / "cumsum" / "seed7.safetensors", SYSTEM).model
     )
     write_checkpoint(folder / "model.safetensors", attends, {})
     refuting, ran = verified(folder / "model.safetensors", folder, "-k", UNIFORM.rpartition("::")[2])

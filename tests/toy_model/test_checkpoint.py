@@ -8,11 +8,10 @@ import safetensors.torch
 import torch
 
 from cumsum_model import mutants, scope
-from cumsum_model.scope import REFERENCE
+from cumsum_model.config import CumsumConfig
+from cumsum_model.system import REFERENCE, SYSTEM, untrained
 from toy_model.checkpoint import checkpoint
 from toy_model.checkpoint.checkpoint import CheckpointError, card_path, read_checkpoint, write_checkpoint
-from toy_model.config import CumsumConfig
-from toy_model.training.training import untrained
 
 
 @pytest.fixture
@@ -32,7 +31,7 @@ def save(tmp_path):
 
 def complaint(path):
     with pytest.raises(CheckpointError) as caught:
-        read_checkpoint(path)
+        read_checkpoint(path, SYSTEM)
     message = str(caught.value)
     assert "\n" not in message
     assert str(path) in message
@@ -47,7 +46,7 @@ def complaint(path):
 def test_what_is_written_is_read(tmp_path, cfg):
     model = untrained(cfg, seed=1)
     written = write_checkpoint(tmp_path / "model.safetensors", model, {"recipe": {"seed": 1}})
-    read = read_checkpoint(tmp_path)
+    read = read_checkpoint(tmp_path, SYSTEM)
     assert read.sha256 == written.sha256 == hashlib.sha256(written.path.read_bytes()).hexdigest()
     assert read.card == {"recipe": {"seed": 1}, "sha256": read.sha256}
     assert read.model.cfg == cfg
@@ -69,7 +68,7 @@ def test_a_file_that_is_not_what_its_card_says_is_refused(tmp_path, reference):
     path.write_bytes(content)
     assert "its card model.card.json was written for 8d15bc624a15" in complaint(path)
     card_path(path).unlink()
-    assert read_checkpoint(path).card is None
+    assert read_checkpoint(path, SYSTEM).card is None
 
 
 @pytest.mark.parametrize("card", ["{", "[]", '{"sha256": 3}', "[" * 100_000])
@@ -78,7 +77,7 @@ def test_a_broken_card_is_named(tmp_path, reference, card):
     write_checkpoint(path, reference, {})
     card_path(path).write_text(card)
     with pytest.raises(CheckpointError, match=r"model\.card\.json: is not"):
-        read_checkpoint(path)
+        read_checkpoint(path, SYSTEM)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +138,7 @@ def test_a_header_that_starts_like_a_pickle_is_read(save, weights):
     header = content[8 : 8 + declared] + b" " * padding
     path.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + declared :])
     assert path.read_bytes()[:1] == b"\x80"
-    assert torch.equal(read_checkpoint(path).model.W_E, weights["embed.W_E"])
+    assert torch.equal(read_checkpoint(path, SYSTEM).model.W_E, weights["embed.W_E"])
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
@@ -208,7 +207,7 @@ def test_an_interrupted_write_leaves_no_half_file(tmp_path, reference, monkeypat
         write_checkpoint(path, untrained(CumsumConfig(), 0), {})
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["model.safetensors"]
-    assert read_checkpoint(path).card is None
+    assert read_checkpoint(path, SYSTEM).card is None
 
 
 def test_a_full_disk_leaves_what_was_there(tmp_path, reference, monkeypatch):
@@ -221,14 +220,14 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, reference, monkeypatch):
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="No space left"):
         write_checkpoint(path, untrained(CumsumConfig(), 0), {})
-    assert read_checkpoint(path).sha256 == written.sha256
-    assert read_checkpoint(path).card == written.card
+    assert read_checkpoint(path, SYSTEM).sha256 == written.sha256
+    assert read_checkpoint(path, SYSTEM).card == written.card
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["model.card.json", "model.safetensors"]
 
 
 def test_names_that_no_file_can_have_are_one_line(tmp_path):
     with pytest.raises(CheckpointError, match="name too long"):
-        read_checkpoint("a" * 300)
+        read_checkpoint("a" * 300, SYSTEM)
     os.mkfifo(tmp_path / "pipe.safetensors")
     assert "is not a regular file" in complaint(tmp_path / "pipe.safetensors")
 
@@ -239,7 +238,7 @@ def test_a_card_that_is_a_pipe_does_not_hang(tmp_path, reference):
     card_path(path).unlink()
     os.mkfifo(card_path(path))
     with pytest.raises(CheckpointError, match="is not a regular file"):
-        read_checkpoint(path)
+        read_checkpoint(path, SYSTEM)
 
 
 def test_a_tensor_name_cannot_break_the_line(save, weights):

@@ -17,9 +17,10 @@ import torch
 
 from cumsum_model import diagnosis, mutants
 from cumsum_model.__main__ import main
+from cumsum_model.config import CumsumConfig
 from cumsum_model.data import evaluation_set
 from cumsum_model.report import details
-from cumsum_model.scope import REFERENCE
+from cumsum_model.system import REFERENCE, SYSTEM, untrained
 from toy_model.behaviour import accuracy
 from toy_model.checkout import ROOT
 from toy_model.checkpoint import naming, pickled, torch_archive
@@ -34,9 +35,7 @@ from toy_model.checkpoint.checkpoint import (
     write_checkpoint,
 )
 from toy_model.checkpoint.naming import classic
-from toy_model.config import CumsumConfig
 from toy_model.engine import run
-from toy_model.training.training import untrained
 
 SMALL = CumsumConfig(max_value=2, n_ctx=6, n_layers=2, n_heads=2, d_model=8, d_head=3, d_mlp=5)
 
@@ -72,7 +71,7 @@ def equal(one, other):
 
 def complaint(path, **options):
     with pytest.raises(CheckpointError) as caught:
-        read_checkpoint(path, **options)
+        read_checkpoint(path, SYSTEM, **options)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert message.isprintable()
@@ -86,7 +85,9 @@ def complaint(path, **options):
 @pytest.mark.parametrize("wrapped", [False, True], ids=["value", "wrapped"])
 def test_a_state_dict_of_a_HookedTransformer_is_the_model(save, reference, wrapped, protocol):
     read = read_checkpoint(
-        save(hooked(reference, wrapped), pickle_protocol=protocol), reading=Reading("wrapped" if wrapped else None)
+        save(hooked(reference, wrapped), pickle_protocol=protocol),
+        SYSTEM,
+        reading=Reading("wrapped" if wrapped else None),
     )
     assert equal(read.model, reference)
     assert read.format == "torch.save state dict"
@@ -95,13 +96,13 @@ def test_a_state_dict_of_a_HookedTransformer_is_the_model(save, reference, wrapp
 
 def test_the_sha256_is_that_of_the_file(save, reference):
     path = save(hooked(reference))
-    assert read_checkpoint(path).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert read_checkpoint(path, SYSTEM).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_buffers_in_a_safetensors_file_are_left_out(tmp_path, reference):
     path = tmp_path / "new.safetensors"
     safetensors.torch.save_file(hooked(reference), path)
-    assert equal(read_checkpoint(path).model, reference)
+    assert equal(read_checkpoint(path, SYSTEM).model, reference)
 
 
 @pytest.mark.parametrize("container", ["torch.save", "safetensors"])
@@ -118,7 +119,7 @@ def test_a_bridge_is_the_model_that_it_was_made_of(tmp_path, save, n_heads, n_la
     else:
         path = tmp_path / "bridge.safetensors"
         safetensors.torch.save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
-    read = read_checkpoint(path, reading=Reading(token_order="value", n_heads=n_heads))
+    read = read_checkpoint(path, SYSTEM, reading=Reading(token_order="value", n_heads=n_heads))
     assert read.model.cfg == cfg
     assert equal(read.model, model)
     assert read.format.endswith("of a TransformerLens bridge")
@@ -127,7 +128,7 @@ def test_a_bridge_is_the_model_that_it_was_made_of(tmp_path, save, n_heads, n_la
 def test_a_bridge_is_taken_to_have_one_head_unless_told(save):
     model = untrained(SMALL, seed=1)
     path = save(model.bridge().state_dict())
-    read = read_checkpoint(path)
+    read = read_checkpoint(path, SYSTEM)
     assert (read.model.cfg.n_heads, read.model.cfg.d_head) == (1, 6)
     assert "taken to have 1 head" in read.notes[0]
     assert "blocks.0.attn.q.weight has 6 rows for all heads, which 4 heads cannot share" in complaint(
@@ -140,7 +141,7 @@ def test_a_bridge_is_taken_to_have_one_head_unless_told(save):
 def test_the_state_dict_in_a_training_checkpoint_is_found(save, reference, entry):
     optimizer = torch.optim.Adam([torch.nn.Parameter(torch.ones(3))])
     saved = {"epoch": 3, entry: hooked(reference), "optimizer": optimizer.state_dict(), (1, 2): [None, 2**70, -0.5]}
-    read = read_checkpoint(save(saved))
+    read = read_checkpoint(save(saved), SYSTEM)
     assert equal(read.model, reference)
     assert read.notes[0] == f'taken from its entry "{entry}"'
 
@@ -151,15 +152,15 @@ def test_a_checkpoint_with_two_state_dicts_is_not_guessed_at(save, reference):
 
 
 def test_parameters_and_metadata_of_modules_are_read(save, reference):
-    assert equal(read_checkpoint(save(reference.state_dict())).model, reference)  # has `_metadata`
+    assert equal(read_checkpoint(save(reference.state_dict()), SYSTEM).model, reference)  # has `_metadata`
     parameters = {name: torch.nn.Parameter(tensor) for name, tensor in reference.state_dict().items()}
-    assert equal(read_checkpoint(save(parameters)).model, reference)
+    assert equal(read_checkpoint(save(parameters), SYSTEM).model, reference)
 
 
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model."])
 def test_a_prefix_that_all_names_have_is_dropped(save, reference, prefix):
     for state in (hooked(reference), reference.bridge().state_dict()):
-        read = read_checkpoint(save({prefix + name: tensor for name, tensor in state.items()}))
+        read = read_checkpoint(save({prefix + name: tensor for name, tensor in state.items()}), SYSTEM)
         assert equal(read.model, reference)
         assert f'names without their "{prefix}"' in read.notes
 
@@ -170,7 +171,7 @@ def test_views_strides_and_shared_storages_are_read(save, reference):
     whole = torch.cat([torch.ones(7), state["unembed.b_U"], torch.ones(5)])
     state["unembed.b_U"] = whole[7:10]
     state["blocks.0.attn.b_V"] = torch.tensor(0.25).expand(1, 12)
-    read = read_checkpoint(save(state)).model
+    read = read_checkpoint(save(state), SYSTEM).model
     for name, tensor in read.state_dict().items():
         assert torch.equal(tensor, state[name]), name
 
@@ -196,7 +197,7 @@ def test_the_byte_order_of_the_machine_that_saved_is_respected(save, reference):
 
     rezipped(path, turn)
     assert torch.equal(torch.load(path, weights_only=True)["embed.W_E"], reference.W_E)
-    assert equal(read_checkpoint(path).model, reference)
+    assert equal(read_checkpoint(path, SYSTEM).model, reference)
 
 
 # --- What is refused
@@ -219,7 +220,7 @@ def test_a_mask_that_is_not_causal_belongs_to_another_model(save, reference, mas
 
 def test_IGNORE_has_to_hide_the_future(save, reference):
     old = hooked(reference) | {"blocks.0.attn.IGNORE": torch.tensor(-1e5)}
-    assert equal(read_checkpoint(save(old)).model, reference)
+    assert equal(read_checkpoint(save(old), SYSTEM).model, reference)
     for ignore in (torch.tensor(0.0), torch.tensor(torch.nan), torch.tensor([-torch.inf] * 2)):
         state = hooked(reference) | {"blocks.0.attn.IGNORE": ignore}
         assert "blocks.0.attn.IGNORE is not a score that hides the future" in complaint(save(state))
@@ -281,7 +282,7 @@ def test_no_unpickler_is_called(save, reference, monkeypatch):
     path = save(hooked(reference))
     for module, name in ((pickle, "load"), (pickle, "loads"), (pickle, "Unpickler"), (torch, "load")):
         monkeypatch.setattr(module, name, forbidden)
-    assert equal(read_checkpoint(path).model, reference)
+    assert equal(read_checkpoint(path, SYSTEM).model, reference)
 
 
 def test_no_unpickler_stands_in_the_code():
@@ -316,7 +317,7 @@ def test_a_small_file_cannot_ask_for_much_memory(save, monkeypatch):
 )
 def test_every_limit_is_kept(save, reference, monkeypatch, module, limit, message):
     path = save(hooked(reference))
-    assert equal(read_checkpoint(path).model, reference)
+    assert equal(read_checkpoint(path, SYSTEM).model, reference)
     monkeypatch.setattr(module, limit, 1)
     assert message in complaint(path)
 
@@ -332,7 +333,7 @@ def test_an_unfinished_training_run_says_how_to_go_on(tmp_path):
 
 def test_rows_in_the_other_order_are_noticed(save, reference):
     path = save(hooked(reference, wrapped=True))
-    as_they_stand = read_checkpoint(path, reading=Reading("value")).model
+    as_they_stand = read_checkpoint(path, SYSTEM, reading=Reading("value")).model
     data = evaluation_set(5, 20)
     share = accuracy(run(as_they_stand, data.toks), data.labels)
     assert share < 0.5
@@ -341,7 +342,7 @@ def test_rows_in_the_other_order_are_noticed(save, reference):
         "answered rightly, in that order 100%; say --token-order wrapped, or --token-order value to take it as it is"
     )
     with pytest.raises(Misread) as caught:
-        read_checkpoint(path)
+        read_checkpoint(path, SYSTEM)
     assert caught.value.for_conversion.endswith(
         f"convert it: python -m cumsum_model convert {path} OUT.safetensors --token-order wrapped"
     )
@@ -350,11 +351,11 @@ def test_rows_in_the_other_order_are_noticed(save, reference):
 def test_a_model_that_is_bad_in_any_order_is_taken_as_it_is(save, reference):
     for mutant in (mutants.untrained, mutants.swap_verdicts, mutants.attend_to_first):
         model = mutant(reference)
-        assert equal(read_checkpoint(save(hooked(model))).model, model)
+        assert equal(read_checkpoint(save(hooked(model)), SYSTEM).model, model)
 
 
 def test_asking_for_an_order_that_is_wrong_is_obeyed(save, reference):
-    read = read_checkpoint(save(hooked(reference)), reading=Reading("wrapped"))
+    read = read_checkpoint(save(hooked(reference)), SYSTEM, reading=Reading("wrapped"))
     assert torch.equal(read.model.W_E, reference.W_E.roll(5, 0))
     assert read.read_as == "torch.save state dict, embedding rows wrapped"
 
@@ -368,7 +369,7 @@ def two_heads_that_differ(reference):
     state["blocks.0.attn.W_O"][1] = 0
     state["blocks.0.attn.W_Q"][1] = 40 * torch.randn(24, 12, generator=torch.Generator().manual_seed(1))
     state["blocks.0.attn.W_K"][1] = 40 * torch.randn(24, 12, generator=torch.Generator().manual_seed(2))
-    return build_model(state)
+    return build_model(state, SYSTEM)
 
 
 @pytest.mark.parametrize("wrapped", [False, True], ids=["value", "wrapped"])
@@ -382,25 +383,25 @@ def test_another_number_of_heads_is_noticed(save, reference, wrapped):
     assert "its matrices look like those of 2 heads" in told
     assert ("its embedding rows look wrapped" in told) == wrapped
     assert ("say --token-order wrapped --n-heads 2" if wrapped else "say --n-heads 2") in told
-    assert equal(read_checkpoint(path, reading=Reading("wrapped" if wrapped else "value", 2)).model, model)
+    assert equal(read_checkpoint(path, SYSTEM, reading=Reading("wrapped" if wrapped else "value", 2)).model, model)
 
 
 def test_one_forward_pass_is_enough_where_all_is_well(save, reference, monkeypatch):
     passes = []
     share_right = diagnosis.share_right
     monkeypatch.setattr(diagnosis, "share_right", lambda *seen: passes.append(seen) or share_right(*seen))
-    read_checkpoint(save(hooked(reference)))
+    read_checkpoint(save(hooked(reference)), SYSTEM)
     assert len(passes) == 1
-    read_checkpoint(save(hooked(reference)), reading=Reading("value"))
-    read_checkpoint(REFERENCE)  # its card vouches for it
+    read_checkpoint(save(hooked(reference)), SYSTEM, reading=Reading("value"))
+    read_checkpoint(REFERENCE, SYSTEM)  # its card vouches for it
     assert len(passes) == 1
 
 
 def test_a_card_without_a_recipe_does_not_vouch(tmp_path, reference):
     path = tmp_path / "model.safetensors"
-    write_checkpoint(path, build_model(classic(hooked(reference, wrapped=True), Reading())[0]), {})
+    write_checkpoint(path, build_model(classic(hooked(reference, wrapped=True), Reading())[0], SYSTEM), {})
     with pytest.raises(Misread):
-        read_checkpoint(path)
+        read_checkpoint(path, SYSTEM)
 
 
 @pytest.mark.parametrize(
@@ -439,10 +440,10 @@ def test_what_is_converted_is_what_was_read(save, tmp_path, reference, capsys):
     assert not out.exists()
     assert main(["convert", str(path), str(out), "--token-order", "wrapped"]) == 0
     assert out.read_bytes() == REFERENCE.read_bytes()
-    read = read_checkpoint(out)
+    read = read_checkpoint(out, SYSTEM)
     assert read.card["converted_from"] == {
         "file": "new.pt",
-        "sha256": read_checkpoint(path, reading=Reading("wrapped")).sha256,
+        "sha256": read_checkpoint(path, SYSTEM, reading=Reading("wrapped")).sha256,
         "format": "torch.save state dict",
         "token_order": "wrapped",
         "n_heads": 1,
@@ -458,20 +459,20 @@ def test_what_the_card_says_is_carried_over(tmp_path):
     assert {name: after[name] for name in before} == before
     assert main(["convert", str(out), str(again)]) == 0
     assert json.loads(card_path(again).read_text())["converted_from"]["converted_from"] == after["converted_from"]
-    assert "seed 42" in dict(details(read_checkpoint(again), "cpu").facts)["trained by"]
+    assert "seed 42" in dict(details(read_checkpoint(again, SYSTEM), "cpu").facts)["trained by"]
 
 
 def test_an_order_that_was_insisted_on_is_not_doubted_later(save, tmp_path, reference):
     path, out = save(hooked(reference, wrapped=True)), tmp_path / "out.safetensors"
     assert main(["convert", str(path), str(out), "--token-order", "value"]) == 0
-    assert torch.equal(read_checkpoint(out).model.W_E, reference.W_E.roll(-5, 0))
+    assert torch.equal(read_checkpoint(out, SYSTEM).model.W_E, reference.W_E.roll(-5, 0))
 
 
 def test_a_file_and_what_it_was_converted_to_lie_beside_each_other(save, tmp_path, reference):
     path, out = save(hooked(reference), "mine.pt"), tmp_path / "mine.safetensors"
     assert main(["convert", str(path), str(out)]) == 0
-    assert equal(read_checkpoint(out).model, reference)
-    assert read_checkpoint(path).card is None
+    assert equal(read_checkpoint(out, SYSTEM).model, reference)
+    assert read_checkpoint(path, SYSTEM).card is None
     assert card_path(path) != card_path(out)
 
 
@@ -505,7 +506,7 @@ def test_convert_replaces_nothing_unasked(save, tmp_path, reference, capsys):
     assert main(["convert", str(path), str(out)]) == 1
     assert out.read_text() == card_path(out).read_text() == "precious"
     assert main(["convert", str(path), str(out), "--force"]) == 0
-    assert equal(read_checkpoint(out).model, reference)
+    assert equal(read_checkpoint(out, SYSTEM).model, reference)
 
 
 @pytest.mark.parametrize(("out", "message"), [("new.pt", "has to end in .safetensors"), ("file/x.safetensors", "file")])
@@ -541,7 +542,7 @@ def test_inspect_diagnoses_what_the_others_refuse(save, reference, capsys):
     found = json.loads(inspected(path, "--json", capsys=capsys))
     assert found["looks_misread"]["options"] == "--token-order wrapped"
     assert "MISREAD" not in inspected(path, "--token-order", "wrapped", capsys=capsys)
-    assert inspect_checkpoint(path)[1].better == Reading("wrapped")
+    assert inspect_checkpoint(path, SYSTEM)[1].better == Reading("wrapped")
 
 
 @pytest.mark.parametrize(
@@ -621,7 +622,7 @@ def test_the_suite_runs_on_a_wrapped_file_if_told(save, tmp_path, reference):
 
 
 def test_a_table_of_mutants_is_not_that_of_other_rows():
-    wrapped = read_checkpoint(REFERENCE, reading=Reading("wrapped"))
+    wrapped = read_checkpoint(REFERENCE, SYSTEM, reading=Reading("wrapped"))
     assert "matrix" not in details(wrapped, "cpu").suite
 
 

@@ -16,9 +16,10 @@ import pytest
 import torch
 
 from cumsum_model.__main__ import main
+from cumsum_model.config import CumsumConfig
+from cumsum_model.system import PUBLISHED, SYSTEM
 from toy_model import recipe
 from toy_model.checkpoint.checkpoint import TRAINING_FILE, read_checkpoint
-from toy_model.config import CumsumConfig
 from toy_model.recipe import Recipe
 from toy_model.training.state_file import Unfinished, UnfinishedError, encode, read_unfinished
 from toy_model.training.training import train
@@ -94,7 +95,7 @@ def test_killed_at_every_operation_on_a_file_it_goes_on_to_the_same_model(tmp_pa
             assert left["model.safetensors"] == expected["model.safetensors"]
         if TRAINING_FILE in left:
             resumed += 1
-            assert read_unfinished(out / TRAINING_FILE).state.recipe.seed == 3
+            assert read_unfinished(out / TRAINING_FILE, SYSTEM).state.recipe.seed == 3
         assert in_child(out, TINY, 0) == 0
         assert contents(out) == expected, f"killed before operation {at}"
     assert killed > 40
@@ -164,7 +165,7 @@ def half(tmp_path):
     """A folder with a run that stopped after two of four epochs."""
     made = recipe.recipe_of({"seed": 3, "epochs": 4, "train_size": 400, "val_size": 50, "batch_size": 100})
     states = []
-    train(made, keep=states.append)
+    train(made, SYSTEM, keep=states.append)
     out = tmp_path / "half"
     out.mkdir()
     unfinished = Unfinished(states[1], "cpu", 1, torch.__version__)
@@ -173,7 +174,8 @@ def half(tmp_path):
 
 
 def test_from_every_epoch_the_same_model(tmp_path):
-    recipe = Recipe(
+    recipe = dataclasses.replace(
+        PUBLISHED,
         seed=5,
         config=CumsumConfig(max_value=2, n_ctx=5, n_layers=2, n_heads=2, d_model=8, d_head=4, d_mlp=4),
         epochs=4,
@@ -182,12 +184,12 @@ def test_from_every_epoch_the_same_model(tmp_path):
         batch_size=64,
     )
     states = []
-    whole = train(recipe, keep=states.append)
+    whole = train(recipe, SYSTEM, keep=states.append)
     assert [state.epochs_done for state in states] == [1, 2, 3, 4]
     for state in states:
         path = tmp_path / TRAINING_FILE
         path.write_bytes(encode(Unfinished(state, "cpu", 1, torch.__version__)))
-        resumed = train(recipe, start=read_unfinished(path).state)
+        resumed = train(recipe, SYSTEM, start=read_unfinished(path, SYSTEM).state)
         assert resumed.history == whole.history
         assert resumed.kept == whole.kept
         for name, tensor in whole.model.state_dict().items():
@@ -196,9 +198,9 @@ def test_from_every_epoch_the_same_model(tmp_path):
 
 def test_an_adam_that_forgot_would_be_noticed():
     """What is kept is needed: without any one part of it the model is another."""
-    recipe = Recipe(seed=5, epochs=2, train_size=400, val_size=40, batch_size=100)
+    recipe = dataclasses.replace(PUBLISHED, seed=5, epochs=2, train_size=400, val_size=40, batch_size=100)
     states = []
-    whole = train(recipe, keep=states.append)
+    whole = train(recipe, SYSTEM, keep=states.append)
     first = states[0]
     forgotten = {
         "moments": {name: torch.zeros_like(tensor) for name, tensor in first.moments.items()},
@@ -206,15 +208,23 @@ def test_an_adam_that_forgot_would_be_noticed():
         "generator": torch.Generator().manual_seed(0).get_state(),
     }
     for part, instead in forgotten.items():
-        resumed = train(recipe, start=dataclasses.replace(first, **{part: instead}))
+        resumed = train(recipe, SYSTEM, start=dataclasses.replace(first, **{part: instead}))
         assert resumed.history != whole.history, part
 
 
 def test_a_state_of_another_recipe_is_refused():
     states = []
-    train(Recipe(seed=5, epochs=1, train_size=100, val_size=40, batch_size=100), keep=states.append)
+    train(
+        dataclasses.replace(PUBLISHED, seed=5, epochs=1, train_size=100, val_size=40, batch_size=100),
+        SYSTEM,
+        keep=states.append,
+    )
     with pytest.raises(ValueError, match="another recipe"):
-        train(Recipe(seed=6, epochs=1, train_size=100, val_size=40, batch_size=100), start=states[0])
+        train(
+            dataclasses.replace(PUBLISHED, seed=6, epochs=1, train_size=100, val_size=40, batch_size=100),
+            SYSTEM,
+            start=states[0],
+        )
 
 
 def test_other_options_do_not_go_on_with_it(half, capsys):
@@ -231,7 +241,7 @@ def test_other_options_do_not_go_on_with_it(half, capsys):
         assert told.count("\n") == 1
     assert contents(half) == before
     assert main(["train", "--out", str(half), *TINY, "--lr-end", "0.0005", "--force"]) == 0
-    assert read_checkpoint(half).card["recipe"]["lr_end"] == 0.0005
+    assert read_checkpoint(half, SYSTEM).card["recipe"]["lr_end"] == 0.0005
     assert sorted(contents(half)) == RESULT
 
 
@@ -244,7 +254,7 @@ def test_going_on_is_said(half, capsys):
 
 
 def test_another_version_of_torch_is_said(half, capsys):
-    unfinished = read_unfinished(half / TRAINING_FILE)
+    unfinished = read_unfinished(half / TRAINING_FILE, SYSTEM)
     (half / TRAINING_FILE).write_bytes(encode(dataclasses.replace(unfinished, torch_version="1.0")))
     assert main(["train", "--out", str(half), *TINY]) == 0
     assert "it began with torch 1.0 on cpu, so the last digits may differ" in capsys.readouterr().err
@@ -289,7 +299,7 @@ def test_a_damaged_state_is_one_line_and_stays(half, capsys):
         assert state.read_bytes() == content
     state.unlink()
     with pytest.raises(UnfinishedError, match="No such file"):
-        read_unfinished(state)
+        read_unfinished(state, SYSTEM)
 
 
 def test_two_processes_do_not_train_into_one_folder(endless, tmp_path, capsys):
@@ -370,7 +380,7 @@ def test_every_number_of_a_recipe_is_an_option_with_its_default():
     of_model = {field.name for field in dataclasses.fields(CumsumConfig)}
     assert {option.field for option in recipe.OPTIONS if not option.of_model} == of_recipe
     assert {option.field for option in recipe.OPTIONS if option.of_model} == of_model
-    assert recipe.recipe_of({option.field: option.default for option in recipe.OPTIONS}) == Recipe()
+    assert recipe.recipe_of({option.field: option.default for option in recipe.OPTIONS}) == PUBLISHED
 
 
 def test_every_option_reaches_the_recipe(tmp_path):
@@ -383,4 +393,4 @@ def test_every_option_reaches_the_recipe(tmp_path):
     for flag, number in {**sizes, **rest}.items():
         name = flag[2:].replace("-", "_")
         assert flat["n_ctx" if name == "seq_len" else name] == number
-    assert read_checkpoint(tmp_path).model.cfg == CumsumConfig(**recipe["config"])
+    assert read_checkpoint(tmp_path, SYSTEM).model.cfg == CumsumConfig(**recipe["config"])

@@ -18,6 +18,7 @@ from distributed.scheduler import KilledWorker
 from pytest_claims.universality.outcome import Ending, OutcomeError, encode, read_outcome
 
 from cumsum_model.__main__ import main
+from cumsum_model.system import PUBLISHED, SYSTEM
 from toy_model.checkout import ROOT
 from toy_model.checkpoint.checkpoint import read_checkpoint
 from toy_model.recipe import BY_NAME, OPTIONS
@@ -172,8 +173,8 @@ def test_each_run_has_its_checkpoint_its_report_and_its_outcome(undisturbed):
         outcome = read_outcome(run / "outcome.json")
         assert (outcome.name, outcome.seed, outcome.ending) == (f"seed{seed}", seed, Ending.VERIFIED)
         assert outcome.exit_code == 1  # nobody learns the task in three such epochs
-        assert outcome.suite == f"{fingerprint()} --no-controls -k test_every_answer_is_right"
-        checkpoint = read_checkpoint(run)
+        assert outcome.suite == f"{fingerprint('cumsum_model')} --no-controls -k test_every_answer_is_right"
+        checkpoint = read_checkpoint(run, SYSTEM)
         assert outcome.sha256 == checkpoint.sha256
         report = json.loads((run / "report.json").read_text())
         assert report["subject"]["sha256"] == checkpoint.sha256
@@ -386,11 +387,11 @@ def done(undisturbed, tmp_path):
     return tmp_path
 
 
-SUITE = Suite(controls=False, select="test_every_answer_is_right")
+SUITE = Suite("cumsum_model", controls=False, select="test_every_answer_is_right")
 
 
 def test_what_is_whole_is_done(done):
-    assert client.standing(done, job(), SUITE).outcome is not None
+    assert client.standing(done, job(), SUITE, SYSTEM).outcome is not None
 
 
 @pytest.mark.parametrize(
@@ -404,7 +405,7 @@ def test_a_run_that_lacks_its_verdicts_is_verified_again(done, damaged, damage):
     path = done / "runs" / "seed0" / damaged
     whole = path.read_bytes()
     path.unlink() if damage == "missing" else path.write_bytes(whole[:100] if damage == "cut" else b"no JSON")
-    stands = client.standing(done, job(), SUITE)
+    stands = client.standing(done, job(), SUITE, SYSTEM)
     assert stands.outcome is None
     assert sorted(stands.files) == FILES[:2]
 
@@ -415,7 +416,7 @@ def test_a_run_that_lacks_its_checkpoint_is_trained_again(done, damaged, damage)
     path = done / "runs" / "seed0" / damaged
     whole = path.read_bytes()
     path.unlink() if damage == "missing" else path.write_bytes(whole[:100] if damage == "cut" else b"no JSON")
-    stands = client.standing(done, job(), SUITE)
+    stands = client.standing(done, job(), SUITE, SYSTEM)
     assert stands.outcome is None
     assert not stands.files
 
@@ -423,14 +424,14 @@ def test_a_run_that_lacks_its_checkpoint_is_trained_again(done, damaged, damage)
 def test_a_report_of_another_model_is_made_again(done, undisturbed):
     run = done / "runs" / "seed0"
     (run / "report.json").write_bytes((undisturbed / "runs" / "seed1" / "report.json").read_bytes())
-    stands = client.standing(done, job(), SUITE)
+    stands = client.standing(done, job(), SUITE, SYSTEM)
     assert stands.outcome is None
     assert stands.files
 
 
 def test_other_claims_verify_it_again_and_do_not_train_it(done):
-    for other in (Suite(controls=True, select=SUITE.select), Suite(controls=False)):
-        stands = client.standing(done, job(), other)
+    for other in (Suite("cumsum_model", controls=True, select=SUITE.select), Suite("cumsum_model", controls=False)):
+        stands = client.standing(done, job(), other, SYSTEM)
         assert stands.outcome is None
         assert sorted(stands.files) == FILES[:2]
         assert stands.seconds > 0
@@ -442,12 +443,12 @@ def test_what_diverged_is_not_trained_again_for_other_claims(done):
     for path in run.iterdir():
         path.unlink()
     (run / "outcome.json").write_bytes(encode(outcome))
-    assert client.standing(done, job(), SUITE).outcome.suite == SUITE.name
+    assert client.standing(done, job(), SUITE, SYSTEM).outcome.suite == SUITE.name
 
 
 def test_a_run_of_another_recipe_is_named(done):
     with pytest.raises(client.OtherRecipe, match=r"seed0 holds a run with d-mlp 8, not 4"):
-        client.standing(done, job(d_mlp=4), SUITE)
+        client.standing(done, job(d_mlp=4), SUITE, SYSTEM)
 
 
 @pytest.mark.parametrize(
@@ -472,7 +473,7 @@ def test_an_outcome_is_read_as_it_was_written(undisturbed, tmp_path):
 
 def test_a_worker_with_other_claims_refuses(monkeypatch):
     with pytest.raises(worker.OtherCode, match="another version of the claims"):
-        worker.train_model([], "other")
+        worker.train_model("cumsum_model", [], "other")
     with pytest.raises(worker.OtherCode):
         worker.verify_model("seed0", {}, SUITE, "other")
 
@@ -540,11 +541,11 @@ def test_examples_in_docstrings():
 def test_every_option_can_be_a_grid():
     for option in OPTIONS:
         if option.field != "seed":
-            assert parse_grid([f"{option.name}={option.default}"]) == {option.name: [option.default]}
+            assert parse_grid([f"{option.name}={option.default}"], PUBLISHED) == {option.name: [option.default]}
 
 
 def test_names_of_runs_are_different_and_fit_in_a_folder():
-    jobs = plan.plan(parse_seeds("0:3"), parse_grid(["d_mlp=2,4", "lr-end=1e-4,0.0002"]), {})
+    jobs = plan.plan(parse_seeds("0:3"), parse_grid(["d_mlp=2,4", "lr-end=1e-4,0.0002"], PUBLISHED), {})
     assert len({each.name for each in jobs}) == len(jobs) == 12
     assert {(each.recipe.config.d_mlp, each.recipe.lr_end) for each in jobs} == {
         (d, e) for d in (2, 4) for e in (1e-4, 2e-4)
@@ -573,7 +574,7 @@ def test_the_fingerprint_changes_with_what_decides_a_verdict_and_with_nothing_el
     monkeypatch.setattr(suite, "CLAIMS", tmp_path / "claims")
     monkeypatch.setattr(suite, "PLUGIN", tmp_path / "pytest-claims" / "pytest_claims")
     of_here = suite.fingerprint.__wrapped__
-    assert of_here() == fingerprint()
+    assert of_here() == fingerprint("cumsum_model")
     for name, decides in {
         "claims/cumsum/test_task.py": True,
         "conftest.py": True,
@@ -589,5 +590,5 @@ def test_the_fingerprint_changes_with_what_decides_a_verdict_and_with_nothing_el
         path = tmp_path / name
         before = path.read_bytes() if path.exists() else b""
         path.write_bytes(before + b"\n# changed\n")
-        assert (of_here() != fingerprint()) is decides, name
+        assert (of_here() != fingerprint("cumsum_model")) is decides, name
         path.write_bytes(before) if before else path.unlink()

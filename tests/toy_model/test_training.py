@@ -5,19 +5,18 @@ import pytest
 import torch
 
 from benchmarks.training_by_bridge import TrainingByBridge
+from cumsum_model.config import CumsumConfig
 from cumsum_model.data import CumsumDataset, evaluation_set
-from cumsum_model.scope import REFERENCE
+from cumsum_model.model import CumsumTransformer
+from cumsum_model.system import PUBLISHED, REFERENCE, SYSTEM, initialise, untrained
 from toy_model.behaviour import behaviour, cross_entropy, label_entropy
 from toy_model.checkpoint.checkpoint import card_path
-from toy_model.config import CumsumConfig
 from toy_model.intervention import neuron_costs
-from toy_model.recipe import Recipe
 from toy_model.training import gradient, training
 from toy_model.training.optimizer import Adam
-from toy_model.training.training import Diverged, Epoch, Training, initialise, train, untrained
-from toy_model.transformer import CumsumTransformer
+from toy_model.training.training import Diverged, Epoch, Training, train
 
-SHORT = Recipe(seed=3, train_size=5_000, val_size=500, epochs=3, batch_size=50)
+SHORT = dataclasses.replace(PUBLISHED, seed=3, train_size=5_000, val_size=500, epochs=3, batch_size=50)
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def in_float64(monkeypatch):
 
 @pytest.fixture(scope="module")
 def short():
-    return train(SHORT)
+    return train(SHORT, SYSTEM)
 
 
 def test_a_short_run_learns(short):
@@ -40,7 +39,7 @@ def test_a_short_run_learns(short):
 
 def test_a_run_repeats_to_the_bit_and_leaves_the_global_generator_alone(short):
     before = torch.get_rng_state()
-    again = train(SHORT)
+    again = train(SHORT, SYSTEM)
     assert torch.equal(torch.get_rng_state(), before)
     assert again.history == short.history
     for name, tensor in again.model.state_dict().items():
@@ -48,7 +47,7 @@ def test_a_run_repeats_to_the_bit_and_leaves_the_global_generator_alone(short):
 
 
 def test_another_seed_is_another_model(short):
-    other = train(dataclasses.replace(SHORT, seed=4, epochs=1))
+    other = train(dataclasses.replace(SHORT, seed=4, epochs=1), SYSTEM)
     assert not torch.equal(other.model.W_E, short.model.W_E)
 
 
@@ -85,7 +84,7 @@ def test_the_draws_are_those_of_two_dataloaders_and_the_global_generator(in_floa
         losses.append(loss.item())
         list(val_loader)
 
-    assert [epoch.loss for epoch in train(recipe).history] == pytest.approx(losses, abs=1e-9)
+    assert [epoch.loss for epoch in train(recipe, SYSTEM).history] == pytest.approx(losses, abs=1e-9)
 
 
 SIZES = {
@@ -138,9 +137,9 @@ def test_the_gradient_leaves_model_and_batch_alone():
 
 def test_training_by_autograd_comes_to_the_same(in_float64, monkeypatch):
     recipe = dataclasses.replace(SHORT, epochs=2, train_size=1_200, batch_size=100)
-    expected = train(recipe)
+    expected = train(recipe, SYSTEM)
     monkeypatch.setattr(gradient, "written_out", gradient.by_autograd)
-    by_autograd = train(recipe)
+    by_autograd = train(recipe, SYSTEM)
     losses = [epoch.loss for epoch in by_autograd.history]
     assert [epoch.loss for epoch in expected.history] == pytest.approx(losses, abs=1e-9)
 
@@ -178,7 +177,7 @@ def test_a_bridge_trained_with_dataloaders_has_the_same_losses():
     """What training is timed against does the same: every step, every bias, and validation."""
     recipe = dataclasses.replace(SHORT, epochs=2, train_size=1_030, batch_size=100)
     before = torch.get_rng_state()
-    training, by_bridge = Training(recipe), TrainingByBridge(recipe)
+    training, by_bridge = Training(recipe, SYSTEM), TrainingByBridge(recipe)
     ours, theirs = [], []
     for _ in range(recipe.epochs):
         training.epoch(lambda step: ours.append(step.loss))
@@ -201,7 +200,7 @@ def test_weights_are_drawn_in_the_row_order_of_the_original():
 
 
 def test_the_learning_rate_falls_to_its_end_in_the_last_epoch():
-    recipe = Recipe()
+    recipe = PUBLISHED
     assert recipe.learning_rate(0) == pytest.approx(9.55e-4)
     assert recipe.learning_rate(19) == pytest.approx(1e-4)
 
@@ -217,24 +216,24 @@ def test_the_kept_epoch_is_the_most_accurate_then_the_least_loss_then_the_latest
 
 def test_other_sizes_train():
     cfg = CumsumConfig(max_value=2, n_ctx=5, n_layers=2, n_heads=2, d_model=8, d_head=4, d_mlp=4)
-    trained = train(dataclasses.replace(SHORT, config=cfg, epochs=1))
+    trained = train(dataclasses.replace(SHORT, config=cfg, epochs=1), SYSTEM)
     assert trained.model.cfg == cfg
 
 
 def test_a_run_that_diverges_says_so():
     with pytest.raises(Diverged, match=r"the loss is (nan|inf)"):
-        train(dataclasses.replace(SHORT, lr_start=1e30, lr_end=1e30))
+        train(dataclasses.replace(SHORT, lr_start=1e30, lr_end=1e30), SYSTEM)
 
 
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"lr_start": float("nan")}, {"seed": -1}])
 def test_impossible_recipes_are_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        Recipe(**wrong)
+        dataclasses.replace(PUBLISHED, **wrong)
 
 
 def test_every_step_is_reported():
     steps = []
-    train(dataclasses.replace(SHORT, epochs=2, train_size=125), watch=steps.append)
+    train(dataclasses.replace(SHORT, epochs=2, train_size=125), SYSTEM, watch=steps.append)
     assert [step.done for step in steps] == [1, 2, 3, 3, 4, 5, 6, 6]
     assert steps[-1].total == 6
     assert steps[-1].ended.index == 1
@@ -246,7 +245,7 @@ PUBLISHED_RECIPE_MEASURED = [0.0157, 0.0138, 0.0982, 0.0170, 0.0271, 0.0002, 0.0
 
 def test_the_published_recipe_gives_the_published_model(reference, in_float64):
     """Trains it in full, some minutes. The fixture is what the recipe gives, up to what float32 rounds."""
-    trained = train(Recipe(seed=42))
+    trained = train(dataclasses.replace(PUBLISHED, seed=42), SYSTEM)
     assert trained.kept.index == 8
     for name, tensor in trained.model.state_dict().items():
         torch.testing.assert_close(tensor, reference.state_dict()[name].double(), atol=1e-3, rtol=0)

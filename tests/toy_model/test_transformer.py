@@ -4,11 +4,12 @@ import math
 import pytest
 import torch
 
+from cumsum_model.config import CumsumConfig
 from cumsum_model.data import CumsumDataset
+from cumsum_model.model import CumsumTransformer
+from cumsum_model.system import untrained
 from toy_model import engine
-from toy_model.config import AXES, CumsumConfig
-from toy_model.training.training import untrained
-from toy_model.transformer import CumsumTransformer
+from toy_model.config import AXES
 
 SIZES = [
     CumsumConfig(),

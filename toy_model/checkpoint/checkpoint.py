@@ -16,21 +16,21 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import safetensors.torch
 import torch
 from pytest_claims.files import Unreadable, beside, read_regular, settle, write_whole
 from torch import Tensor
 
-from cumsum_model.diagnosis import Misreading, misread
 from toy_model.checkpoint.container import SAFETENSORS, Source, parse, parse_safetensors
-from toy_model.checkpoint.naming import PLAIN, classic, is_bridge
+from toy_model.checkpoint.naming import PLAIN, Misreading, classic, is_bridge
 from toy_model.checkpoint.naming import Reading as Reading
 from toy_model.checkpoint.refusal import CheckpointError as CheckpointError
 from toy_model.checkpoint.refusal import one_line
-from toy_model.config import AXES, CumsumConfig
-from toy_model.transformer import CumsumTransformer
+from toy_model.config import AXES, Config, parameter_kinds
+from toy_model.system import M, System
+from toy_model.transformer import Transformer
 
 MODEL_FILE = "model.safetensors"
 TRAINING_FILE = "training.safetensors"
@@ -49,23 +49,12 @@ MAX_STATES = 10_000
 MAX_HEADS = 256
 """Models with more are refused: each has an attention pattern of its own, for every sequence that is tried."""
 
-_OUTSIDE_BLOCKS = {
-    "embed.W_E": "W_E",
-    "pos_embed.W_pos": "W_pos",
-    "unembed.W_U": "W_U",
-    "unembed.b_U": "b_U",
-}
-_IN_BLOCK = {
-    **{f"attn.{name}": name for name in ("W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "b_O")},
-    **{f"mlp.{name}": name for name in ("W_in", "b_in", "W_out", "b_out")},
-}
-
 
 class Misread(CheckpointError):
     """A file that answers wrongly as it was read, and rightly in another reading, which was not asked for."""
 
-    def __init__(self, path: Path, misreading: Misreading) -> None:
-        self.path, self.misreading = path, misreading
+    def __init__(self, path: Path, misreading: Misreading, package: str) -> None:
+        self.path, self.misreading, self.package = path, misreading, package
         as_it_is = []
         if misreading.better.token_order is not None:
             as_it_is.append("--token-order value")
@@ -80,12 +69,12 @@ class Misread(CheckpointError):
         """The same line for commands that take no such option."""
         return (
             f"{self.path}: {self.misreading.found}; convert it: "
-            f"python -m cumsum_model convert {self.path} OUT.safetensors {self.misreading.options}"
+            f"python -m {self.package} convert {self.path} OUT.safetensors {self.misreading.options}"
         )
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(Generic[M]):
     """A model as it was read from disk; `card` is None where no card lies beside the file.
 
     sha256   of the file, whatever was read out of it
@@ -94,7 +83,7 @@ class Checkpoint:
     notes    what was left out of the file or taken for granted, for a reader to know
     """
 
-    model: CumsumTransformer
+    model: M
     path: Path
     sha256: str
     card: Mapping[str, Any] | None
@@ -118,15 +107,17 @@ def card_path(path: Path) -> Path:
     return path.with_suffix(".card.json") if path.suffix == ".safetensors" else path.with_name(f"{path.name}.card.json")
 
 
-def read_checkpoint(path: Path | str, device: torch.device | str = "cpu", reading: Reading = PLAIN) -> Checkpoint:
-    """Read, check and build the model in `path`, a file or a folder written by training.
+def read_checkpoint(
+    path: Path | str, system: System[M], device: torch.device | str = "cpu", reading: Reading = PLAIN
+) -> Checkpoint[M]:
+    """Read, check and build the model of `system` in `path`, a file or a folder written by training.
 
     The file is ours, or any that `formats` knows; what such a file does not say of itself is in `reading`. The
     sizes of the model follow from the shapes. If a card lies beside the file, the file must have the sha256 that
     the card names. Raises CheckpointError; Misread if the model is right only in another reading (unless our own
     card vouches for the file, which training and converting write).
     """
-    return read_stored(load_stored(path), device, reading)
+    return read_stored(load_stored(path, system), system, device, reading)
 
 
 @dataclass(frozen=True)
@@ -142,13 +133,13 @@ class Stored:
     unfinished: bool = False
 
 
-def load_stored(path: Path | str) -> Stored:
+def load_stored(path: Path | str, system: System[Any]) -> Stored:
     """The bytes in `path`, a file or a folder written by training, and of its card. Raises CheckpointError."""
     if path == "":  # as of a variable that is not set; of `Path` it would be the folder that one happens to be in
         raise CheckpointError("the path of the checkpoint is empty")
     path = Path(path)
     if _is_folder(path):
-        path = _model_in(path)
+        path = _model_in(path, system.package)
     beside_it = card_path(path)
     content = _read_bytes(path, MAX_BYTES)
     has_card = os.path.exists(beside_it)  # False, too, of a name that is too long for any file
@@ -157,22 +148,28 @@ def load_stored(path: Path | str) -> Stored:
     return Stored(path, content, card, unfinished)
 
 
-def read_stored(stored: Stored, device: torch.device | str = "cpu", reading: Reading = PLAIN) -> Checkpoint:
+def read_stored(
+    stored: Stored, system: System[M], device: torch.device | str = "cpu", reading: Reading = PLAIN
+) -> Checkpoint[M]:
     """As `read_checkpoint`, from bytes that were loaded before: whoever has the same bytes reads the same model."""
-    checkpoint, source = _read(stored, device, reading)
-    misreading = None if _vouches(checkpoint.card) else _misreading(checkpoint, source)
+    checkpoint, source = _read(stored, system, device, reading)
+    misreading = None if _vouches(checkpoint.card) else _misreading(checkpoint, source, system)
     if misreading is not None:
-        raise Misread(checkpoint.path, misreading)
+        raise Misread(checkpoint.path, misreading, system.package)
     return checkpoint
 
 
-def inspect_checkpoint(path: Path | str, reading: Reading = PLAIN) -> tuple[Checkpoint, Misreading | None]:
+def inspect_checkpoint(
+    path: Path | str, system: System[M], reading: Reading = PLAIN
+) -> tuple[Checkpoint[M], Misreading | None]:
     """As `read_checkpoint`, but a model that is right only in another reading is returned, with that reading."""
-    checkpoint, source = _read(load_stored(path), "cpu", reading)
-    return checkpoint, _misreading(checkpoint, source)
+    checkpoint, source = _read(load_stored(path, system), system, "cpu", reading)
+    return checkpoint, _misreading(checkpoint, source, system)
 
 
-def _read(stored: Stored, device: torch.device | str, reading: Reading) -> tuple[Checkpoint, Source]:
+def _read(
+    stored: Stored, system: System[M], device: torch.device | str, reading: Reading
+) -> tuple[Checkpoint[M], Source]:
     path = stored.path
     card = None if stored.card is None else _parse_card(stored.card, card_path(path))
     sha256 = hashlib.sha256(stored.content).hexdigest()
@@ -184,7 +181,7 @@ def _read(stored: Stored, device: torch.device | str, reading: Reading) -> tuple
     try:
         source = parse(stored.content)
         parameters, notes = classic(source.state, reading)
-        model = build_model(parameters).to(device)
+        model = build_model(parameters, system).to(device)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     kind = f"{source.format} of a TransformerLens bridge" if is_bridge(source.state) else source.format
@@ -192,11 +189,11 @@ def _read(stored: Stored, device: torch.device | str, reading: Reading) -> tuple
     return Checkpoint(model, path, sha256, card, kind, reading, (*source.notes, *notes, *unfinished)), source
 
 
-def _misreading(checkpoint: Checkpoint, source: Source) -> Misreading | None:
-    def reread(reading: Reading) -> CumsumTransformer:
-        return build_model(classic(source.state, reading)[0]).to(checkpoint.model.device)
+def _misreading(checkpoint: Checkpoint[M], source: Source, system: System[M]) -> Misreading | None:
+    def reread(reading: Reading) -> M:
+        return build_model(classic(source.state, reading)[0], system).to(checkpoint.model.device)
 
-    return misread(checkpoint.model, checkpoint.reading, reread, from_bridge=is_bridge(source.state))
+    return system.misread(checkpoint.model, checkpoint.reading, reread, is_bridge(source.state))
 
 
 def _vouches(card: Mapping[str, Any] | None) -> bool:
@@ -204,22 +201,21 @@ def _vouches(card: Mapping[str, Any] | None) -> bool:
     return card is not None and any(isinstance(card.get(name), dict) for name in ("recipe", "converted_from"))
 
 
-def parse_model(content: bytes, name: str) -> CumsumTransformer:
+def parse_model(content: bytes, name: str, system: System[M]) -> M:
     """The model in the bytes of our own safetensors file. Raises CheckpointError, which calls them `name`."""
     try:
-        return build_model(parse_safetensors(content))
+        return build_model(parse_safetensors(content), system)
     except CheckpointError as error:
         raise CheckpointError(f"{name}: {error}") from None
 
 
-def build_model(state: Mapping[str, Tensor]) -> CumsumTransformer:
-    """The model with the parameters `state`, its sizes read off their shapes.
+def build_model(state: Mapping[str, Tensor], system: System[M]) -> M:
+    """The model of `system` with the parameters `state`, its sizes read off their shapes.
 
     Raises CheckpointError naming the first tensor that is missing, unexpected, of the wrong type or
     shape, or not finite.
     """
-    cfg = infer_config(state)
-    model = CumsumTransformer(cfg)
+    model = system.model(infer_config(state, system))
     for name, tensor in state.items():
         if not tensor.isfinite().all():
             index = tensor.isfinite().logical_not().nonzero()[0].tolist()
@@ -228,16 +224,14 @@ def build_model(state: Mapping[str, Tensor]) -> CumsumTransformer:
     return model.requires_grad_(False)
 
 
-def infer_config(state: Mapping[str, Tensor]) -> CumsumConfig:
-    """Read the sizes of a model off the shapes of its parameters.
+def infer_config(state: Mapping[str, Tensor], system: System[Any]) -> Config:
+    """Read the sizes of a model of `system` off the shapes of its parameters.
 
     Every axis that carries a size votes for it, so that a single tensor of the wrong shape is named
     for what it is, rather than every tensor that disagrees with it. Raises CheckpointError.
     """
     n_layers = 1 + max((int(m[1]) for name in state if (m := re.match(r"blocks\.(\d{1,4})\.", name))), default=0)
-    kinds = dict(_OUTSIDE_BLOCKS)
-    for layer in range(n_layers):
-        kinds |= {f"blocks.{layer}.{name}": kind for name, kind in _IN_BLOCK.items()}
+    kinds = parameter_kinds(type(system.recipe.config), n_layers)
 
     for name in kinds:
         if name not in state:
@@ -265,12 +259,7 @@ def infer_config(state: Mapping[str, Tensor]) -> CumsumConfig:
         if shape != expected:
             axes = ", ".join(AXES[kind])
             raise CheckpointError(f"{name} has shape {shape}, expected {expected} = ({axes})")
-    if sizes["d_vocab_out"] != 3:
-        raise CheckpointError(f"unembed.W_U has {sizes['d_vocab_out']} outputs, expected 3: neg, zero, pos")
-    if sizes["d_vocab"] < 3 or sizes["d_vocab"] % 2 == 0:
-        raise CheckpointError(
-            f"embed.W_E has {sizes['d_vocab']} rows, expected 2 * max_value + 1, an odd number of at least 3"
-        )
+    cfg = system.config_of({"n_layers": n_layers, **sizes})
     if sizes["n_heads"] > MAX_HEADS:
         raise CheckpointError(
             f"blocks.0.attn.W_Q has {sizes['n_heads']:,} heads, more than the {MAX_HEADS} that can be checked"
@@ -280,14 +269,10 @@ def infer_config(state: Mapping[str, Tensor]) -> CumsumConfig:
             f"pos_embed.W_pos has {sizes['n_ctx']} rows and embed.W_E {sizes['d_vocab']}: together more than the "
             f"{MAX_STATES:,} (position, token) pairs that can be checked"
         )
-    return CumsumConfig(
-        max_value=sizes["d_vocab"] // 2,
-        n_layers=n_layers,
-        **{axis: sizes[axis] for axis in ("n_ctx", "n_heads", "d_model", "d_head", "d_mlp")},
-    )
+    return cfg
 
 
-def write_checkpoint(path: Path, model: CumsumTransformer, card: Mapping[str, Any]) -> Checkpoint:
+def write_checkpoint(path: Path, model: M, card: Mapping[str, Any]) -> Checkpoint[M]:
     """Write `model` to `path` and its card, with the sha256 added, beside it. Raises OSError.
 
     Each file appears whole or not at all. If writing fails, as on a full disk, what was there before stays;
@@ -311,7 +296,7 @@ def write_checkpoint(path: Path, model: CumsumTransformer, card: Mapping[str, An
     return Checkpoint(model, path, full_card["sha256"], full_card)
 
 
-def serialised(model: CumsumTransformer) -> bytes:
+def serialised(model: Transformer) -> bytes:
     """The bytes of the safetensors file that holds `model`."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     return safetensors.torch.save(state)
@@ -328,13 +313,13 @@ def _is_folder(path: Path) -> bool:
         raise CheckpointError(f"{one_line(path)}: {error.strerror or error}") from None
 
 
-def _model_in(folder: Path) -> Path:
+def _model_in(folder: Path, package: str) -> Path:
     """The file of the model in a folder that training wrote."""
     if (folder / MODEL_FILE).is_file():
         return folder / MODEL_FILE
     if (folder / TRAINING_FILE).is_file():
         raise CheckpointError(
-            f"{folder}: training has not finished; run `python -m cumsum_model train --out {folder}` "
+            f"{folder}: training has not finished; run `python -m {package} train --out {folder}` "
             "with the same options to go on"
         )
     raise CheckpointError(f"{folder}: is a folder without a {MODEL_FILE}")

@@ -10,6 +10,7 @@ from pytest_claims.commands.failure import UNREADABLE, fail
 from pytest_claims.files import a_path, shown
 
 from toy_model.commands.shared import FILES, add_reading, reading_of
+from toy_model.system import System
 
 if TYPE_CHECKING:
     from toy_model.checkpoint.checkpoint import Checkpoint
@@ -25,29 +26,29 @@ CONVERT_EXAMPLES = """\
 exit code: 0 written, 1 not written, 4 IN cannot be read
 
 examples:
-  python -m cumsum_model convert cumsum_model.pt mine.safetensors --token-order wrapped   the original release
-  python -m cumsum_model convert bridge.pt mine.safetensors --n-heads 2                   a bridge of two heads
-  python -m cumsum_model verify mine.safetensors
+  python -m {package} convert cumsum_model.pt mine.safetensors --token-order wrapped   the original release
+  python -m {package} convert bridge.pt mine.safetensors --n-heads 2                   a bridge of two heads
+  python -m {package} verify mine.safetensors
 """
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], system: System[Any]) -> None:
     """Add `convert` to the command line."""
     convert = commands.add_parser(
         "convert",
         help="write a checkpoint of any kind as one of ours",
-        description=CONVERT_HELP,
-        epilog=CONVERT_EXAMPLES,
+        description=CONVERT_HELP.format(package=system.package),
+        epilog=CONVERT_EXAMPLES.format(package=system.package),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    convert.set_defaults(command=_convert)
+    convert.set_defaults(command=lambda options: _convert(options, system))
     convert.add_argument("checkpoint", metavar="IN", help="the file, or a folder that `train` wrote")
     convert.add_argument("out", type=a_path, metavar="OUT", help="what to write; its name ends in .safetensors")
     add_reading(convert.add_argument)
     convert.add_argument("--force", action="store_true", help="replace OUT and its card if they exist")
 
 
-def _convert(options: argparse.Namespace) -> int:
+def _convert(options: argparse.Namespace, system: System[Any]) -> int:
     out: Path = options.out
     card_out = out.with_suffix(".card.json")
     try:
@@ -65,7 +66,7 @@ def _convert(options: argparse.Namespace) -> int:
     from toy_model.checkpoint.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 
     try:
-        checkpoint = read_checkpoint(options.checkpoint, reading=reading)
+        checkpoint = read_checkpoint(options.checkpoint, system, reading=reading)
     except CheckpointError as error:
         return fail(str(error), code=UNREADABLE)
     try:
@@ -77,12 +78,12 @@ def _convert(options: argparse.Namespace) -> int:
     print(
         f"read {shown(checkpoint.path)}, sha256 {checkpoint.sha256[:12]}, {checkpoint.read_as}\n"
         f"wrote {shown(written.path)}, sha256 {written.sha256[:12]}\n"
-        f"verify it: python -m cumsum_model verify {shown(written.path)}"
+        f"verify it: python -m {system.package} verify {shown(written.path)}"
     )
     return 0
 
 
-def converted_card(checkpoint: Checkpoint) -> dict[str, Any]:
+def converted_card(checkpoint: Checkpoint[Any]) -> dict[str, Any]:
     """The card of what `checkpoint` is converted to: all that its own card says, and what it was."""
     card = dict(checkpoint.card or {})
     before = card.pop("converted_from", None)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from pytest_claims.commands.failure import UNREADABLE, fail
 from pytest_claims.files import a_path, shown
 
-from toy_model.checkout import CLAIMS, MISSING, run_claims
+from toy_model.checkout import CLAIMS, missing, run_claims
+from toy_model.system import System
 
 MUTANTS_HELP = """\
 Run every claim on every mutant and print the table: X refuted, . survived, ! error.
@@ -21,14 +23,14 @@ hole, and the exit code is 1. Takes about twenty minutes with -n 2, which uses t
 """
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], system: System[Any]) -> None:
     mutants = commands.add_parser(
         "mutants",
         help="run every claim on every broken model, and show which notices which",
-        description=MUTANTS_HELP,
+        description=MUTANTS_HELP.format(package=system.package),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    mutants.set_defaults(command=_mutants)
+    mutants.set_defaults(command=lambda options: _mutants(options, system))
     mutants.add_argument("--list", action="store_true", help="name the mutants and what each breaks, and run nothing")
     mutants.add_argument(
         "--out", type=a_path, default=Path("runs/matrix.json"), metavar="FILE", help="default: runs/matrix.json"
@@ -40,26 +42,24 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
 
 
-def _mutants(options: argparse.Namespace) -> int:
+def _mutants(options: argparse.Namespace, system: System[Any]) -> int:
     if options.list:
-        from cumsum_model import mutants
-
-        for kind in ("BREAKING", "HIDDEN", "SYMMETRIES", "IDEALS"):
+        for kind, mutants in system.mutants().items():
             print(f"{kind.lower()}:")
-            for mutant in getattr(mutants, kind):
+            for mutant in mutants:
                 print(f"  {mutant.__name__:<28} {(mutant.__doc__ or '').splitlines()[0]}")
         return 0
     if options.checkpoint is not None:
         from toy_model.checkpoint.checkpoint import CheckpointError, Misread, read_checkpoint
 
         try:  # pytest would name options that this command has not
-            read_checkpoint(options.checkpoint)
+            read_checkpoint(options.checkpoint, system)
         except Misread as error:
             return fail(error.for_conversion, code=UNREADABLE)
         except CheckpointError as error:
             return fail(str(error), code=UNREADABLE)
-    if not CLAIMS.is_dir():
-        return fail(MISSING)
+    if not (CLAIMS / system.name).is_dir():
+        return fail(missing(system.name))
     command = ["-q", "--tb=short", "--benchmark-disable", f"--matrix={options.out.absolute()}"]
     if options.checkpoint is not None:
         command.append(f"--checkpoint={Path(options.checkpoint).absolute()}")
@@ -67,7 +67,7 @@ def _mutants(options: argparse.Namespace) -> int:
         command += ["-k", options.select]
     command += [] if options.processes == "1" else ["-n", options.processes]
     before = options.out.stat().st_mtime_ns if options.out.is_file() else None
-    code = run_claims(command)
+    code = run_claims(system.name, command)
     if options.out.is_file() and options.out.stat().st_size and options.out.stat().st_mtime_ns != before:
         print(f"saved {shown(options.out)}")
     return code

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_claims.commands import render
+
+from toy_model.system import System
 
 if TYPE_CHECKING:
     from pytest_claims import Illustrations, Report
@@ -18,15 +20,13 @@ same, byte for byte.
 """
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], system: System[Any]) -> None:
     """Add `render` to the command line."""
-    render.add_command(commands, _illustrate, HELP)
 
+    def illustrate(report: Report) -> Illustrations:
+        import torch
 
-def _illustrate(report: Report) -> Illustrations:
-    import torch
+        torch.set_num_threads(1)
+        return system.illustrate(report)
 
-    from cumsum_model.report import illustrate
-
-    torch.set_num_threads(1)
-    return illustrate(report)
+    render.add_command(commands, illustrate, HELP)

@@ -12,21 +12,22 @@ from typing import TYPE_CHECKING
 from pytest_claims.commands.failure import UNREADABLE, fail
 from pytest_claims.files import shown
 
+from toy_model.system import M, System
+
 if TYPE_CHECKING:
     from toy_model.checkpoint.checkpoint import Checkpoint
     from toy_model.checkpoint.naming import Reading
 
 
-def read_or_say_why(path: str | None) -> Checkpoint | None:
+def read_or_say_why(path: str | None, system: System[M]) -> Checkpoint[M] | None:
     """The checkpoint, or None after saying why it cannot be read."""
     import torch
 
-    from cumsum_model.scope import REFERENCE
     from toy_model.checkpoint.checkpoint import CheckpointError, Misread, read_checkpoint
 
     torch.set_num_threads(1)
     try:
-        checkpoint = read_checkpoint(os.path.relpath(REFERENCE) if path is None else path)
+        checkpoint = read_checkpoint(os.path.relpath(system.reference) if path is None else path, system)
     except Misread as error:
         fail(error.for_conversion, code=UNREADABLE)
     except CheckpointError as error:

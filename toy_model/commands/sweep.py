@@ -6,14 +6,15 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_claims.commands.failure import UNREADABLE, fail
 from pytest_claims.files import a_path, alone_in, shown, sweep_up
 
-from toy_model.recipe import add_options, chosen
+from toy_model.recipe import add_options, changed, chosen
 from toy_model.sweep.cluster import NotReached, cluster, problem
 from toy_model.sweep.cluster import add_options as add_cluster_options
+from toy_model.system import System
 
 if TYPE_CHECKING:
     from toy_model.sweep.client import Landed, Standing
@@ -30,7 +31,7 @@ DIR gets, as the runs land, a folder for each:
   runs/seed7/model.safetensors, model.card.json           as `train` writes them
   runs/seed7/report.html, report.json, report.md          as `pytest claims/ --report=DIR` writes them
   runs/seed7/outcome.json                                 how it ended, and what is proved of it; written last
-and when all have landed, universality.html, .json and .parquet: see `python -m cumsum_model universality`.
+and when all have landed, universality.html, .json and .parquet: see `python -m {package} universality`.
 
 The same command goes on where it stopped, and does only what is left: new seeds, and runs that were verified by an
 earlier version of the claims, which are verified anew. A worker that dies costs the task that it was at, which another
@@ -51,23 +52,23 @@ exit code: 0 all runs have a result, 1 some failed or could not be written, 2 ca
 the scheduler cannot be reached, 130 interrupted
 
 examples:
-  python -m cumsum_model sweep --seeds 0:32 --out sweeps/published
-  python -m cumsum_model sweep --seeds 0:8 --grid d_mlp=4,8,16 --grid seq_len=10,20,40 --out sweeps/sizes
-  python -m cumsum_model sweep --seeds 0:1000 --out sweeps/many --scheduler tls://10.0.0.1:8786 \\
+  python -m {package} sweep --seeds 0:32 --out sweeps/published
+  python -m {package} sweep --seeds 0:8 --grid d_mlp=4,8,16 --grid seq_len=10,20,40 --out sweeps/sizes
+  python -m {package} sweep --seeds 0:1000 --out sweeps/many --scheduler tls://10.0.0.1:8786 \\
     --tls-ca-file ca.pem --tls-cert cert.pem --tls-key key.pem
 """
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], system: System[Any]) -> None:
     """Add `sweep` to the command line."""
     sweep = commands.add_parser(
         "sweep",
         help="train and verify many seeds, and say which claims hold on all",
-        description=SWEEP_HELP,
-        epilog=SWEEP_EXAMPLES,
+        description=SWEEP_HELP.format(package=system.package),
+        epilog=SWEEP_EXAMPLES.format(package=system.package),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    sweep.set_defaults(command=_sweep)
+    sweep.set_defaults(command=lambda options: _sweep(options, system))
     sweep.add_argument("--seeds", required=True, metavar="A:B", help="0:100 for 0 .. 99; 7; 0:100:10; or with commas")
     sweep.add_argument("--out", type=a_path, required=True, metavar="DIR", help="folder of the sweep; made if missing")
     sweep.add_argument(
@@ -86,46 +87,46 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="run only claims that match, as in pytest: for a try",
     )
     add_cluster_options(sweep)
-    add_options(sweep, without=("seed",))
+    add_options(sweep, system.recipe, without=("seed",))
 
 
-def _sweep(options: argparse.Namespace) -> int:
+def _sweep(options: argparse.Namespace, system: System[Any]) -> int:
     from toy_model.sweep.plan import PlanError, parse_grid, parse_seeds, plan
 
     unusable = problem(options)
     if unusable:
         return fail(unusable, code=2)
     try:
-        grid = parse_grid(options.grid)
-        jobs = plan(parse_seeds(options.seeds), grid, chosen(options))
+        grid = parse_grid(options.grid, system.recipe)
+        jobs = plan(parse_seeds(options.seeds), grid, changed(system.recipe, chosen(options, system.recipe)))
     except PlanError as error:
         return fail(str(error), code=2)
 
     from pytest_claims.universality.outcome import RUNS
 
-    from toy_model.checkout import CLAIMS, MISSING
+    from toy_model.checkout import CLAIMS, missing
 
-    if not CLAIMS.is_dir():
-        return fail(MISSING)
+    if not (CLAIMS / system.name).is_dir():
+        return fail(missing(system.name))
     out: Path = options.out
     try:
         (out / RUNS).mkdir(parents=True, exist_ok=True)
         with alone_in(out) as alone:
             if not alone:
                 return fail(f"{out}: another process is sweeping into it")
-            return _sweep_into(out, jobs, options)
+            return _sweep_into(out, jobs, options, system)
     except OSError as error:
         return fail(f"--out {str(out)[:200]}: {error.strerror or error}")
 
 
-def _sweep_into(out: Path, jobs: list[Job], options: argparse.Namespace) -> int:
+def _sweep_into(out: Path, jobs: list[Job], options: argparse.Namespace, system: System[Any]) -> int:
     from pytest_claims.universality.folder import PUBLISHED
     from pytest_claims.universality.outcome import RUNS, Ending
 
     from toy_model.sweep.client import OtherRecipe, clean, standing, write_outcome
     from toy_model.sweep.suite import Suite
 
-    suite = Suite(controls=not options.no_controls, select=options.select)
+    suite = Suite(system.package, controls=not options.no_controls, select=options.select)
     try:
         with tempfile.TemporaryFile(dir=out):  # better now than after the first minute
             pass
@@ -134,7 +135,7 @@ def _sweep_into(out: Path, jobs: list[Job], options: argparse.Namespace) -> int:
         left: list[tuple[Job, Standing]] = []
         for job in jobs:
             clean(out, job)
-            stands = standing(out, job, suite)
+            stands = standing(out, job, suite, system)
             if stands.outcome is None:
                 left.append((job, stands))
             elif stands.outcome.ending is Ending.DIVERGED:  # whichever claims it did not get to

@@ -9,14 +9,16 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_claims.commands.failure import fail
 from pytest_claims.files import a_path, alone_in, shown, sweep_up
 
-from toy_model.recipe import add_options, chosen, difference, recipe_of
+from toy_model.recipe import add_options, changed, chosen, difference
+from toy_model.system import System
 
 if TYPE_CHECKING:
+    from toy_model.checkpoint.checkpoint import Checkpoint
     from toy_model.recipe import Recipe
     from toy_model.training.state_file import Unfinished
     from toy_model.training.training import State, Step, Trained
@@ -41,9 +43,9 @@ TRAIN_EXAMPLES = """\
 exit code: 0 trained, 1 failed, 2 called wrongly, 3 diverged (the loss is no number), 130 interrupted
 
 examples:
-  python -m cumsum_model train --seed 7 --out runs/seed7
-  python -m cumsum_model train --seq-len 40 --n-heads 2 --out runs/two-heads
-  python -m cumsum_model verify runs/seed7
+  python -m {package} train --seed 7 --out runs/seed7
+  python -m {package} train --seq-len 40 --n-heads 2 --out runs/two-heads
+  python -m {package} verify runs/seed7
 """
 
 
@@ -52,16 +54,16 @@ DIVERGED = 3
 """Exit code of a training run whose loss stopped being a number."""
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], system: System[Any]) -> None:
     """Add `train` to the command line."""
     train = commands.add_parser(
         "train",
         help="train a checkpoint, with the published recipe or another",
-        description=TRAIN_HELP,
-        epilog=TRAIN_EXAMPLES,
+        description=TRAIN_HELP.format(package=system.package),
+        epilog=TRAIN_EXAMPLES.format(package=system.package),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    train.set_defaults(command=_train)
+    train.set_defaults(command=lambda options: _train(options, system))
     train.add_argument("--out", type=a_path, required=True, metavar="DIR", help="folder to write to; made if missing")
     train.add_argument("--force", action="store_true", help="replace a model or an unfinished run that DIR holds")
     train.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to train (default: cpu)")
@@ -78,10 +80,10 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         metavar="LOGDIR",
         help="log loss and accuracy there; needs the package tensorboard",
     )
-    add_options(train)
+    add_options(train, system.recipe)
 
 
-def _train(options: argparse.Namespace) -> int:
+def _train(options: argparse.Namespace, system: System[Any]) -> int:
     out: Path = options.out
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -90,7 +92,7 @@ def _train(options: argparse.Namespace) -> int:
                 return fail(f"{out}: another process is training into it")
             with tempfile.TemporaryFile(dir=out):  # better now than after an epoch of training
                 pass
-            return _train_into(out, options)
+            return _train_into(out, options, system)
     except BrokenPipeError:  # whoever reads what is told is gone, the folder is as good as before
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         return 1
@@ -98,7 +100,7 @@ def _train(options: argparse.Namespace) -> int:
         return fail(f"--out {str(out)[:200]}: {error.strerror or error}")
 
 
-def _train_into(out: Path, options: argparse.Namespace) -> int:
+def _train_into(out: Path, options: argparse.Namespace, system: System[Any]) -> int:
     # Only now: torch takes more than a second to import.
     import torch
 
@@ -112,7 +114,7 @@ def _train_into(out: Path, options: argparse.Namespace) -> int:
     if not 1 <= options.threads <= MOST_THREADS:
         return fail(f"--threads must lie in 1 .. {MOST_THREADS}, got {options.threads}")
     try:
-        recipe = recipe_of(chosen(options))
+        recipe = changed(system.recipe, chosen(options, system.recipe))
     except ValueError as error:
         return fail(str(error))
     cfg = recipe.config
@@ -123,7 +125,7 @@ def _train_into(out: Path, options: argparse.Namespace) -> int:
 
     path, state_path = out / MODEL_FILE, out / TRAINING_FILE
     if path.exists() and not state_path.exists() and not options.force:
-        if not _was_trained_by(recipe, path):
+        if not _was_trained_by(recipe, path, system):
             return fail(f"{path} exists; choose another --out, or replace it with --force")
         print(f"{shown(path)} was trained with this recipe: there is nothing to do (--force trains it again)")
         return 0
@@ -132,7 +134,7 @@ def _train_into(out: Path, options: argparse.Namespace) -> int:
         state_path.unlink(missing_ok=True)
     elif state_path.exists():
         try:
-            started = read_unfinished(state_path)
+            started = read_unfinished(state_path, system)
         except UnfinishedError as error:
             return fail(f"{error}; start over with --force")
         other = difference(recipe, started.state.recipe)
@@ -156,7 +158,7 @@ def _train_into(out: Path, options: argparse.Namespace) -> int:
                 progress.update(step)
                 log(step)
 
-            trained = train(recipe, options.device, watch, keeper.state, keeper.keep)
+            trained = train(recipe, system, options.device, watch, keeper.state, keeper.keep)
     except KeyboardInterrupt:
         print(f"interrupted; {keeper.told}", file=sys.stderr)
         return 130
@@ -174,23 +176,23 @@ def _train_into(out: Path, options: argparse.Namespace) -> int:
             raise
         return fail(f"these sizes do not fit in memory ({str(error).splitlines()[0][:120]}); nothing was written")
     try:
-        card = make_card(trained, options.device)
+        card = make_card(trained, system, options.device)
         written_checkpoint = write_checkpoint(path, trained.model, card)
         state_path.unlink(missing_ok=True)
     except OSError as error:
         return fail(f"{path}: {error.strerror or error}; what was there before was kept; {keeper.told}")
-    _say_what_was_kept(trained, written_checkpoint.path, written_checkpoint.sha256, card["metrics"]["behaviour"])
+    _say_what_was_kept(system.package, trained, written_checkpoint, card["metrics"]["behaviour"])
     return 0
 
 
-def _was_trained_by(recipe: Recipe, path: Path) -> bool:
+def _was_trained_by(recipe: Recipe, path: Path, system: System[Any]) -> bool:
     """Whether a whole checkpoint lies there that `recipe` gave: a run may be killed when all is done but its exit."""
     from toy_model.checkpoint.checkpoint import CheckpointError, read_checkpoint
     from toy_model.recipe import recipe_from
 
     try:
-        card = read_checkpoint(path).card
-        return card is not None and recipe_from(card["recipe"]) == recipe
+        card = read_checkpoint(path, system).card
+        return card is not None and recipe_from(card["recipe"], type(recipe.config)) == recipe
     except (CheckpointError, KeyError, TypeError, ValueError):
         return False
 
@@ -236,12 +238,14 @@ def _say_where_it_goes_on(started: Unfinished, device: str) -> None:
     print(told, file=sys.stderr)
 
 
-def _say_what_was_kept(trained: Trained, path: Path, sha256: str, metrics: Mapping[str, float]) -> None:
+def _say_what_was_kept(
+    package: str, trained: Trained[Any], written: Checkpoint[Any], metrics: Mapping[str, float]
+) -> None:
     print(
         f"kept epoch {trained.kept.index} of seed {trained.recipe.seed}: cross entropy "
         f"{metrics['cross_entropy']:.4f}, accuracy {metrics['accuracy']:.4f} on the evaluation set\n"
-        f"wrote {shown(path)}, sha256 {sha256[:12]}\n"
-        f"verify it: python -m cumsum_model verify {shown(path)}"
+        f"wrote {shown(written.path)}, sha256 {written.sha256[:12]}\n"
+        f"verify it: python -m {package} verify {shown(written.path)}"
     )
 
 

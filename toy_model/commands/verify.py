@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 from pytest_claims.commands.failure import fail
 
-from toy_model.checkout import CLAIMS, MISSING, run_claims
+from toy_model.checkout import CLAIMS, missing, run_claims
+from toy_model.system import System
 
 VERIFY = "verify"
 
@@ -23,7 +25,7 @@ verified. Everything after PATH goes to pytest as it stands:
 
 pytest has its configuration and root folder from this project: no pytest.ini, conftest.py or module that lies around
 the checkpoint, or in the folder that this is run in, has a part in it, nor has PYTEST_ADDOPTS. In a folder that
-others may write to, `cumsum-model verify PATH` is the same without Python looking there for modules.
+others may write to, `{command} verify PATH` is the same without Python looking there for modules.
 """
 
 VERIFY_EXAMPLES = """\
@@ -31,30 +33,30 @@ exit code: 0 all claims hold, and each was shown to fail where it is false; 1 th
 checkpoint cannot be read
 
 examples:
-  python -m cumsum_model verify runs/seed7
-  python -m cumsum_model verify cumsum_model.pt --token-order=wrapped
-  python -m cumsum_model verify runs/seed7 --report=new --baseline=old/report.json
+  python -m {package} verify runs/seed7
+  python -m {package} verify cumsum_model.pt --token-order=wrapped
+  python -m {package} verify runs/seed7 --report=new --baseline=old/report.json
 """
 
 
-def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], system: System[Any]) -> None:
     """Add `verify` to the help. It is never parsed, since its options are those of pytest."""
     parser = commands.add_parser(
         VERIFY,
         help="run the claims about a checkpoint",
-        usage="python -m cumsum_model verify [PATH] [option of pytest ...]",
-        description=VERIFY_HELP,
-        epilog=VERIFY_EXAMPLES,
+        usage=f"python -m {system.package} verify [PATH] [option of pytest ...]",
+        description=VERIFY_HELP.format(package=system.package, command=system.package.replace("_", "-")),
+        epilog=VERIFY_EXAMPLES.format(package=system.package, command=system.package.replace("_", "-")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("checkpoint", nargs="?", metavar="PATH", help="default: the checkpoint that is shipped")
 
 
-def verify(arguments: Sequence[str]) -> int:
+def verify(arguments: Sequence[str], system: System[Any]) -> int:
     """Run pytest. `arguments` are those after `verify`; the first is the checkpoint, unless it is an option."""
-    if not CLAIMS.is_dir():
-        return fail(MISSING)
+    if not (CLAIMS / system.name).is_dir():
+        return fail(missing(system.name))
     options = list(arguments)
     if options and not options[0].startswith("-"):
         options[0] = f"--checkpoint={options[0]}"
-    return run_claims(options)
+    return run_claims(system.name, options)

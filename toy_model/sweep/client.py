@@ -22,6 +22,7 @@ from toy_model.recipe import arguments, difference, recipe_from
 from toy_model.sweep.plan import Job
 from toy_model.sweep.suite import Suite, fingerprint
 from toy_model.sweep.worker import REPORT_FILES, OtherCode, TrainedFiles, Verdicts, train_model, verify_model
+from toy_model.system import System
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -73,7 +74,7 @@ class _Task:
     tries: int = 1
 
 
-def standing(folder: Path, job: Job, suite: Suite) -> Standing:
+def standing(folder: Path, job: Job, suite: Suite, system: System[Any]) -> Standing:
     """What the folder of a sweep has of a run. Raises OtherRecipe; anything half done counts as not done."""
     run = folder / RUNS / job.name
     outcome = _outcome(run)
@@ -82,8 +83,8 @@ def standing(folder: Path, job: Job, suite: Suite) -> Standing:
         if outcome.ending is Ending.DIVERGED:  # which no claim had a part in
             return Standing(replace(outcome, suite=suite.name))
     try:
-        stored = load_stored(run)
-        trained = read_stored(stored)
+        stored = load_stored(run, system)
+        trained = read_stored(stored, system)
     except CheckpointError:
         return Standing()
     if trained.card is None or "recipe" not in trained.card:
@@ -110,7 +111,7 @@ def _is_whole(run: Path) -> bool:
 
 def _require_recipe(run: Path, job: Job, plain: Any) -> None:
     try:
-        theirs = recipe_from(plain)
+        theirs = recipe_from(plain, type(job.recipe.config))
     except (KeyError, TypeError, ValueError):
         raise OtherRecipe(f"{run} holds a run with a recipe that cannot be read; choose another --out") from None
     if theirs != job.recipe:
@@ -160,8 +161,8 @@ class Sweep:
         if files:
             work: tuple[Any, ...] = (verify_model, job.name, files, self.suite)
         else:
-            work = (train_model, arguments(job.recipe))
-        return self.client.submit(*work, fingerprint(), pure=False, priority=task.priority)
+            work = (train_model, self.suite.package, arguments(job.recipe))
+        return self.client.submit(*work, fingerprint(self.suite.package), pure=False, priority=task.priority)
 
     def _failure(self, task: _Task, future: Future[Any]) -> str:
         """Why a task will not be tried again; nothing if it is worth another try."""

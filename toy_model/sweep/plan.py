@@ -7,12 +7,8 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from toy_model.recipe import BY_NAME, OPTIONS, Number, recipe_of
-
-if TYPE_CHECKING:
-    from toy_model.recipe import Recipe
+from toy_model.recipe import Number, Recipe, changed, options_by_name, options_of
 
 MOST = 100_000
 """No more runs than this are planned at once."""
@@ -31,8 +27,8 @@ class Job:
     recipe: Recipe
 
 
-def plan(seeds: Sequence[int], grid: Mapping[str, Sequence[Number]], numbers: Mapping[str, Number]) -> list[Job]:
-    """All runs, cell by cell: `numbers` are the options, by field, that are the same in all of them.
+def plan(seeds: Sequence[int], grid: Mapping[str, Sequence[Number]], recipe: Recipe) -> list[Job]:
+    """All runs, cell by cell: what neither seed nor grid says is in all of them as in `recipe`.
 
     Raises PlanError.
     """
@@ -40,15 +36,15 @@ def plan(seeds: Sequence[int], grid: Mapping[str, Sequence[Number]], numbers: Ma
     if n_runs > MOST:
         raise PlanError(f"these are {n_runs:,} runs, more than {MOST:,}")
     cells = [dict(zip(grid, cell, strict=True)) for cell in itertools.product(*grid.values())]
-    jobs = []
+    jobs, by_name = [], options_by_name(recipe)
     for cell in cells:
         for seed in seeds:
-            here = {BY_NAME[name].field: number for name, number in cell.items()}
+            here = {by_name[name].field: number for name, number in cell.items()}
             try:
-                recipe = recipe_of({**numbers, **here, "seed": seed})
+                varied = changed(recipe, {**here, "seed": seed})
             except ValueError as error:
                 raise PlanError(f"{name_of(seed, cell)}: {error}") from None
-            jobs.append(Job(name_of(seed, cell), cell, recipe))
+            jobs.append(Job(name_of(seed, cell), cell, varied))
     return jobs
 
 
@@ -87,18 +83,20 @@ def parse_seeds(text: str) -> list[int]:
     return list(seeds)
 
 
-def parse_grid(texts: Sequence[str]) -> dict[str, list[Number]]:
-    """The values of each option, as written "d_mlp=2,4,8". Raises PlanError.
+def parse_grid(texts: Sequence[str], published: Recipe) -> dict[str, list[Number]]:
+    """The values of each option of the published recipe, as written "d_mlp=2,4,8". Raises PlanError.
 
-    >>> parse_grid(["d_mlp=2,4", "lr-end=1e-4"])
+    >>> from cumsum_model.system import PUBLISHED
+    >>> parse_grid(["d_mlp=2,4", "lr-end=1e-4"], PUBLISHED)
     {'d_mlp': [2, 4], 'lr_end': [0.0001]}
     """
     grid: dict[str, list[Number]] = {}
+    by_name = options_by_name(published)
     for text in texts:
         written, equals, values = text.partition("=")
-        option = BY_NAME.get(written.strip().replace("-", "_"))
+        option = by_name.get(written.strip().replace("-", "_"))
         if option is None or not equals:
-            names = ", ".join(other.name for other in OPTIONS if other.field != "seed")
+            names = ", ".join(other.name for other in options_of(published) if other.field != "seed")
             raise PlanError(f"{text!r} is no option with values, such as d_mlp=2,4,8; there are: {names}")
         if option.field == "seed":
             raise PlanError(f"{text!r}: seeds are given with --seeds")
@@ -107,7 +105,7 @@ def parse_grid(texts: Sequence[str]) -> dict[str, list[Number]]:
         try:
             numbers = [option.parse(value) for value in values.split(",")]
         except ValueError:
-            kind = "whole numbers" if isinstance(option.default, int) else "numbers"
+            kind = "whole numbers" if isinstance(option.value, int) else "numbers"
             raise PlanError(f"{text!r}: the values of {option.name} are {kind}") from None
         grid[option.name] = list(dict.fromkeys(numbers))
     return grid

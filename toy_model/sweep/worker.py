@@ -21,6 +21,7 @@ from pytest_claims.universality.outcome import Proved
 from toy_model import checkout
 from toy_model.commands.train import DIVERGED
 from toy_model.sweep.suite import Suite, fingerprint
+from toy_model.system import system_of
 
 REPORT_FILES = ("report.html", "report.json", "report.md")
 
@@ -53,15 +54,15 @@ class Verdicts:
     seconds: float
 
 
-def train_model(arguments: Sequence[str], code: str) -> TrainedFiles:
-    """`python -m cumsum_model train` with `arguments`, the options of a recipe.
+def train_model(package: str, arguments: Sequence[str], code: str) -> TrainedFiles:
+    """`train` of a system's package with `arguments`, the options of a recipe.
 
     Raises OtherCode unless `code` is the fingerprint of this worker's own, and WorkFailed.
     """
-    _require_same_code(code)
+    _require_same_code(package, code)
     started = time.perf_counter()
     with _scratch() as folder:
-        ended = _run([*_COMMAND, "train", "--out", "trained", *arguments], folder)
+        ended = _run(package, [*_command(package), "train", "--out", "trained", *arguments], folder)
         if ended.returncode == DIVERGED:
             told = ended.stdout.strip().splitlines()[-1]
             reason = told.removeprefix("error: ").partition("; nothing was written")[0]
@@ -77,7 +78,7 @@ def verify_model(name: str, checkpoint: Mapping[str, bytes], suite: Suite, code:
 
     Raises OtherCode unless `code` is the fingerprint of this worker's own, and WorkFailed.
     """
-    _require_same_code(code)
+    _require_same_code(suite.package, code)
     started = time.perf_counter()
     with _scratch() as folder:
         model_folder = folder / name
@@ -93,16 +94,16 @@ def verify_model(name: str, checkpoint: Mapping[str, bytes], suite: Suite, code:
             "no:cacheprovider",
             *suite.arguments,
         ]
-        ended = _run([*_PYTEST, *arguments], folder)
+        ended = _run(suite.package, [*_PYTEST, *arguments], folder)
         if ended.returncode not in (0, 1) or not (model_folder / "report" / "report.json").is_file():
             raise WorkFailed(_last_lines("pytest claims/", ended))
-        proved, unproved = _prove(model_folder)
+        proved, unproved = _prove(model_folder, suite.package)
         files = {file: (model_folder / "report" / file).read_bytes() for file in REPORT_FILES}
     return Verdicts(files, ended.returncode, proved, unproved, time.perf_counter() - started)
 
 
-def _require_same_code(code: str) -> None:
-    if code != fingerprint():
+def _require_same_code(package: str, code: str) -> None:
+    if code != fingerprint(package):
         raise OtherCode("a worker runs another version of the claims than this one; install the same on all machines")
 
 
@@ -119,25 +120,12 @@ def _scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _prove(folder: Path) -> tuple[Proved | None, str]:
-    from cumsum_model.proof.certificate import THOROUGH_BUDGET, certify
-    from cumsum_model.proof.tables import Unprovable
+def _prove(folder: Path, package: str) -> tuple[Proved | None, str]:
     from toy_model.checkpoint.checkpoint import read_checkpoint
 
-    try:
-        certificate = certify(read_checkpoint(folder).model, budget=THOROUGH_BUDGET)
-    except Unprovable as error:
-        return None, str(error)
-    wrong = certificate.simplest_wrong
-    proved = Proved(
-        sequences=certificate.sequences,
-        right_at_end=certificate.lengths[-1].answered_rightly,
-        right_everywhere=certificate.right_at_every_position,
-        smallest_margin=certificate.smallest_margin,
-        hardest=tuple(certificate.values(certificate.hardest.hardest[1])),
-        wrong=None if wrong is None else tuple(wrong),
-    )
-    return proved, ""
+    system = system_of(package)
+    proved = system.prove(read_checkpoint(folder, system).model)
+    return (None, proved) if isinstance(proved, str) else (proved, "")
 
 
 _DIES_WITH_THE_WORKER = """\
@@ -146,7 +134,6 @@ if sys.platform == "linux":
     import ctypes, signal
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: a worker that is killed leaves nothing running
 """
-_COMMAND = ["-c", _DIES_WITH_THE_WORKER + "from cumsum_model.cli import main; sys.exit(main(sys.argv[1:]))"]
 _PYTEST = ["-c", _DIES_WITH_THE_WORKER + "import pytest; sys.exit(pytest.main(sys.argv[1:]))"]
 
 _NOT_FOR_THE_WORK = ("PYTEST_", "GITHUB_", "COV_", "MALLOC_")
@@ -155,8 +142,12 @@ job that runs the sweep. With the last, Dask has memory given back to the system
 as long."""
 
 
-def _run(arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    ours = checkout.environment()
+def _command(package: str) -> list[str]:
+    return ["-c", f"{_DIES_WITH_THE_WORKER}from {package}.__main__ import main; sys.exit(main(sys.argv[1:]))"]
+
+
+def _run(package: str, arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    ours = checkout.environment(system_of(package).name)
     variables = {name: value for name, value in ours.items() if not name.startswith(_NOT_FOR_THE_WORK)}
     variables["PYTEST_ADDOPTS"] = ours["PYTEST_ADDOPTS"]
     variables["PYTHONPATH"] = os.pathsep.join(filter(None, (str(checkout.ROOT), variables.get("PYTHONPATH"))))

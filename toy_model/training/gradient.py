@@ -1,6 +1,6 @@
 """The loss of a batch and its gradient, written out: what autograd gives of the model's own forward pass, sooner.
 
-The formulas are those of `CumsumTransformer.forward` and their derivatives. Time is saved where a step of training
+The formulas are those of `Transformer.forward` and their derivatives. Time is saved where a step of training
 spends it, and no sum that is rounded is taken in another order for it:
 - token and position decide the stream before the first block, and so its q, k and v: they are computed once for each of
   the n_ctx * d_vocab pairs and looked up;
@@ -20,7 +20,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from toy_model.behaviour import cross_entropy
-from toy_model.transformer import MLP, Attention, CumsumTransformer
+from toy_model.dataset import Dataset
+from toy_model.transformer import MLP, Attention, Transformer
 
 Gradient = dict[str, Tensor]
 """By the name of the parameter."""
@@ -29,23 +30,38 @@ Rows = Float[Tensor, "row d_model"]
 """One vector for every position of every sequence, row = (batch pos)."""
 
 
+EVERY_POSITION = slice(None)
+
+
+def can_be_written_out(model: Transformer, data: Dataset) -> bool:
+    """Whether `written_out` is about such a model (attention and neurons, without layer norm) and such data."""
+    return not model.cfg.attn_only and model.cfg.normalization_type is None and data.scored == EVERY_POSITION
+
+
 def by_autograd(
-    model: CumsumTransformer, toks: Int[Tensor, "batch pos"], labels: Int[Tensor, "batch pos"]
+    model: Transformer,
+    toks: Int[Tensor, "batch pos"],
+    labels: Int[Tensor, "batch pos"],
+    scored: slice = EVERY_POSITION,
 ) -> tuple[Float[Tensor, ""], Gradient]:
     """The cross entropy in nats and its derivative by every parameter, from the forward pass of `model`."""
     parameters = dict(model.named_parameters())
-    loss = cross_entropy(model(toks), labels)
+    loss = cross_entropy(model(toks)[:, scored], labels[:, scored])
     return loss.detach(), dict(zip(parameters, torch.autograd.grad(loss, list(parameters.values())), strict=True))
 
 
 @torch.no_grad()
 def written_out(
-    model: CumsumTransformer, toks: Int[Tensor, "batch pos"], labels: Int[Tensor, "batch pos"]
+    model: Transformer,
+    toks: Int[Tensor, "batch pos"],
+    labels: Int[Tensor, "batch pos"],
+    scored: slice = EVERY_POSITION,
 ) -> tuple[Float[Tensor, ""], Gradient]:
-    """The same as `by_autograd`, without it.
+    """The same as `by_autograd`, without it, for models and data sets of which `can_be_written_out` says so.
 
     On the CPU: on a GPU `index_add_` sums in another order in every run.
     """
+    assert scored == EVERY_POSITION
     n_seqs, n = toks.shape
     W_E, W_pos = model.W_E, model.W_pos[:n]
     W_U, b_U = model.unembed.W_U, model.unembed.b_U

@@ -1,4 +1,4 @@
-"""The training recipe, which reproduces the published checkpoint: seed 42 keeps epoch 8.
+"""A training run: the recipe of a system, epoch by epoch.
 
 Everything random comes from one generator in a fixed order, which is part of the recipe: weights,
 then the training set, then the validation set, then one order of the training set per epoch.
@@ -9,18 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Generic
 
 import torch
 from torch import Tensor
 
-from cumsum_model.data import CumsumDataset
 from toy_model.behaviour import accuracy
-from toy_model.config import CumsumConfig
 from toy_model.engine import run
 from toy_model.recipe import Recipe
+from toy_model.system import M, System
 from toy_model.training import gradient
 from toy_model.training.optimizer import Adam
-from toy_model.transformer import CumsumTransformer
 
 
 @dataclass(frozen=True)
@@ -50,10 +49,10 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Trained:
+class Trained(Generic[M]):
     """The kept model, on the CPU, and the run that led to it."""
 
-    model: CumsumTransformer
+    model: M
     recipe: Recipe
     kept: Epoch
     history: tuple[Epoch, ...]
@@ -85,31 +84,8 @@ class Diverged(ArithmeticError):
     """The loss stopped being a number."""
 
 
-@torch.no_grad()
-def initialise(model: CumsumTransformer, generator: torch.Generator) -> None:
-    """Draw every weight from N(0, 0.8 / sqrt(d_model)) on the CPU and set every bias to zero.
-
-    `W_E` is drawn in the row order of the original release, 0, +1 .. +max, -max .. -1.
-    """
-    std = 0.8 / math.sqrt(model.cfg.d_model)
-    for name, parameter in model.named_parameters():
-        kind = name.rpartition(".")[2]
-        if kind.startswith("b_"):
-            parameter.zero_()
-            continue
-        drawn = torch.empty(parameter.shape).normal_(std=std, generator=generator)
-        parameter.copy_(drawn.roll(model.cfg.max_value, 0) if kind == "W_E" else drawn)
-
-
-def untrained(cfg: CumsumConfig, seed: int) -> CumsumTransformer:
-    """The model that training with `seed` starts from."""
-    model = CumsumTransformer(cfg)
-    initialise(model, torch.Generator().manual_seed(seed))
-    return model.requires_grad_(False)
-
-
-class Training:
-    """A run of `recipe`, epoch by epoch, from its beginning or from `start`.
+class Training(Generic[M]):
+    """A run of `recipe` for the model of `system`, epoch by epoch, from its beginning or from `start`.
 
     The random draws are those of the original code: two plain `DataLoader`s and torch's global
     generator. They are made here from a generator of our own, so the caller's is untouched.
@@ -117,22 +93,26 @@ class Training:
     Raises ValueError if `start` is of another recipe.
     """
 
-    def __init__(self, recipe: Recipe, device: torch.device | str = "cpu", start: State | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, system: System[M], device: torch.device | str = "cpu", start: State | None = None
+    ) -> None:
         if start is not None and start.recipe != recipe:
             raise ValueError("the run was started with another recipe")
         self.recipe = recipe
+        self.system = system
         self.device = torch.device(device)
         self.history: list[Epoch] = []
         cfg = recipe.config
-        self.model = CumsumTransformer(cfg)
-        initialise(self.model, torch.Generator().manual_seed(recipe.seed))
+        self.model = system.model(cfg)
+        system.initialise(self.model, torch.Generator().manual_seed(recipe.seed))
         self.model.to(device)
 
-        self._train_set = CumsumDataset(recipe.train_size, cfg.max_value, cfg.n_ctx, seed=recipe.seed).to(device)
+        self._train_set = system.draw(cfg, recipe.train_size, torch.Generator().manual_seed(recipe.seed)).to(device)
         self._generator = torch.Generator().manual_seed(recipe.seed + 1)
-        self._val_set = CumsumDataset(recipe.val_size, cfg.max_value, cfg.n_ctx, generator=self._generator).to(device)
+        self._val_set = system.draw(cfg, recipe.val_size, self._generator).to(device)
 
-        self._gradient = gradient.written_out if self.device.type == "cpu" else gradient.by_autograd
+        written_out = self.device.type == "cpu" and gradient.can_be_written_out(self.model, self._train_set)
+        self._gradient = gradient.written_out if written_out else gradient.by_autograd
         self._optimizer = Adam(self.model, recipe.weight_decay)
         self._kept: Epoch | None = None
         self._kept_weights: dict[str, Tensor] = {}
@@ -155,7 +135,7 @@ class Training:
         for step, batch in enumerate(_batches(recipe, self._generator), start=1):
             chosen = batch.to(self.device)
             toks, labels = self._train_set.toks.index_select(0, chosen), self._train_set.labels.index_select(0, chosen)
-            loss, gradient_of_loss = self._gradient(self.model, toks, labels)
+            loss, gradient_of_loss = self._gradient(self.model, toks, labels, self._train_set.scored)
             self._optimizer.step(gradient_of_loss, learning_rate)
             last_loss = loss.item()
             if not math.isfinite(last_loss):
@@ -165,10 +145,10 @@ class Training:
 
         _draw_int64(self._generator)  # the seed that a DataLoader over the validation set would take
         try:
-            logits = run(self.model, self._val_set.toks)
+            logits = run(self.model, self._val_set.toks)[:, self._val_set.scored]
         except ValueError as error:
             raise Diverged(f"seed {recipe.seed}: after epoch {index} {error}") from None
-        ended = Epoch(index, last_loss, accuracy(logits, self._val_set.labels))
+        ended = Epoch(index, last_loss, accuracy(logits, self._val_set.labels[:, self._val_set.scored]))
         self.history.append(ended)
         if ended.beats(self._kept):
             self._kept, self._kept_weights = ended, _copied(self.model.state_dict())
@@ -181,21 +161,22 @@ class Training:
         history, generator = tuple(self.history), self._generator.get_state()
         return State(self.recipe, history, self._kept, weights, self._kept_weights, moments, generator)
 
-    def result(self) -> Trained:
+    def result(self) -> Trained[M]:
         """The best epoch so far."""
         assert self._kept is not None
-        model = CumsumTransformer(self.recipe.config)
+        model = self.system.model(self.recipe.config)
         model.load_state_dict(self._kept_weights)
         return Trained(model.requires_grad_(False), self.recipe, self._kept, tuple(self.history))
 
 
 def train(
     recipe: Recipe,
+    system: System[M],
     device: torch.device | str = "cpu",
     watch: Callable[[Step], None] | None = None,
     start: State | None = None,
     keep: Callable[[State], None] | None = None,
-) -> Trained:
+) -> Trained[M]:
     """Run `recipe` and keep its best epoch. `watch` is called after every step and every validation.
 
     `keep` is given the state after every epoch. From such a state, as `start`, the run goes on to the same result, to
@@ -203,7 +184,7 @@ def train(
 
     Raises Diverged when the loss of a batch is not finite, ValueError if `start` is of another recipe.
     """
-    training = Training(recipe, device, start)
+    training = Training(recipe, system, device, start)
     total = recipe.epochs * recipe.steps_per_epoch
     while len(training.history) < recipe.epochs:
         ended = training.epoch(watch)

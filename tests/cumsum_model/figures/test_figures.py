@@ -13,13 +13,12 @@ from pytest_claims.drawing.canvas import PALETTE
 from pytest_claims.drawing.matrix import LONGEST
 
 from cumsum_model import figures, mutants
+from cumsum_model.config import CumsumConfig
 from cumsum_model.data import evaluation_set
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof.certificate import certify
-from cumsum_model.scope import REFERENCE
+from cumsum_model.system import REFERENCE, SYSTEM, untrained
 from toy_model.checkpoint.checkpoint import read_checkpoint
-from toy_model.config import CumsumConfig
-from toy_model.training.training import untrained
-from toy_model.transformer import CumsumTransformer
 
 NAMES = [
     "attention",
@@ -198,7 +197,7 @@ def test_published_figures_are_said_of_the_reference_only(drawn):
         return [figure.name for figure in all_figures if "ublished" in figure.caption]
 
     assert published(drawn) == ["unembedding", "neurons", "without-mlp", "ablation-kinds"]
-    assert published(figures.draw(read_checkpoint(REFERENCE.with_name("seed7.safetensors")).model)) == []
+    assert published(figures.draw(read_checkpoint(REFERENCE.with_name("seed7.safetensors"), SYSTEM).model)) == []
 
 
 def test_captions_name_the_data_and_its_seed(drawn):
@@ -215,8 +214,8 @@ def test_captions_name_the_data_and_its_seed(drawn):
 
 
 STRANGE = {
-    "seed7": lambda _: read_checkpoint(REFERENCE.with_name("seed7.safetensors")).model,
-    "length40": lambda _: read_checkpoint(REFERENCE.with_name("length40.safetensors")).model,
+    "seed7": lambda _: read_checkpoint(REFERENCE.with_name("seed7.safetensors"), SYSTEM).model,
+    "length40": lambda _: read_checkpoint(REFERENCE.with_name("length40.safetensors"), SYSTEM).model,
     "short and small": lambda _: untrained(CumsumConfig(n_ctx=12, max_value=3), seed=0),
     "two heads": lambda _: untrained(CumsumConfig(n_heads=2, d_mlp=5), seed=0),
     "one neuron": lambda _: untrained(CumsumConfig(d_mlp=1), seed=0),

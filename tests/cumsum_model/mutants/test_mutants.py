@@ -2,16 +2,16 @@ import pytest
 import torch
 
 from cumsum_model import attention, mutants, ov_circuit, reading, variants
+from cumsum_model.config import CumsumConfig
 from cumsum_model.data import NEG, POS, ZERO, evaluation_set, running_means
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.neurons import read_neurons
+from cumsum_model.system import untrained
 from toy_model import intervention
 from toy_model.behaviour import resid_mid
-from toy_model.config import CumsumConfig
 from toy_model.engine import run
 from toy_model.intervention import run_under
 from toy_model.surgery import CannotBeMade
-from toy_model.training.training import untrained
-from toy_model.transformer import CumsumTransformer
 
 ALL = mutants.ALL
 SAME_ANSWERS = (*mutants.HIDDEN, *mutants.SYMMETRIES, *mutants.IDEALS)

@@ -6,15 +6,14 @@ import pytest
 import torch
 
 from cumsum_model import mutants
+from cumsum_model.config import CumsumConfig
 from cumsum_model.data import evaluation_set
 from cumsum_model.mutants import symmetries
 from cumsum_model.proof.certificate import certify
-from cumsum_model.scope import REFERENCE
+from cumsum_model.system import REFERENCE, SYSTEM, untrained
 from toy_model.checkpoint.checkpoint import read_checkpoint
-from toy_model.config import CumsumConfig
 from toy_model.engine import run
 from toy_model.surgery import CannotBeMade, copied
-from toy_model.training.training import untrained
 
 SAME = 1e-4
 """How far a probability may move: the rounding of new weights, and of the sums made with them, to float32.
@@ -34,7 +33,7 @@ each = pytest.mark.parametrize("symmetry", mutants.SYMMETRIES, ids=lambda symmet
 def subject(name):
     """A trained model, or an untrained one that has biases too, since training starts from none."""
     if name in ("reference", "seed7", "length40"):
-        return read_checkpoint(REFERENCE.parent / f"{name}.safetensors").model
+        return read_checkpoint(REFERENCE.parent / f"{name}.safetensors", SYSTEM).model
     model = copied(untrained({"two heads": TWO_HEADS, "two layers": TWO_LAYERS}[name], seed=1))
     generator = torch.Generator().manual_seed(2)
     for parameter in model.parameters():

@@ -19,7 +19,7 @@ from cumsum_model.proof.answers import (
 )
 from cumsum_model.proof.extremes import Position
 from cumsum_model.scope import reference_model
-from toy_model.intervention import without_neurons
+from toy_model.surgery import without_neurons
 
 LONGEST = 4
 TIGHT = 1e-3

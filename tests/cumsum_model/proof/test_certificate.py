@@ -12,20 +12,19 @@ from flint import arb, ctx
 
 from cumsum_model import mutants
 from cumsum_model.__main__ import main
+from cumsum_model.config import CumsumConfig
 from cumsum_model.data import evaluation_set, labels_of
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof import balls, dynamic_program, extremes
 from cumsum_model.proof.balls import Ball, exact
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.certificate_file import to_document
 from cumsum_model.proof.rounding import logit_error
 from cumsum_model.proof.tables import Unprovable
-from cumsum_model.scope import REFERENCE
+from cumsum_model.system import REFERENCE, SYSTEM, untrained
 from toy_model.behaviour import margins
 from toy_model.checkpoint.checkpoint import read_checkpoint, write_checkpoint
-from toy_model.config import CumsumConfig
 from toy_model.engine import run
-from toy_model.training.training import untrained
-from toy_model.transformer import CumsumTransformer
 
 ALL_SEQUENCES = 11**20
 
@@ -55,14 +54,14 @@ def test_the_smallest_margin_is_met_by_the_model_itself(reference, certificate):
 
 
 def test_a_seed_that_intervals_cannot_prove_is_proved():
-    certificate = certify(read_checkpoint(REFERENCE.with_name("seed7.safetensors")).model)
+    certificate = certify(read_checkpoint(REFERENCE.with_name("seed7.safetensors"), SYSTEM).model)
     assert certificate.proved_right
     assert 0 < certificate.smallest_margin < 0.03
 
 
 def test_a_trained_checkpoint_that_no_sample_finds_wrong():
     """Right on all 10,000 sequences it was validated on, wrong on fewer than one in 10^13 of length 39."""
-    model = read_checkpoint(REFERENCE.with_name("length40.safetensors")).model
+    model = read_checkpoint(REFERENCE.with_name("length40.safetensors"), SYSTEM).model
     data = evaluation_set(5, 40)
     assert torch.equal(run(model, data.toks).argmax(-1), data.labels)
     certificate = certify(model, budget=10**9)

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from cumsum_model import mutants
 from cumsum_model.__main__ import main
+from cumsum_model.config import CumsumConfig
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.certificate_file import to_document
 from cumsum_model.proof.check import checker
 from cumsum_model.proof.check.checker import Rejected, check
 from cumsum_model.proof.check.circuit import Circuit, Exact
-from cumsum_model.scope import REFERENCE
+from cumsum_model.system import REFERENCE, SYSTEM
 from toy_model.checkout import ROOT
 from toy_model.checkpoint.checkpoint import read_checkpoint
-from toy_model.config import CumsumConfig
-from toy_model.transformer import CumsumTransformer
 
 SHA = "0" * 64
 PROOF = ROOT / "cumsum_model" / "proof" / "check"
@@ -202,7 +202,7 @@ def test_another_checkpoint_is_rejected(short, document):
     for broken in (mutants.silence_strongest_neuron, mutants.swap_verdicts, mutants.favour_zero, mutants.clip_values):
         with pytest.raises(Rejected):
             verify(document, shortened(broken(short), 4))
-    seven = shortened(read_checkpoint(REFERENCE.with_name("seed7.safetensors")).model, 4)
+    seven = shortened(read_checkpoint(REFERENCE.with_name("seed7.safetensors"), SYSTEM).model, 4)
     with pytest.raises(Rejected):
         verify(document, seven)
 

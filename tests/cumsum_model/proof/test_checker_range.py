@@ -17,13 +17,13 @@ from flint import arb, arb_mat, ctx
 
 from cumsum_model import mutants
 from cumsum_model.attention import score_spread
+from cumsum_model.config import CumsumConfig
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.certificate_file import to_document
 from cumsum_model.proof.check.checker import Rejected, check
 from cumsum_model.proof.check.circuit import Circuit, Query
 from cumsum_model.proof.check.recount import Recount
-from toy_model.config import CumsumConfig
-from toy_model.transformer import CumsumTransformer
 
 SHA = "0" * 64
 SIZES = [(1, 3), (1, 4), (1, 5), (1, 6), (2, 3), (2, 4)]

@@ -12,8 +12,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cumsum_model import mutants
+from cumsum_model.config import CumsumConfig
 from cumsum_model.data import labels_of
 from cumsum_model.explanation import explain
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.ov_circuit import value_direction, value_slope
 from cumsum_model.proof import splitting
 from cumsum_model.proof.certificate import certify
@@ -21,17 +23,15 @@ from cumsum_model.proof.explanation import distance
 from cumsum_model.proof.residual_stream import equal_mean_spread, resolution, stored, stored_on_u
 from cumsum_model.proof.tables import Unprovable
 from cumsum_model.reading import mean_readout
-from cumsum_model.scope import REFERENCE
+from cumsum_model.system import REFERENCE, SYSTEM
 from toy_model.behaviour import margins
 from toy_model.checkpoint.checkpoint import read_checkpoint
-from toy_model.config import CumsumConfig
-from toy_model.transformer import CumsumTransformer
 
 LONGEST = 5
 
 SUBJECTS = {
     "fixture": lambda model: model,
-    "seed 7": lambda model: read_checkpoint(REFERENCE.with_name("seed7.safetensors")).model,
+    "seed 7": lambda model: read_checkpoint(REFERENCE.with_name("seed7.safetensors"), SYSTEM).model,
     "silence_strongest_neuron": mutants.silence_strongest_neuron,
     "shout_current_value": mutants.shout_current_value,
     "stretch_one_value": mutants.stretch_one_value,
@@ -77,7 +77,7 @@ def assert_encloses(certificate, model):
 
 @pytest.fixture(params=SUBJECTS)
 def subject(request):
-    model = shortened(SUBJECTS[request.param](read_checkpoint(REFERENCE).model), LONGEST)
+    model = shortened(SUBJECTS[request.param](read_checkpoint(REFERENCE, SYSTEM).model), LONGEST)
     model.name = request.param
     return model
 
@@ -93,7 +93,7 @@ EXACT = ("fixture", "seed 7", "silence_strongest_neuron", "shout_current_value",
 @pytest.mark.parametrize("name", [name for name in SUBJECTS if name != "attend_to_large_values"])
 def test_the_smallest_margin_of_every_class_is_exact(name):
     # Not where hardly anything is attended to: the margin of such a sequence is a quotient of two tiny numbers.
-    subject = shortened(SUBJECTS[name](read_checkpoint(REFERENCE).model), LONGEST)
+    subject = shortened(SUBJECTS[name](read_checkpoint(REFERENCE, SYSTEM).model), LONGEST)
     certificate = certify(subject, refine_all=True)
     compared = 0
     for length, (tokens, found) in zip(certificate.lengths, every_margin(subject).values(), strict=True):
@@ -184,7 +184,7 @@ READOUTS = {
 @pytest.mark.parametrize("readout", READOUTS)
 @pytest.mark.parametrize("name", ["fixture", "seed 7", "clip_values"])
 def test_what_is_stored_stays_in_its_range_and_fills_it(name, readout):
-    model = shortened(SUBJECTS[name](read_checkpoint(REFERENCE).model), 4)
+    model = shortened(SUBJECTS[name](read_checkpoint(REFERENCE, SYSTEM).model), 4)
     proved, covector = READOUTS[readout][0](model), READOUTS[readout][1](model)
     for one, (n, tokens, read) in zip(
         proved, every_run(model, lambda cache, _: cache["blocks.0.hook_resid_mid"][:, -1] @ covector), strict=True
@@ -203,7 +203,7 @@ def test_what_is_stored_stays_in_its_range_and_fills_it(name, readout):
 @pytest.mark.parametrize("name", ["fixture", "shout_current_value"])
 def test_equal_means_and_wrong_orders_are_the_worst_there_are(name):
     """Against every pair of sequences of up to four values; what is proved may be larger by rounding alone."""
-    model = shortened(SUBJECTS[name](read_checkpoint(REFERENCE).model), 4)
+    model = shortened(SUBJECTS[name](read_checkpoint(REFERENCE, SYSTEM).model), 4)
     covector, ranges = mean_readout(model), stored(model)
     lowest, highest = {}, {}
     for n, tokens, read in every_run(model, lambda cache, _: cache["blocks.0.hook_resid_mid"][:, -1] @ covector):
@@ -219,7 +219,7 @@ def test_equal_means_and_wrong_orders_are_the_worst_there_are(name):
 
 @pytest.mark.parametrize("name", ["fixture", "seed 7", "shout_current_value"])
 def test_the_distance_from_the_program_is_the_largest_there_is(name):
-    model = shortened(SUBJECTS[name](read_checkpoint(REFERENCE).model), 4)
+    model = shortened(SUBJECTS[name](read_checkpoint(REFERENCE, SYSTEM).model), 4)
     program = explain(model)
     furthest = 0.0
     for _, tokens, logits in every_run(model, lambda _, logits: logits[:, -1]):

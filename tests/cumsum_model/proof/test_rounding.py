@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from cumsum_model.config import CumsumConfig
+from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof import dynamic_program, extremes, rounding, splitting
 from cumsum_model.proof.balls import Ball, exact, square_root
 from cumsum_model.proof.extremes import Position
 from cumsum_model.proof.tables import tables
-from toy_model.config import CumsumConfig
-from toy_model.transformer import CumsumTransformer
 
 
 def exact_sums(g, own):

@@ -1,0 +1,71 @@
+"""The checkpoint that claims are run on: read once, whoever asks, and the same bytes in every process.
+
+What a folder of claims does with it (`claims/NAME/conftest.py`) are the plugin's hooks; these are the parts that do not
+depend on the system.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_claims.files import shown
+from pytest_claims.text import readable
+
+from toy_model.checkpoint.checkpoint import Checkpoint, CheckpointError, Reading, Stored, load_stored, read_stored
+from toy_model.checkpoint.container import SAFETENSORS
+from toy_model.system import M, System
+
+STORED = pytest.StashKey[dict[tuple[str, Path | None], Stored]]()
+READ = pytest.StashKey[dict[tuple[str, Path | None], Checkpoint[Any]]]()
+HANDED_OVER = "toy_model.checkpoint"
+
+
+def checkpoint_of(config: pytest.Config, path: Path | None, system: System[M]) -> Checkpoint[M]:
+    """A checkpoint, the shipped one if none is named. Raises pytest.UsageError in one line that names it."""
+    read = config.stash.setdefault(READ, {})
+    if (system.name, path) not in read:
+        reading = Reading(config.getoption("token_order"), config.getoption("n_heads"))
+        try:
+            stored = _stored(config, path, system)
+            read[system.name, path] = read_stored(stored, system, config.getoption("claims_device"), reading)
+        except CheckpointError as error:
+            raise pytest.UsageError(shown(error)) from None
+    return read[system.name, path]
+
+
+def subject_line(checkpoint: Checkpoint[Any]) -> str:
+    """What names a checkpoint in a header: file, digest, how it was read, and what its card says of it."""
+    words = f"checkpoint {os.path.relpath(checkpoint.path)}, sha256 {checkpoint.sha256[:12]}"
+    if checkpoint.read_as != SAFETENSORS or checkpoint.notes:
+        words += f", {'; '.join((checkpoint.read_as, *checkpoint.notes))}"
+    recipe = checkpoint.card.get("recipe") if checkpoint.card else None
+    if checkpoint.card and isinstance(recipe, dict):
+        words += f", seed {recipe.get('seed')}, epoch {checkpoint.card.get('kept_epoch')}"
+    return " ".join(readable(words).split())
+
+
+def hand_over(node: Any, system: System[Any]) -> None:
+    """Give a process of pytest-xdist's the bytes: a file may be another one by the time that it starts."""
+    handed_over = node.workerinput.setdefault(HANDED_OVER, [])
+    for path in node.config.getoption("claims_checkpoint") or [None]:
+        if path is not None and path.is_dir():
+            continue
+        stored = _stored(node.config, path, system)
+        named = None if path is None else os.fsencode(path)
+        file = os.fsencode(stored.path)
+        handed_over.append((system.name, named, file, stored.content, stored.card, stored.unfinished))
+
+
+def _stored(config: pytest.Config, path: Path | None, system: System[Any]) -> Stored:
+    """The bytes of a checkpoint: of the file itself, once; in a process of pytest-xdist's what it was handed."""
+    stored = config.stash.setdefault(STORED, {})
+    if not stored and hasattr(config, "workerinput"):
+        for name, named, file, content, card, unfinished in config.workerinput[HANDED_OVER]:
+            known = Stored(Path(os.fsdecode(file)), content, card, unfinished)
+            stored[name, None if named is None else Path(os.fsdecode(named))] = known
+    if (system.name, path) not in stored:
+        stored[system.name, path] = load_stored(system.reference if path is None else path, system)
+    return stored[system.name, path]
