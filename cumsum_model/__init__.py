@@ -1,4 +1,4 @@
-"""A one-layer transformer that tracks the sign of a running sum, and the tools to check what is said of it.
+"""November's system: a one-layer transformer that tracks the sign of a running sum, and what is known of it.
 
-Start reading at `claims/cumsum/test_attention.py`, then `cumsum_model/model.py` and `cumsum_model/circuit.py`.
+Start reading at `claims/cumsum/test_attention.py`, then `attention.py` and `ov_circuit.py` here.
 """

@@ -25,6 +25,6 @@ class CumsumTransformer(Transformer):
         super().__init__(cfg or CumsumConfig())
 
 
-def answers(model: CumsumTransformer, values: Sequence[int]) -> list[int]:
+def answers_to(model: CumsumTransformer, values: Sequence[int]) -> list[int]:
     """The answer at every position of one sequence of values: 0 negative, 1 zero, 2 positive."""
     return run(model, tokens_of(torch.tensor([values]), model.cfg.max_value))[0].argmax(-1).tolist()

@@ -1,4 +1,4 @@
-"""The weights read as circuits, in float64: what attention can see, what OV moves, where values lie along u.
+"""The OV circuit, in float64: what the heads write for each value, and where each value lands along u.
 
 Quantities come from the weights alone unless a function takes sequences. Those that speak of "every
 sequence" are exact: they optimise over all of them in closed form rather than sample.

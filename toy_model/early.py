@@ -1,4 +1,4 @@
-"""What has to happen before pytest looks for tests: `-p cumsum_model.early`, which this suite's configuration names."""
+"""What has to happen before pytest looks for tests: `-p toy_model.early`, which this suite's configuration names."""
 
 from __future__ import annotations
 

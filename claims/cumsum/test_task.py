@@ -4,7 +4,7 @@ from pytest_claims import claim
 
 from cumsum_model import mutants, writeup
 from cumsum_model.data import EVALUATION_SET, ZERO
-from cumsum_model.proof.answers import answers
+from cumsum_model.model import answers_to
 from cumsum_model.proof.rounding import margin_error
 from cumsum_model.scope import not_the_reference
 from cumsum_model.writeup import SIBLING, not_of_the_published_sizes, too_small_for_the_examples
@@ -22,7 +22,7 @@ from toy_model import behaviour, engine, intervention
 )
 def test_printed_examples(model, measure):
     for printed, values, labels in writeup.EXAMPLES:
-        answered = answers(model, values)
+        answered = answers_to(model, values)
         wrong = sum(answer != label for answer, label in zip(answered, labels, strict=True))
         assert measure(f"wrong answers on {printed}", wrong) == 0
 

@@ -1,1 +1,1 @@
-"""TODO"""
+"""The verbs that are about November alone: to prove, and to check a proof."""

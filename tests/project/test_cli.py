@@ -67,7 +67,7 @@ def test_sizes_beyond_memory_are_one_line(tmp_path, capsys, monkeypatch):
     def exhaust(*_, **__):
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory\nand a stack trace")
 
-    monkeypatch.setattr("cumsum_model.training.CumsumDataset", exhaust)
+    monkeypatch.setattr("cumsum_model.data.CumsumDataset", exhaust)
     assert main(["train", "--out", str(tmp_path)]) == 1
     told = capsys.readouterr().err
     assert "do not fit in memory" in told
@@ -78,7 +78,7 @@ def test_a_defect_is_not_mistaken_for_a_lack_of_memory(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("the size of tensor a must match the size of tensor b")
 
-    monkeypatch.setattr("cumsum_model.training.CumsumDataset", fail)
+    monkeypatch.setattr("cumsum_model.data.CumsumDataset", fail)
     with pytest.raises(RuntimeError, match="must match"):
         main(["train", "--out", str(tmp_path)])
 

@@ -956,7 +956,7 @@ def test_the_command_says_in_one_line_what_it_cannot_read_or_write(mixed, tmp_pa
 
 def test_nothing_heavy_is_loaded_to_show_help():
     script = (
-        "import sys\nfrom cumsum_model.cli import main\n"
+        "import sys\nfrom cumsum_model.__main__ import main\n"
         "try:\n    main(['universality', '--help'])\nexcept SystemExit:\n    pass\n"
         "assert not {'torch', 'scipy', 'pyarrow', 'matplotlib', 'jinja2'} & set(sys.modules)"
     )

@@ -32,7 +32,7 @@ def test_a_collector_that_was_off_stays_off():
 def test_what_was_imported_is_set_aside_and_little_is_not():
     script = """
 import gc
-from cumsum_model.importing import importing
+from toy_model.importing import importing
 with importing():
     import colorsys
 assert gc.get_freeze_count() == 0

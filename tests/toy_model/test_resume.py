@@ -32,7 +32,7 @@ RESULT = ["model.card.json", "model.safetensors"]
 # Starts children that have imported all they need, so that a hundred of them take seconds.
 FORKSERVER = multiprocessing.get_context("forkserver")
 FORKSERVER.set_forkserver_preload(
-    ["torch._dynamo", "cumsum_model.train_command", "cumsum_model.card", "cumsum_model.unfinished"]
+    ["torch._dynamo", "toy_model.commands.train", "toy_model.checkpoint.card", "toy_model.training.state_file"]
 )
 
 

@@ -22,7 +22,7 @@ OPTIONS = ["--seeds", "1", *TINY, "--no-controls", "-k", "test_every_answer_is_r
 
 FORKSERVER = multiprocessing.get_context("forkserver")
 FORKSERVER.set_forkserver_preload(
-    ["distributed", "cumsum_model.sweep.work", "cumsum_model.sweep.conduct", "pytest_claims.universality.folder"]
+    ["distributed", "toy_model.sweep.worker", "toy_model.sweep.client", "pytest_claims.universality.folder"]
 )
 
 

@@ -12,7 +12,7 @@ from cumsum_model.system import PUBLISHED, REFERENCE, SYSTEM, initialise, untrai
 from toy_model.behaviour import behaviour, cross_entropy, label_entropy
 from toy_model.checkpoint.checkpoint import card_path
 from toy_model.intervention import neuron_costs
-from toy_model.training import gradient, training
+from toy_model.training import gradient
 from toy_model.training.optimizer import Adam
 from toy_model.training.training import Diverged, Epoch, Training, train
 
@@ -20,9 +20,9 @@ SHORT = dataclasses.replace(PUBLISHED, seed=3, train_size=5_000, val_size=500, e
 
 
 @pytest.fixture
-def in_float64(monkeypatch):
-    """Everything that is trained is trained in float64, from the same weights: what a processor rounds is nothing."""
-    monkeypatch.setattr(training, "CumsumTransformer", lambda cfg: CumsumTransformer(cfg).double())
+def in_float64():
+    """The system, trained in float64 from the same weights: what a processor rounds is nothing."""
+    return dataclasses.replace(SYSTEM, model=lambda cfg: CumsumTransformer(cfg).double())
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_the_draws_are_those_of_two_dataloaders_and_the_global_generator(in_floa
         losses.append(loss.item())
         list(val_loader)
 
-    assert [epoch.loss for epoch in train(recipe, SYSTEM).history] == pytest.approx(losses, abs=1e-9)
+    assert [epoch.loss for epoch in train(recipe, in_float64).history] == pytest.approx(losses, abs=1e-9)
 
 
 SIZES = {
@@ -137,9 +137,9 @@ def test_the_gradient_leaves_model_and_batch_alone():
 
 def test_training_by_autograd_comes_to_the_same(in_float64, monkeypatch):
     recipe = dataclasses.replace(SHORT, epochs=2, train_size=1_200, batch_size=100)
-    expected = train(recipe, SYSTEM)
+    expected = train(recipe, in_float64)
     monkeypatch.setattr(gradient, "written_out", gradient.by_autograd)
-    by_autograd = train(recipe, SYSTEM)
+    by_autograd = train(recipe, in_float64)
     losses = [epoch.loss for epoch in by_autograd.history]
     assert [epoch.loss for epoch in expected.history] == pytest.approx(losses, abs=1e-9)
 
@@ -245,7 +245,7 @@ PUBLISHED_RECIPE_MEASURED = [0.0157, 0.0138, 0.0982, 0.0170, 0.0271, 0.0002, 0.0
 
 def test_the_published_recipe_gives_the_published_model(reference, in_float64):
     """Trains it in full, some minutes. The fixture is what the recipe gives, up to what float32 rounds."""
-    trained = train(dataclasses.replace(PUBLISHED, seed=42), SYSTEM)
+    trained = train(dataclasses.replace(PUBLISHED, seed=42), in_float64)
     assert trained.kept.index == 8
     for name, tensor in trained.model.state_dict().items():
         torch.testing.assert_close(tensor, reference.state_dict()[name].double(), atol=1e-3, rtol=0)

@@ -1,1 +1,1 @@
-"""TODO"""
+"""One file a verb of the command line; each serves any system."""

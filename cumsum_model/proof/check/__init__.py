@@ -1,1 +1,1 @@
-"""TODO"""
+"""The independent checker of certificates: it shares no code with the search."""

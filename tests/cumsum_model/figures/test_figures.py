@@ -104,7 +104,7 @@ def test_another_process_draws_the_same_bytes(drawn):
         # One thread, as in this run: the order of a sum is part of its last digits.
         "import hashlib, torch; torch.set_num_threads(1)\n"
         "from cumsum_model import figures\n"
-        "from cumsum_model.checkpoint import reference_model\n"
+        "from cumsum_model.scope import reference_model\n"
         "from cumsum_model.proof.certificate import certify\n"
         "model = reference_model()\n"
         f"table = figures.draw_matrix({ROWS!r}, {COLUMNS!r}, {LETTERS!r})\n"
@@ -281,7 +281,7 @@ def test_an_error_of_ours_is_not_taken_for_a_figure_that_says_nothing(reference,
     def fail(*_):
         raise RuntimeError("ours")
 
-    monkeypatch.setattr("cumsum_model.figures.values.value_outputs", fail)
+    monkeypatch.setattr("cumsum_model.figures.ov_circuit.value_outputs", fail)
     with pytest.raises(RuntimeError, match="ours"):
         figures.draw(reference)
 

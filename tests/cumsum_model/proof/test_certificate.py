@@ -293,7 +293,7 @@ def test_what_is_proved_does_not_depend_on_how_much_is_worked_on_at_once(monkeyp
     model = untrained(CumsumConfig(n_ctx=5, max_value=2), seed=3)
     whole = certify(model)
     for name, size in sizes.items():
-        monkeypatch.setattr(program if hasattr(program, name) else extremes, name, size)
+        monkeypatch.setattr(dynamic_program if hasattr(dynamic_program, name) else extremes, name, size)
     for one, other in zip(certify(model).lengths, whole.lengths, strict=True):
         for name in ("least_tokens", "most_tokens", "right_low", "right_high", "signs"):
             assert (getattr(one, name) == getattr(other, name)).all(), name

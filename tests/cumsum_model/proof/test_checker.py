@@ -415,15 +415,16 @@ def test_certify_says_what_is_wrong_and_exits_1(reference, tmp_path, capsys):
 
 def test_the_checker_shares_no_code_with_the_search():
     script = (
-        "import sys; from cumsum_model.proof import checker; "
+        "import sys; from cumsum_model.proof.check import checker; "
         "print(*sorted(name for name in sys.modules if name.startswith('cumsum_model.') or name == 'torch'))"
     )
     loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.split()
     assert loaded == [
         "cumsum_model.proof",
-        "cumsum_model.proof.checker",
-        "cumsum_model.proof.exactly",
-        "cumsum_model.proof.recount",
+        "cumsum_model.proof.check",
+        "cumsum_model.proof.check.checker",
+        "cumsum_model.proof.check.circuit",
+        "cumsum_model.proof.check.recount",
     ]
 
 

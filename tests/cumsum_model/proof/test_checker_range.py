@@ -22,7 +22,7 @@ from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.certificate_file import to_document
 from cumsum_model.proof.check.checker import Rejected, check
-from cumsum_model.proof.check.circuit import Circuit, Query
+from cumsum_model.proof.check.circuit import WEIGHT_BITS, Circuit, Query
 from cumsum_model.proof.check.recount import Recount
 
 SHA = "0" * 64
@@ -426,6 +426,6 @@ def test_every_weight_is_known_to_as_many_digits(seed):
                     assert low <= true
                     assert true <= high
                     assert 0 <= high - low <= 2
-                    assert low >= 2 ** (circuit.WEIGHT_BITS - 1)
+                    assert low >= 2 ** (WEIGHT_BITS - 1)
                     smallest = min(smallest, float(exponent))
     assert smallest < -30_000

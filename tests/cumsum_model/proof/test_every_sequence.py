@@ -17,7 +17,7 @@ from cumsum_model.data import labels_of
 from cumsum_model.explanation import explain
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.ov_circuit import value_direction, value_slope
-from cumsum_model.proof import splitting
+from cumsum_model.proof import mixed_signs, splitting
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.explanation import distance
 from cumsum_model.proof.residual_stream import equal_mean_spread, resolution, stored, stored_on_u
@@ -165,7 +165,7 @@ def test_no_bound_of_any_model_is_beyond_any_sequence(model):
 @pytest.mark.parametrize("expanded", [0, 1])
 @pytest.mark.parametrize("seed", range(15))
 def test_neurons_whose_signs_are_not_told_apart_are_allowed_for(monkeypatch, seed, expanded):
-    monkeypatch.setattr(firing, "EXPANDED", expanded)
+    monkeypatch.setattr(mixed_signs, "EXPANDED", expanded)
     generator = torch.Generator().manual_seed(seed)
     model = CumsumTransformer(CumsumConfig(max_value=1, n_ctx=3, d_model=3, d_head=2, d_mlp=6))
     for parameter in model.requires_grad_(False).parameters():
