@@ -1,22 +1,30 @@
-# Two commands do everything, from nothing but Python and make: `make claims` and `make test`.
+# From nothing but Python and make: `make claims` verifies the shipped checkpoint, `make test` tests the software.
+# The first installs what the claims need ($(VENV)/installed), the second the tools of development, too ($(VENV)/dev).
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
+
+# The second command replaces the copy of the plugin that the first one makes: pip refuses both at once.
+define install
+$(BIN)/pip install --quiet --constraint constraints.txt --editable '.$(1)'
+$(BIN)/pip install --quiet --no-deps --editable ./pytest-claims
+endef
 
 .DEFAULT_GOAL := help
 .PHONY: help claims test lint bench guard baseline matrix universality fixture screenshots clean
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 claims: $(VENV)/installed  ## verify the shipped checkpoint into report/; ARGS="--checkpoint=PATH" for another
+	@echo "Verifying: every claim, and every control of it, in about a minute; the report goes to report/report.html."
 	$(BIN)/cumsum-model verify --report=report $(ARGS)
 
-test: $(VENV)/installed lint  ## check style and types, then run the software's own tests; ARGS="-n 0" for one process
+test: $(VENV)/dev lint  ## check style and types, then test the software; ARGS="-n 0" for one process
 	cd pytest-claims && ../$(BIN)/pytest -ra -n logical --maxprocesses 4 --dist loadfile
 	$(BIN)/pytest tests/ -ra -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
-lint: $(VENV)/installed
+lint: $(VENV)/dev  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -33,8 +41,9 @@ guard: $(VENV)/installed  ## fail if a ratio is half as large again as in benchm
 baseline: $(VENV)/installed  ## save the ratios of this commit as the ones that `make guard` compares with
 	$(BIN)/pytest benchmarks/ -m guard --benchmark-quiet --benchmark-json=benchmarks/baseline.json $(ARGS)
 
-matrix: $(VENV)/installed  ## run every claim on every broken model, into docs/matrix.json
+matrix: $(VENV)/installed  ## run every claim on every broken model, into docs/matrix.json and docs/matrix.md
 	$(BIN)/python -m cumsum_model mutants -n 2 --out docs/matrix.json
+	$(BIN)/python docs/matrix.py
 
 universality: $(VENV)/installed  ## train and verify 32 seeds that no bound was made on, an hour on two cores
 	$(BIN)/python -m cumsum_model sweep --seeds 100:132 --out sweeps/fresh
@@ -43,7 +52,7 @@ universality: $(VENV)/installed  ## train and verify 32 seeds that no bound was 
 fixture: $(VENV)/installed  ## train the shipped checkpoint again, into runs/seed42
 	$(BIN)/python -m cumsum_model train --seed 42 --out runs/seed42 --force
 
-screenshots: $(VENV)/installed  ## take the README's pictures of report/, which `make claims` leaves
+screenshots: $(VENV)/dev  ## take the pictures in docs/ of report/, which `make claims` leaves
 	$(BIN)/python docs/screenshots.py report/report.html
 
 clean:  ## remove the environment, the report and all caches
@@ -52,7 +61,13 @@ clean:  ## remove the environment, the report and all caches
 $(VENV)/installed: pyproject.toml pytest-claims/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "Installing torch and what else the claims need into $(VENV): once, a few minutes with a fast connection."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	$(BIN)/pip install --quiet --no-deps --editable ./pytest-claims  # in place of the copy that the first one made
+	$(call install)
+	@echo "Installed. To call python and pytest yourself: . $(VENV)/bin/activate"
+	@touch $@
+
+$(VENV)/dev: $(VENV)/installed
+	@echo "Installing the tools of development, too: about a minute."
+	$(call install,[dev])
 	@touch $@
