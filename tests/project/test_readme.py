@@ -68,7 +68,7 @@ def test_the_printed_report_is_the_one_that_is_printed(printed, page):
         assert part in printed
 
 
-def test_the_table_of_broken_models_says_what_the_claims_measured(printed):
+def test_the_table_of_broken_models_has_what_the_claims_measured(printed):
     rows = re.findall(r"^\| `(\w+)` \| 1\.0000 \|.*\*\*([\d.,]+)\*\* \|$", text(README), re.MULTILINE)
     assert len(rows) == 5
     for mutant, value in rows:
@@ -141,7 +141,7 @@ def test_the_seeds_are_reported_as_the_sweep_found_them(universality):
         assert "Of 32 retrained seeds thirteen refute at least one claim" in words(path)
 
 
-def test_what_is_said_of_all_seeds_is_so(universality):
+def test_the_figures_over_all_seeds_are_those_of_the_sweep(universality):
     counted = [run for run in universality["runs"] if run["ending"] == "counted"]
     assert [run["seed"] for run in counted] == list(range(100, 132))
     right = [run for run in counted if run["proved"]["right_everywhere"] == [run["proved"]["sequences"]] * 2]
