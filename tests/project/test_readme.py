@@ -137,6 +137,9 @@ def test_the_seeds_are_reported_as_the_sweep_found_them(universality):
     refuting = {broken["seed"] for claim in group["claims"] for broken in claim["refuted_by"]}
     assert (len(refuting), len(group["counted"])) == (13, 32)
     assert "Nineteen of the seeds refute no claim" in words("docs/universality.md")
+    by_107 = [claim for claim in by_seed if any(broken["seed"] == 107 for broken in claim["refuted_by"])]
+    assert len(by_107) == 2
+    assert "seed 107 refutes two" in words(README)
     for path in (README, "docs/verdicts.md"):
         assert "Of 32 retrained seeds thirteen refute at least one claim" in words(path)
 
