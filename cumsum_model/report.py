@@ -17,11 +17,12 @@ from pytest_claims.output.json import ReportError
 from pytest_claims.report.report import Report
 from pytest_claims.subject import Note, Subject
 from pytest_claims.text import short_name
+from pytest_claims.universality.outcome import Proved
 from pytest_claims.verdict import LETTERS
 
 from cumsum_model.counterparts import cast_of
 from cumsum_model.model import CumsumTransformer
-from cumsum_model.proof.certificate import Certificate, certify
+from cumsum_model.proof.certificate import THOROUGH_BUDGET, Certificate, certify
 from cumsum_model.proof.rounding import margin_error
 from cumsum_model.proof.tables import Unprovable
 from cumsum_model.sequence_box import sequence_box
@@ -248,4 +249,21 @@ def _matrix_figure(report: Report) -> Figure | None:
         return None
     return draw_matrix(
         list(ran), mutants, ["".join(row.get(mutant, " ") for mutant in mutants) for row in ran.values()]
+    )
+
+
+def proved(model: CumsumTransformer) -> Proved | str:
+    """What a sweep keeps of the verdict on every sequence, counted thoroughly; or why there is none."""
+    try:
+        certificate = certify(model, budget=THOROUGH_BUDGET)
+    except Unprovable as error:
+        return str(error)
+    wrong = certificate.simplest_wrong
+    return Proved(
+        sequences=certificate.sequences,
+        right_at_end=certificate.lengths[-1].answered_rightly,
+        right_everywhere=certificate.right_at_every_position,
+        smallest_margin=certificate.smallest_margin,
+        hardest=tuple(certificate.values(certificate.hardest.hardest[1])),
+        wrong=None if wrong is None else tuple(wrong),
     )

@@ -120,7 +120,7 @@ def _mutants() -> dict[str, tuple[Control, ...]]:
 
 
 def _prove(model: CumsumTransformer) -> Proved | str:
-    from cumsum_model.proof.certificate import proved
+    from cumsum_model.report import proved
 
     return proved(model)
 

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from pytest_claims.universality.outcome import Proved
 
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof import dynamic_program
@@ -351,20 +350,3 @@ def _right_throughout(lengths: list[Length]) -> tuple[int, int]:
             low[token : token + sums] += stay_low[token]
             high[token : token + sums] += stay_high[token]
     return int(low.sum()), int(high.sum())
-
-
-def proved(model: CumsumTransformer) -> Proved | str:
-    """What a sweep keeps of the verdict on every sequence, counted thoroughly; or why there is none."""
-    try:
-        certificate = certify(model, budget=THOROUGH_BUDGET)
-    except Unprovable as error:
-        return str(error)
-    wrong = certificate.simplest_wrong
-    return Proved(
-        sequences=certificate.sequences,
-        right_at_end=certificate.lengths[-1].answered_rightly,
-        right_everywhere=certificate.right_at_every_position,
-        smallest_margin=certificate.smallest_margin,
-        hardest=tuple(certificate.values(certificate.hardest.hardest[1])),
-        wrong=None if wrong is None else tuple(wrong),
-    )

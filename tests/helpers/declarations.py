@@ -13,7 +13,7 @@ CLAIMS = ROOT / "claims" / "cumsum"
 
 @cache
 def declarations():
-    """Every claim and erratum of claims/, by its id."""
+    """Every claim and erratum of claims/cumsum/, by its id."""
     found = {}
     for path in sorted(CLAIMS.glob("test_*.py")):
         spec = importlib.util.spec_from_file_location(f"declarations_of_{path.stem}", path)
@@ -21,5 +21,5 @@ def declarations():
         spec.loader.exec_module(module)
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.FunctionDef) and isinstance(declared(getattr(module, node.name)), Claim):
-                found[f"claims/{path.name}::{node.name}"] = declared(getattr(module, node.name))
+                found[f"claims/cumsum/{path.name}::{node.name}"] = declared(getattr(module, node.name))
     return found

@@ -36,14 +36,8 @@ LONGEST = 400
 """Lines of a file that a person can read in one sitting."""
 
 WITH_THE_PLUGIN = {
-    "under_test.py",
-    "early.py",
-    "guard.py",
-    "system.py",
-    "report.py",
-    "sequence_box",
-    "sweep",
-    "figures",
+    *("under_test.py", "early.py", "guard.py", "system.py", "report.py"),
+    *("sequence_box", "sweep", "figures", "commands"),
 }
 """Where the plugin and the model meet. Whatever else there is could be used without pytest."""
 

@@ -24,7 +24,7 @@ SECTIONS = {
 }
 """What a section is called in the table, and in the source of a claim."""
 
-JUDGE = re.compile(r"(claim|erratum|test) `((?:claims|tests)/test_\w+\.py::test_\w+)`")
+JUDGE = re.compile(r"(claim|erratum|test) `((?:claims|tests)/[\w/]*test_\w+\.py::test_\w+)`")
 NONE = re.compile(r"none: \w.{10,}")  # a reason has more than a word
 
 
