@@ -85,7 +85,7 @@ def match_neurons(model: CumsumTransformer, other: CumsumTransformer) -> tuple[P
     means = np.linspace(-reach, reach, MEANS)
     mine, theirs = (response_curves(which, means).reshape(which.cfg.d_mlp, -1) for which in (model, other))
     my_live, their_live = (np.array([role.live for role in neuron_roles(which)]) for which in (model, other))
-    found: dict[int, Part] = {}
+    parts: dict[int, Part] = {}
     for dead in (False, True):
         rows, columns = np.flatnonzero(my_live != dead), np.flatnonzero(their_live != dead)
         # |a - b|^2 is |a|^2 + |b|^2, what the two cost without a partner, less twice a . b: what pairing them saves.
@@ -94,10 +94,10 @@ def match_neurons(model: CumsumTransformer, other: CumsumTransformer) -> tuple[P
             neuron, counterpart = int(rows[i]), int(columns[j])
             likeness = _likeness(mine[neuron], theirs[counterpart])
             if dead or likeness >= ALIKE:
-                found[neuron] = Part(neuron, counterpart, likeness, dead)
-    alone = set(range(other.cfg.d_mlp)) - {part.other for part in found.values()}
+                parts[neuron] = Part(neuron, counterpart, likeness, dead)
+    alone = set(range(other.cfg.d_mlp)) - {part.other for part in parts.values()}
     return (
-        *(found.get(i) or Part(i, None, 0.0, bool(~my_live[i])) for i in range(model.cfg.d_mlp)),
+        *(parts.get(i) or Part(i, None, 0.0, bool(~my_live[i])) for i in range(model.cfg.d_mlp)),
         *(Part(None, j, 0.0, bool(~their_live[j])) for j in sorted(alone)),
     )
 
@@ -123,12 +123,12 @@ def cast_of(model: CumsumTransformer) -> str:
         return f"no roles: {reason}"
     roles = neuron_roles(model)
     live = [role for role in roles if role.live]
-    told = [
+    groups = [
         _listed("on positive means", [role for role in live if role.side == "pos"]),
         _listed("on negative means", [role for role in live if role.side == "neg"]),
         _listed("dead", [role for role in roles if not role.live]),
     ]
-    text = f"{', '.join(told)}, each strongest first"
+    text = f"{', '.join(groups)}, each strongest first"
     return text if not_the_reference(model) is None else f"{text}; {_parts(model)}"
 
 
@@ -152,6 +152,6 @@ def _parts(model: CumsumTransformer) -> str:
     if not played:
         return f"none plays the part of the shipped checkpoint's {unplayed}"
     first, *others = played
-    told = [f"{first.neuron} plays the part of the shipped checkpoint's {first.other} ({first.likeness:.2f} alike)"]
-    told += [f"{part.neuron} of its {part.other} ({part.likeness:.2f})" for part in others]
-    return ", ".join(told) + (f", none of its {unplayed}" if unplayed else "")
+    phrases = [f"{first.neuron} plays the part of the shipped checkpoint's {first.other} ({first.likeness:.2f} alike)"]
+    phrases += [f"{part.neuron} of its {part.other} ({part.likeness:.2f})" for part in others]
+    return ", ".join(phrases) + (f", none of its {unplayed}" if unplayed else "")

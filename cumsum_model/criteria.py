@@ -101,12 +101,12 @@ def minimal_sets(F: SetFunction, M: Parts, tolerance: float) -> list[Parts]:
 
     The circuit is unique if there is exactly one. Source: Meloux et al. 2025, arXiv 2502.20914.
     """
-    found: list[Parts] = []
+    minimal: list[Parts] = []
     whole = F(M)
     for S in subsets(M):  # the smallest first, so that every set that S could contain has been seen
-        if abs(F(S) - whole) <= tolerance and not any(smaller < S for smaller in found):
-            found.append(S)
-    return found
+        if abs(F(S) - whole) <= tolerance and not any(smaller < S for smaller in minimal):
+            minimal.append(S)
+    return minimal
 
 
 def rank_among_equals(F: SetFunction, C: Parts, M: Parts) -> Any:

@@ -154,11 +154,11 @@ def near_zero_set(max_value: int, seq_len: int) -> CumsumDataset:
     """
     generator = torch.Generator().manual_seed(NEAR_ZERO_SEED)
     data = CumsumDataset(1, max_value, seq_len, generator=generator)
-    found = torch.empty(0, seq_len, dtype=torch.long)
-    while len(found) < EVALUATION_SIZE:
+    near_zero = torch.empty(0, seq_len, dtype=torch.long)
+    while len(near_zero) < EVALUATION_SIZE:
         drawn = torch.randint(-max_value, max_value + 1, (10 * EVALUATION_SIZE, seq_len), generator=generator)
-        found = torch.cat([found, drawn[drawn.sum(1).abs() <= 1]])
-    data.values = found[:EVALUATION_SIZE]
+        near_zero = torch.cat([near_zero, drawn[drawn.sum(1).abs() <= 1]])
+    data.values = near_zero[:EVALUATION_SIZE]
     data.toks = tokens_of(data.values, max_value)
     data.labels = labels_of(data.values)
     data.scored = slice(-1, None)

@@ -61,7 +61,7 @@ class Response:
     def stay(self) -> list[tuple[int, int]]:
         """By dose: how many answer as the sequence's own mean deserves, of how many."""
         right = self.answers == self.own_labels
-        return [(int(one.sum()), one.numel()) for one in right]
+        return [(int(same.sum()), same.numel()) for same in right]
 
     def steps_back(self) -> int:
         """How many times an answer moves against the dose between one dose and the next, neg - zero - pos being up."""
@@ -71,9 +71,9 @@ class Response:
 
 def move_the_mean(model: CumsumTransformer, data: CumsumDataset, doses: Sequence[float] = DOSES) -> Response:
     """Move resid_mid along what OV writes per unit of value, by each dose of the distance to another mean."""
-    other, _ = _pairs(data)
+    partner, _ = _pairs(data)
     means = running_means(data.values)
-    shift = (means[other] - means)[..., None].to(model.device) * value_step(model)
+    shift = (means[partner] - means)[..., None].to(model.device) * value_step(model)
     return _respond(model, data, shift, doses)
 
 
@@ -82,9 +82,9 @@ def swap_what_lies_beside(model: CumsumTransformer, data: CumsumDataset, doses: 
 
     The displacement is moved along `value_step` until `mean_readout` reads 0 of it.
     """
-    other, _ = _pairs(data)
+    partner, _ = _pairs(data)
     stream = resid_mid(model, data.toks)
-    shift = stream[other] - stream
+    shift = stream[partner] - stream
     shift = shift - (shift @ mean_readout(model))[..., None] * value_step(model)
     return _respond(model, data, shift, doses)
 
@@ -92,15 +92,15 @@ def swap_what_lies_beside(model: CumsumTransformer, data: CumsumDataset, doses: 
 def _pairs(data: CumsumDataset) -> tuple[Int[Tensor, " batch"], Int[Tensor, " batch"]]:
     """Another sequence for each, and the position of each at which it is moved."""
     generator = torch.Generator().manual_seed(PAIRING_SEED)
-    other = torch.randperm(len(data), generator=generator)
-    return other, torch.randint(data.values.shape[1], (len(data),), generator=generator)
+    partner = torch.randperm(len(data), generator=generator)
+    return partner, torch.randint(data.values.shape[1], (len(data),), generator=generator)
 
 
 @torch.no_grad()
 def _respond(
     model: CumsumTransformer, data: CumsumDataset, shift: Float[Tensor, "batch pos d_model"], doses: Sequence[float]
 ) -> Response:
-    other, position = _pairs(data)
+    partner, position = _pairs(data)
     rows = torch.arange(len(data))
 
     def answers(dose: float) -> Int[Tensor, " batch"]:
@@ -108,7 +108,7 @@ def _respond(
         return logits.argmax(-1).cpu()[rows, position]
 
     sums = data.values.cumsum(-1).cpu()
-    own, others = sums[rows, position], sums[other, position]
+    own, others = sums[rows, position], sums[partner, position]
     dosed = torch.stack([own + dose * (others - own).double() for dose in doses])
     # Doses are multiples of 1/4, so sums are exact in floating point; at one position means and sums are in proportion.
     return Response(

@@ -136,9 +136,9 @@ def _neurons(model: CumsumTransformer) -> Measured:
     return cast_of(model)
 
 
-def as_json(found: Inspected) -> dict[str, Any]:
+def as_json(inspection: Inspected) -> dict[str, Any]:
     """Everything, for other programs. A measurement that is no number is null, with the reason beside it."""
-    checkpoint = found.checkpoint
+    checkpoint = inspection.checkpoint
     return {
         "file": str(checkpoint.path),
         "sha256": checkpoint.sha256,
@@ -146,15 +146,15 @@ def as_json(found: Inspected) -> dict[str, Any]:
         "token_order": checkpoint.reading.token_order or "value",
         "notes": list(checkpoint.notes),
         "config": asdict(checkpoint.model.cfg),
-        "neurons": found.neurons,
+        "neurons": inspection.neurons,
         "parameters": {name: list(tensor.shape) for name, tensor in checkpoint.model.state_dict().items()},
         "card": _plain(checkpoint.card),
-        "evaluated_on": found.evaluated_on,
-        "diagnosis": {name: None if isinstance(value, str) else value for name, value in found.diagnosis.items()},
-        "not_measured": {name: value for name, value in found.diagnosis.items() if isinstance(value, str)},
+        "evaluated_on": inspection.evaluated_on,
+        "diagnosis": {name: None if isinstance(value, str) else value for name, value in inspection.diagnosis.items()},
+        "not_measured": {name: value for name, value in inspection.diagnosis.items() if isinstance(value, str)},
         "looks_misread": None
-        if found.misreading is None
-        else {"found": found.misreading.found, "options": found.misreading.options},
+        if inspection.misreading is None
+        else {"found": inspection.misreading.found, "options": inspection.misreading.options},
     }
 
 
@@ -163,9 +163,9 @@ def _plain(card: object) -> Any:
     return json.loads(json.dumps(card), parse_constant=lambda _: None)
 
 
-def as_text(found: Inspected) -> list[str]:
+def as_text(inspection: Inspected) -> list[str]:
     """The same for people."""
-    checkpoint, cfg = found.checkpoint, found.checkpoint.model.cfg
+    checkpoint, cfg = inspection.checkpoint, inspection.checkpoint.model.cfg
     state = checkpoint.model.state_dict()
     lines = [
         f"checkpoint {shown(checkpoint.path)}, sha256 {checkpoint.sha256[:12]}",
@@ -177,17 +177,17 @@ def as_text(found: Inspected) -> list[str]:
         f"{sum(tensor.numel() for tensor in state.values()):,} parameters",
         *(f"  {name:<22} {list(tensor.shape)}" for name, tensor in state.items()),
         "",
-        f"diagnosis, on {found.evaluated_on}",
+        f"diagnosis, on {inspection.evaluated_on}",
     ]
     for name, label in LABELS.items():
-        value = found.diagnosis[name]
-        told = value if isinstance(value, str) else f"{value:.6g}"
+        value = inspection.diagnosis[name]
+        shown_value = value if isinstance(value, str) else f"{value:.6g}"
         if name == "live_neurons" and not isinstance(value, str):
-            told += f" of {cfg.n_layers * cfg.d_mlp}"
+            shown_value += f" of {cfg.n_layers * cfg.d_mlp}"
         if name in ("uniformity_gap", "second_singular_share") and cfg.n_layers > 1 and not isinstance(value, str):
-            told += f" in the first of {cfg.n_layers} layers"
-        lines.append(f"  {label:<44} {told}")
-    lines.append(f"  neurons: {found.neurons}")
-    if found.misreading is not None:
-        lines += ["", f"LOOKS MISREAD: {found.misreading.found}; say {found.misreading.options}"]
+            shown_value += f" in the first of {cfg.n_layers} layers"
+        lines.append(f"  {label:<44} {shown_value}")
+    lines.append(f"  neurons: {inspection.neurons}")
+    if inspection.misreading is not None:
+        lines += ["", f"LOOKS MISREAD: {inspection.misreading.found}; say {inspection.misreading.options}"]
     return lines

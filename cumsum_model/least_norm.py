@@ -83,8 +83,8 @@ def _split_constants(model: CumsumTransformer) -> None:
 
     b_K moves all scores of a query alike, so that it can be zero.
     """
-    one = _one_like(model.W_U)
-    _move((model.W_E, one), (model.W_pos, -one))
+    ones = _one_like(model.W_U)
+    _move((model.W_E, ones), (model.W_pos, -ones))
     before = model.W_pos  # what adds a constant to the stream before attention
     for block in model.blocks:
         attn, mlp = block.attn, block.mlp
@@ -92,10 +92,10 @@ def _split_constants(model: CumsumTransformer) -> None:
         W_O = attn.W_O.flatten(0, 1)
         W_Q, W_V = (weights.movedim(0, 1).flatten(1) for weights in (attn.W_Q, attn.W_V))
         _move((attn.b_V, _one_like(W_O)), (attn.b_O, -W_O))
-        _move((before, one), (attn.b_Q, -W_Q), (attn.b_V, -W_V), (attn.b_O, -one))
-        _move((attn.b_O, one), (mlp.b_in, -mlp.W_in), (mlp.b_out, -one))
+        _move((before, ones), (attn.b_Q, -W_Q), (attn.b_V, -W_V), (attn.b_O, -ones))
+        _move((attn.b_O, ones), (mlp.b_in, -mlp.W_in), (mlp.b_out, -ones))
         before = mlp.b_out
-    _move((before, one), (model.unembed.b_U, -model.W_U))
+    _move((before, ones), (model.unembed.b_U, -model.W_U))
 
 
 def _move(*holders: tuple[Tensor, Float[Tensor, "d n"]]) -> None:
@@ -128,8 +128,8 @@ def _balance_neurons(block: Block) -> None:
     reads = torch.cat([mlp.W_in, mlp.b_in[None]]).norm(dim=0)
     writes = mlp.W_out.norm(dim=-1)
     works = (reads > 0) & (writes > 0)
-    for weights, mine, other in ((mlp.W_in, reads, writes), (mlp.b_in, reads, writes), (mlp.W_out.T, writes, reads)):
-        weights *= torch.where(works, (other / mine).sqrt(), 0)
+    for weights, mine, others in ((mlp.W_in, reads, writes), (mlp.b_in, reads, writes), (mlp.W_out.T, writes, reads)):
+        weights *= torch.where(works, (others / mine).sqrt(), 0)
 
 
 def _one_like(matrix: Float[Tensor, "d n"]) -> Float[Tensor, "d d"]:

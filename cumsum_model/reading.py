@@ -170,6 +170,6 @@ def readouts(model: CumsumTransformer) -> dict[str, Float[Tensor, " d_model"]]:
     """
     step, W_U = value_step(model), model.W_U.double()
     W_in, live = model.blocks[0].mlp.W_in.double(), read_neurons(model).live
-    found = {f"neuron {neuron}": W_in[:, neuron] for neuron in live.nonzero().flatten().tolist()}
-    found |= {"pos - neg": W_U[:, POS] - W_U[:, NEG], "pos - zero": W_U[:, POS] - W_U[:, ZERO]}
-    return {name: covector / (step @ covector) for name, covector in found.items()}
+    directions = {f"neuron {neuron}": W_in[:, neuron] for neuron in live.nonzero().flatten().tolist()}
+    directions |= {"pos - neg": W_U[:, POS] - W_U[:, NEG], "pos - zero": W_U[:, POS] - W_U[:, ZERO]}
+    return {name: covector / (step @ covector) for name, covector in directions.items()}

@@ -178,9 +178,9 @@ def _wrong(length: Length, certificate: Certificate) -> str:
     low, high = length.answered_rightly
     fewest, most = length.sequences - high, length.sequences - low
     n_wrong = f"{fewest:,}" if fewest == most else f"between {fewest:,} and {most:,}"
-    told = f"of length {length.n}, {n_wrong} of {length.sequences:,} are wrong"
+    sentence = f"of length {length.n}, {n_wrong} of {length.sequences:,} are wrong"
     simplest = certificate.simplest_wrong
-    return told + (f", and this one is: {' '.join(map(str, simplest))}" if simplest else "")
+    return sentence + (f", and this one is: {' '.join(map(str, simplest))}" if simplest else "")
 
 
 def _version(package: str) -> str:

@@ -60,8 +60,8 @@ class SubsetLosses:
 
     def of_sequences(self, neurons: Parts) -> Float[np.ndarray, " n_sequences"]:
         """The loss of each sequence with `neurons` alone."""
-        one: Float[np.ndarray, " n_sequences"] = self.per_sequence[_mask(neurons)]
-        return one
+        losses: Float[np.ndarray, " n_sequences"] = self.per_sequence[_mask(neurons)]
+        return losses
 
     def resampled(self, neurons: Parts) -> Float[np.ndarray, " resamples"]:
         """F(S) of every bootstrap resample of the sequences, the same resamples for all sets."""
@@ -151,18 +151,18 @@ def _losses(
     right = labels[..., None]
     others = (right + torch.arange(1, without.shape[-1], device=right.device)) % without.shape[-1]
     ahead = without.gather(-1, others) - without.gather(-1, right)
-    gained_ahead = torch.stack([one.gather(-1, others) - one.gather(-1, right) for one in gained])
+    gained_ahead = torch.stack([logits.gather(-1, others) - logits.gather(-1, right) for logits in gained])
     masks = torch.arange(2**d_mlp, device=ahead.device)
     has = (masks[:, None] >> torch.arange(d_mlp, device=ahead.device)) & 1
-    found = []
+    losses = []
     for chunk in has.to(ahead).split(_MASKS_AT_ONCE):
         # log(1 + e^a + e^b), with the largest of 0, a and b taken out.
         a, b = (ahead[..., k].flatten() + chunk @ gained_ahead[..., k].flatten(1) for k in range(2))
         largest = torch.maximum(a, b).clamp_(min=0)
         total = a.sub_(largest).exp_().add_(b.sub_(largest).exp_()).add_(largest.neg().exp_())
         loss = total.log_().add_(largest)
-        found.append(loss.view(len(chunk), *ahead.shape[:2]).mean(-1))
-    return torch.cat(found).cpu().numpy()
+        losses.append(loss.view(len(chunk), *ahead.shape[:2]).mean(-1))
+    return torch.cat(losses).cpu().numpy()
 
 
 def _mask(neurons: Parts) -> int:

@@ -97,8 +97,8 @@ def _inspected(
 ) -> tuple[list[str], dict[str, Any]]:
     from cumsum_model.inspection import as_json, as_text, inspected
 
-    found = inspected(checkpoint, misreading)
-    return as_text(found), as_json(found)
+    inspection = inspected(checkpoint, misreading)
+    return as_text(inspection), as_json(inspection)
 
 
 def _details(checkpoint: Checkpoint[CumsumTransformer], device: str) -> Subject:

@@ -93,5 +93,5 @@ def behaviour(model: Transformer, data: Dataset) -> Behaviour:
 
 def divergence(logits: Float[Tensor, "batch pos d_vocab_out"], others: Float[Tensor, "batch pos d_vocab_out"]) -> float:
     """Mean over positions of KL(logits || others) in nats: what is lost by believing `others` instead."""
-    told, believed = logits.double().log_softmax(-1), others.double().log_softmax(-1)
-    return (told.exp() * (told - believed)).sum(-1).mean().item()
+    log_p, log_q = logits.double().log_softmax(-1), others.double().log_softmax(-1)
+    return (log_p.exp() * (log_p - log_q)).sum(-1).mean().item()

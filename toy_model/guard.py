@@ -40,16 +40,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def refuse_foreign(config: pytest.Config, root: Path = ROOT) -> None:
     """Raise pytest.UsageError if the suite in `root` is about to run with configuration or tests not its own."""
     named = _named(config)
-    if any(all(_lies_in(root / other, path) for path in named) for other in OTHERS):
+    if any(all(_lies_in(root / folder, path) for path in named) for folder in OTHERS):
         return
     if not any(_lies_in(root, path) for path in (*named, config.invocation_params.dir, config.rootpath)):
         return
     own = root / "pyproject.toml"
     if config.inipath is None or config.inipath.resolve() != own or config.rootpath.resolve() != root:
-        found = str(config.inipath or "no configuration")
+        configuration = str(config.inipath or "no configuration")
         if config.rootpath.resolve() != root:
-            found += f", and {config.rootpath} for the project's folder"
-        raise _refusal(f"pytest took {found}, and not {own}")
+            configuration += f", and {config.rootpath} for the project's folder"
+        raise _refusal(f"pytest took {configuration}, and not {own}")
     for path in named:
         if path != root and not any(_lies_in(root / part, path) for part in PARTS):
             raise _refusal(f"{path} is no part of this suite, and pytest would run the code that lies there")
@@ -71,7 +71,7 @@ def _lies_in(folder: Path, path: Path) -> bool:
 
 
 def _refusal(problem: str) -> pytest.UsageError:
-    told = " ".join(problem.split())[:500]
+    reason = " ".join(problem.split())[:500]
     return pytest.UsageError(
-        f"{told}; write options with a path as --checkpoint=PATH, or use: python -m cumsum_model verify PATH"
+        f"{reason}; write options with a path as --checkpoint=PATH, or use: python -m cumsum_model verify PATH"
     )

@@ -142,8 +142,9 @@ def summary(certificate: Certificate, checkpoint: Checkpoint[CumsumTransformer])
     for length in certificate.lengths[::-every][::-1]:
         margin, tokens = length.hardest
         values = certificate.values(tokens)
-        told = " ".join(map(str, values)) if len(values) <= 20 else f"sum {sum(values):+d}, last value {values[-1]:+d}"
-        lines.append(f"{length.n:>6}  {length.smallest_margin:>+15.4f}  {_share(length):<15}  {told}")
+        described = f"sum {sum(values):+d}, last value {values[-1]:+d}"
+        sequence = " ".join(map(str, values)) if len(values) <= 20 else described
+        lines.append(f"{length.n:>6}  {length.smallest_margin:>+15.4f}  {_share(length):<15}  {sequence}")
     return [*lines, ""]
 
 

@@ -77,8 +77,8 @@ def attention_patterns(subject: Subject) -> Drawing:
             gridspec_kw={"left": 0.05, "right": 0.915, "bottom": 0.06, "top": 0.945, "wspace": 0.16, "hspace": 0.17},
         )  # fmt: skip
         for row, (what, maps, most) in enumerate(rows):
-            for ax, one, told, name in zip(axes[row], maps, values.tolist(), sequences, strict=True):
-                _heat_map(ax, one / most, told)
+            for ax, pattern, sequence, name in zip(axes[row], maps, values.tolist(), sequences, strict=True):
+                _heat_map(ax, pattern / most, sequence)
                 if row == 0:
                     ax.set_title(name)
             _scale(paper, axes[row][-1], what, most)

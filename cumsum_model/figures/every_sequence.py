@@ -97,8 +97,8 @@ def within_class(subject: Subject) -> Drawing:
     sums = range(-NEAR, NEAR + 1)
     widest = {s: _range(length, known & (length.sums == s)) for s in sums if (known & (length.sums == s)).any()}
     # What is proved, or what was found where the bound is not finite.
-    bounds = [np.where(np.isfinite(proved), proved, found)
-              for proved, found in ((length.smallest, length.least), (length.largest, length.most))]  # fmt: skip
+    bounds = [np.where(np.isfinite(proved), proved, attained)
+              for proved, attained in ((length.smallest, length.least), (length.largest, length.most))]  # fmt: skip
     published = subject.published('The write-up (end) says that "only the cumsum matters, not the values".')
     caption = (
         f"Sequences of full length, {length.n}, with sums from -{NEAR} to +{NEAR}. For each sum one bar per last "

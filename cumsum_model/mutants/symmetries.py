@@ -352,12 +352,12 @@ def _conditioned(size: int, condition: float, generator: torch.Generator) -> Flo
 def _shear(size: int, condition: float, generator: torch.Generator) -> Float[Tensor, "size size"]:
     """A unit upper triangular matrix of that condition number: it grows from 1 with what is above the diagonal."""
     above = _normal(generator, size, size).triu(1)
-    one = torch.eye(size, dtype=torch.float64)
+    identity = torch.eye(size, dtype=torch.float64)
     low, high = 0.0, 2 * condition / float(above.abs().max())
     for _ in range(60):  # bisection, to the last digit
         middle = (low + high) / 2
-        if float(torch.linalg.cond(one + middle * above)) < condition:
+        if float(torch.linalg.cond(identity + middle * above)) < condition:
             low = middle
         else:
             high = middle
-    return one + low * above
+    return identity + low * above

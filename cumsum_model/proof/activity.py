@@ -55,9 +55,9 @@ def activity(model: CumsumTransformer) -> Activity:
         for query in read.queries():
             position = Position(read, query)
             means = (position.sum_of / position.n)[..., None]
-            for found, may in ((silent, position.pre_low <= 0), (firing, position.pre_high > 0)):
+            for neurons, may in ((silent, position.pre_low <= 0), (firing, position.pre_high > 0)):
                 for end, sign in enumerate((1, -1)):
                     here = np.where(may, sign * means, np.inf).min((0, 1))
-                    np.minimum(found[end], here, out=found[end])
+                    np.minimum(neurons[end], here, out=neurons[end])
             np.minimum(nearest, np.where(position.pre_low <= 0, np.abs(means), np.inf).min((0, 1)), out=nearest)
     return Activity((silent[0], -silent[1]), (firing[0], -firing[1]), nearest)

@@ -88,7 +88,7 @@ def answers(model: CumsumTransformer) -> list[Answers]:
     read = tables(model)
     push = exact(_DIFFERENCES) @ Ball(read.push.mid.T, read.push.rad.T)
     counts = dynamic_program.count(read.n_ctx - 1, read.d_vocab)
-    found = []
+    lengths = []
     with np.errstate(over="ignore", invalid="ignore"):
         for query in read.queries():
             position = Position(read, query)
@@ -98,31 +98,31 @@ def answers(model: CumsumTransformer) -> list[Answers]:
             open_ = np.flatnonzero((cells.bound <= 0) & (cells.attained > 0))
             position.refine(cells, open_[:MOST], _DIFFERENCES, push)
             lead = cells.bound.reshape(everywhere.shape)
-            found.append(Answers(query.n, position.sum_of, counts[query.n - 1], lead))
-    return found
+            lengths.append(Answers(query.n, position.sum_of, counts[query.n - 1], lead))
+    return lengths
 
 
-def wrong_answers(found: list[Answers], label: int) -> int:
+def wrong_answers(lengths: list[Answers], label: int) -> int:
     """In how many classes of another label some sequence may get this answer."""
-    return sum(int((~one.never[label] & (one.labels != label)).sum()) for one in found)
+    return sum(int((~length.never[label] & (length.labels != label)).sum()) for length in lengths)
 
 
-def missed(found: list[Answers], label: int) -> int:
+def missed(lengths: list[Answers], label: int) -> int:
     """In how many classes of this label some sequence may get another answer."""
-    return sum(int((~one.always[label] & (one.labels == label)).sum()) for one in found)
+    return sum(int((~length.always[label] & (length.labels == label)).sum()) for length in lengths)
 
 
-def may_differ(found: list[Answers], others: list[Answers]) -> int:
+def may_differ(lengths: list[Answers], others: list[Answers]) -> int:
     """In how many classes some sequence may get different answers from two models of the same sizes."""
-    return sum(int((~(one.always & other.always).any(0)).sum()) for one, other in zip(found, others, strict=True))
+    return sum(int((~(mine.always & theirs.always).any(0)).sum()) for mine, theirs in zip(lengths, others, strict=True))
 
 
-def spread_within_last_token(found: list[Answers]) -> float:
+def spread_within_last_token(lengths: list[Answers]) -> float:
     """How far a label's lead can differ between sequences of one length and last token, whatever their sum: in logits.
 
     Proved: no two such sequences differ by more.
     """
-    return max(float((one.behind.max(2) - one.ahead.min(2)).max()) for one in found)
+    return max(float((length.behind.max(2) - length.ahead.min(2)).max()) for length in lengths)
 
 
 def _pairs(first: int | None = None, second: int | None = None) -> list[int]:

@@ -279,8 +279,8 @@ def _prove(position: Position, counts: np.ndarray, refine_all: bool, budget: int
     open_ = np.flatnonzero(differences & (cells.bound <= 0) & split[cells.a, cells.s])
     spent = budget if len(open_) else 0
     if spent:
-        for a, s, found in count_right(position, cells, open_, _READOUTS, push, budget):
-            low[a, s], high[a, s] = found
+        for a, s, n_right in count_right(position, cells, open_, _READOUTS, push, budget):
+            low[a, s], high[a, s] = n_right
     proved = Length(
         position.n,
         position.sum_of,
@@ -314,20 +314,20 @@ def _least(position: Position, cells: Cells, chosen: np.ndarray) -> tuple[Array,
     bound, attained, witness = (
         _grid(position, cells, chosen, numbers) for numbers in (cells.bound, cells.attained, cells.witness)
     )
-    other = attained.argmin(0)[None]
-    found = np.take_along_axis(witness, other[..., None], 0)[0]
-    return bound.min(0), attained.min(0), found
+    worst_label = attained.argmin(0)[None]
+    hardest = np.take_along_axis(witness, worst_label[..., None], 0)[0]
+    return bound.min(0), attained.min(0), hardest
 
 
 def _most(position: Position, cells: Cells, chosen: np.ndarray) -> tuple[Array, np.ndarray]:
     """The largest margin that was found: of the two sequences with the largest differences, the better one."""
-    found = np.flatnonzero(chosen)
-    outputs = cells.outputs[found]
-    pair = cells.readout[found] % len(_DIFFERENCES) // 2 * 2
+    places = np.flatnonzero(chosen)
+    outputs = cells.outputs[places]
+    pair = cells.readout[places] % len(_DIFFERENCES) // 2 * 2
     differences = [(outputs * _DIFFERENCES[pair + which]).sum(1) for which in range(2)]
     margins = np.full(len(cells.s), -np.inf)
-    known = np.isfinite(cells.attained[found])  # else there is no sequence to speak of
-    margins[found] = np.where(known, np.nan_to_num(np.minimum(*differences), nan=-np.inf, posinf=-np.inf), -np.inf)
+    known = np.isfinite(cells.attained[places])  # else there is no sequence to speak of
+    margins[places] = np.where(known, np.nan_to_num(np.minimum(*differences), nan=-np.inf, posinf=-np.inf), -np.inf)
     laid_out, witness = (_grid(position, cells, chosen, numbers) for numbers in (margins, cells.witness))
     best = laid_out.argmax(0)[None]
     return laid_out.max(0), np.take_along_axis(witness, best[..., None], 0)[0]

@@ -75,10 +75,10 @@ def _preamble(model: CumsumTransformer) -> dict[str, Any]:
 def differing(document: dict[str, Any], model: CumsumTransformer) -> str | None:
     """The first part of the preamble that is not what this version would write for `model`; None if all is."""
     for name, expected in _preamble(model).items():
-        told = document.get(name)
+        stated = document.get(name)
         # The error bound may differ in its last digits from one processor to another.
-        close = isinstance(told, float) and isinstance(expected, float) and abs(told - expected) <= 1e-6 * expected
-        if told != expected and not close:
+        close = isinstance(stated, float) and isinstance(expected, float) and abs(stated - expected) <= 1e-6 * expected
+        if stated != expected and not close:
             return name
     return None
 
@@ -125,6 +125,6 @@ def _where(wanted: np.ndarray, bounds: np.ndarray) -> list[float | None]:
 
 def _witnesses(wanted: np.ndarray, margins: np.ndarray, values: np.ndarray) -> list[list[int] | None]:
     return [
-        found.tolist() if want and np.isfinite(margin) else None
-        for want, margin, found in zip(wanted, margins, values, strict=True)
+        witness.tolist() if want and np.isfinite(margin) else None
+        for want, margin, witness in zip(wanted, margins, values, strict=True)
     ]

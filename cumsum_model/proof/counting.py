@@ -79,22 +79,22 @@ class _Counter:
 
     def by_prefixes(self, classes: Classes) -> Generator[tuple[int, int, Count], None, Classes]:
         """Yields what could be counted, returns the classes that could not."""
-        prepared = cache(lambda groups: (found := self.conditions(groups), found.extremes_ahead()))
-        left, tried = self.budget // 2, 0
+        prepared = cache(lambda groups: (count := self.conditions(groups), count.extremes_ahead()))
+        budget, tried = self.budget // 2, 0
         still: Classes
         while classes:
-            limit = splitting.affordable_prefixes(left, len(classes), self.free, self.d_vocab)
+            limit = splitting.affordable_prefixes(budget, len(classes), self.free, self.d_vocab)
             if limit <= 2 * tried:
                 break
             tried, still = limit, {}
             for (a, s), groups in classes.items():
                 conditions, ahead = prepared(groups)
-                found, prefixes = splitting.count_by_prefix(conditions, ahead, s, self.completions, limit)
-                left -= splitting.cost_of_prefixes(prefixes, self.free, self.d_vocab)
-                if found is None:
+                count, prefixes = splitting.count_by_prefix(conditions, ahead, s, self.completions, limit)
+                budget -= splitting.cost_of_prefixes(prefixes, self.free, self.d_vocab)
+                if count is None:
                     still[a, s] = groups
                 else:
-                    yield a, s, found
+                    yield a, s, count
             classes = still
         return classes
 
@@ -112,10 +112,10 @@ class _Counter:
             return
         counted: dict[tuple[int, int], Count] = {}
         for row, sums in wanted.items():
-            found = splitting.count_positive(
+            count = splitting.count_positive(
                 self.rows.g[:, :, row], self.rows.own[row], self.error[row], np.array(sums), resolution
             )
-            counted.update(((row, s), (low, high)) for s, low, high in zip(sums, *found, strict=True))
+            counted.update(((row, s), (low, high)) for s, low, high in zip(sums, *count, strict=True))
         for (a, s), groups in classes.items():
             total = self.completions[self.free][s]
             yield a, s, _all_of([self._difference(group, s, total, counted) for group in groups], total)

@@ -49,25 +49,25 @@ def distance(model: CumsumTransformer, program: Explanation | Table) -> Distance
     with np.errstate(over="ignore", invalid="ignore"):
         for query in read.queries():
             position = Position(read, query)
-            told = _told(program, position)  # [logit, a, sum index]
-            wrong_answers += int((told.argmax(0) != np.sign(position.sum_of) + 1).sum())
+            explained = _told(program, position)  # [logit, a, sum index]
+            wrong_answers += int((explained.argmax(0) != np.sign(position.sum_of) + 1).sum())
             cells = position.smallest(_LOGITS, np.ones((6, *position.sum_of.shape), dtype=bool), push)
             # Only where the bound exceeds what has been found is it worth anything to know it better.
-            found = max(found, float(_differences(cells, cells.attained, told).max()))
-            doubtful = np.flatnonzero(_differences(cells, cells.bound, told) > found)
+            found = max(found, float(_differences(cells, cells.attained, explained).max()))
+            doubtful = np.flatnonzero(_differences(cells, cells.bound, explained) > found)
             position.refine(cells, doubtful[:MOST], _LOGITS, push)
-            proved = max(proved, float(_differences(cells, cells.bound, told).max()))
-            attained = _differences(cells, cells.attained, told)
+            proved = max(proved, float(_differences(cells, cells.bound, explained).max()))
+            attained = _differences(cells, cells.attained, explained)
             if attained.max() >= found:
                 found = float(attained.max())
                 witness = tuple((cells.witness[attained.argmax()].astype(int) - read.max_value).tolist())
     return Distance(proved, found, witness, wrong_answers)
 
 
-def _differences(cells: Cells, numbers: Array, told: Array) -> Array:
+def _differences(cells: Cells, numbers: Array, explained: Array) -> Array:
     """How far the smallest and the largest logit of each class are beyond what the program tells."""
     sign = np.where(cells.readout < 3, 1, -1)
-    return sign * told[cells.readout % 3, cells.a, cells.s] - numbers
+    return sign * explained[cells.readout % 3, cells.a, cells.s] - numbers
 
 
 def _told(program: Explanation | Table, position: Position) -> Array:

@@ -123,13 +123,13 @@ class Position:
 
         A run at mu leaves a gap of |readout - mu| times how much Z varies, so few values of mu do for all.
         """
-        found = np.flatnonzero(np.isfinite(cells.attained))
-        group, _ = self.grouped(cells, found, readouts)
-        span = np.ptp(cells.attained[found]) or 1.0
-        step = np.rint((cells.attained[found] - cells.attained[found].min()) / span * SHARED).astype(np.int64)
+        attained = np.flatnonzero(np.isfinite(cells.attained))
+        group, _ = self.grouped(cells, attained, readouts)
+        span = np.ptp(cells.attained[attained]) or 1.0
+        step = np.rint((cells.attained[attained] - cells.attained[attained].min()) / span * SHARED).astype(np.int64)
         _, first, group = np.unique(group * (SHARED + 1) + step, return_index=True, return_inverse=True)
-        mu = np.bincount(group, cells.attained[found]) / np.bincount(group)
-        self._improve(cells, found, group, found[first], mu, readouts, push, witnesses=False)
+        mu = np.bincount(group, cells.attained[attained]) / np.bincount(group)
+        self._improve(cells, attained, group, attained[first], mu, readouts, push, witnesses=False)
 
     def refine(self, cells: Cells, chosen: np.ndarray, readouts: Array, push: Ball) -> None:
         """Close the gap between bound and witness of the `chosen` cells, as far as it goes."""

@@ -73,7 +73,7 @@ def stored_along(model: CumsumTransformer, readout: Float[torch.Tensor, " d_mode
     along = np.zeros((2, 4))
     along[0, 3], along[1, 3] = 1, -1  # the readouts past the neurons are three logits, then ours
     no_push = exact(np.zeros((2, read.d_mlp)))
-    found = []
+    ranges = []
     with np.errstate(over="ignore", invalid="ignore"):
         for query in read.queries():
             position = Position(read, query)
@@ -85,8 +85,8 @@ def stored_along(model: CumsumTransformer, readout: Float[torch.Tensor, " d_mode
             low, high = np.full(len(sums), np.inf), np.full(len(sums), -np.inf)
             np.minimum.at(low, position.sum_of - sums[0], lowest)
             np.maximum.at(high, position.sum_of - sums[0], -highest)
-            found.append(Stored(query.n, sums, low, high))
-    return found
+            ranges.append(Stored(query.n, sums, low, high))
+    return ranges
 
 
 def resolution(ranges: list[Stored]) -> float:
@@ -95,7 +95,8 @@ def resolution(ranges: list[Stored]) -> float:
     Of any lengths. 0 if it always rises with the mean; two means further apart than this are always distinguished.
     """
     mean, low, high = (
-        torch.from_numpy(np.concatenate([getattr(one, name) for one in ranges])) for name in ("means", "low", "high")
+        torch.from_numpy(np.concatenate([getattr(length, name) for length in ranges]))
+        for name in ("means", "low", "high")
     )
     return monotone_resolution(mean, low, high)
 
@@ -104,9 +105,9 @@ def equal_mean_spread(ranges: list[Stored]) -> float:
     """How far the reading can differ between two sequences of the same mean, of any lengths: in units of mean."""
     widest = 0.0
     fractions: dict[tuple[int, int], tuple[float, float]] = {}
-    for one in ranges:
-        shared = np.gcd(one.sums, one.n)
-        for top, bottom, low, high in zip(one.sums // shared, one.n // shared, one.low, one.high, strict=True):
+    for each in ranges:
+        shared = np.gcd(each.sums, each.n)
+        for top, bottom, low, high in zip(each.sums // shared, each.n // shared, each.low, each.high, strict=True):
             before = fractions.get((top, bottom), (np.inf, -np.inf))
             both = min(before[0], low), max(before[1], high)
             fractions[top, bottom] = both

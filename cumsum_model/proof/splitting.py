@@ -104,31 +104,31 @@ def count_by_prefix(
     prefixes of one length would have to be. ahead: `conditions.extremes_ahead()`. completions: `dynamic_program.count`.
     """
     positions, d_vocab, _ = conditions.g.shape
-    left, reached = np.array([total]), conditions.own[:, None].copy()
+    remaining, reached = np.array([total]), conditions.own[:, None].copy()
     certain = unclear = prefixes = 0
     for position in range(positions + 1):
         lowest, highest = ahead[positions - position]
-        sure = conditions.least(reached + lowest[:, left]) > 0
-        hopeless = conditions.most(reached + highest[:, left]) <= 0
-        certain += _sequences(left[sure], completions[positions - position])
-        left, reached = left[~sure & ~hopeless], reached[:, ~sure & ~hopeless]
+        sure = conditions.least(reached + lowest[:, remaining]) > 0
+        hopeless = conditions.most(reached + highest[:, remaining]) <= 0
+        certain += _sequences(remaining[sure], completions[positions - position])
+        remaining, reached = remaining[~sure & ~hopeless], reached[:, ~sure & ~hopeless]
         if position == positions:
-            unclear = len(left)
-        elif len(left) > limit:
+            unclear = len(remaining)
+        elif len(remaining) > limit:
             return None, prefixes
         else:
-            prefixes += len(left)
-            left = (left - np.arange(d_vocab)[:, None]).ravel()
+            prefixes += len(remaining)
+            remaining = (remaining - np.arange(d_vocab)[:, None]).ravel()
             reached = (reached[:, None] + conditions.g[position].T[:, :, None]).reshape(len(reached), -1)
-            possible = (left >= 0) & (left < len(completions[positions - position - 1]))
-            left, reached = left[possible], reached[:, possible]
+            possible = (remaining >= 0) & (remaining < len(completions[positions - position - 1]))
+            remaining, reached = remaining[possible], reached[:, possible]
     return (certain, certain + unclear), prefixes
 
 
-def _sequences(left: np.ndarray, ways: np.ndarray) -> int:
-    if not len(left):
+def _sequences(remaining: np.ndarray, ways: np.ndarray) -> int:
+    if not len(remaining):
         return 0
-    occurs = np.bincount(left, minlength=len(ways))
+    occurs = np.bincount(remaining, minlength=len(ways))
     return sum(int(occurs[sum_]) * ways[sum_] for sum_ in np.flatnonzero(occurs))
 
 
@@ -163,8 +163,8 @@ def count_positive(
     lowest = 0  # the sum index of row 0: rows from which no wanted sum can be reached are left out
     filled = 1
     for position in range(positions):
-        left = (positions - position - 1) * (d_vocab - 1)
-        new_lowest = max(0, int(sums.min()) - left)
+        most_remaining = (positions - position - 1) * (d_vocab - 1)
+        new_lowest = max(0, int(sums.min()) - most_remaining)
         new_highest = min((position + 1) * (d_vocab - 1), int(sums.max()))
         digits = _digits(d_vocab ** (position + 1))
         if digits > len(counts):

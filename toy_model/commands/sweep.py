@@ -132,38 +132,38 @@ def _sweep_into(out: Path, jobs: list[Job], options: argparse.Namespace, system:
             pass
         for name in PUBLISHED:
             sweep_up(out / name)
-        left: list[tuple[Job, Standing]] = []
+        to_do: list[tuple[Job, Standing]] = []
         for job in jobs:
             clean(out, job)
             stands = standing(out, job, suite, system)
             if stands.outcome is None:
-                left.append((job, stands))
+                to_do.append((job, stands))
             elif stands.outcome.ending is Ending.DIVERGED:  # whichever claims it did not get to
                 write_outcome(out / RUNS / job.name, stands.outcome)
     except OtherRecipe as error:
         return fail(str(error), code=UNREADABLE)
-    print(_begun(jobs, left), file=sys.stderr)
-    code = _conduct(options, suite, left, n_jobs=len(jobs)) if left else 0
+    print(_begun(jobs, to_do), file=sys.stderr)
+    code = _conduct(options, suite, to_do, n_jobs=len(jobs)) if to_do else 0
     return code or _publish(out)
 
 
-def _begun(jobs: list[Job], left: list[tuple[Job, Standing]]) -> str:
-    n_trained = sum(bool(stands.files) for _, stands in left)
-    told = f"{len(jobs)} runs: {len(jobs) - len(left)} done, {len(left) - n_trained} to train and verify"
-    return told + (f", {n_trained} to verify" if n_trained else "")
+def _begun(jobs: list[Job], to_do: list[tuple[Job, Standing]]) -> str:
+    n_trained = sum(bool(stands.files) for _, stands in to_do)
+    summary = f"{len(jobs)} runs: {len(jobs) - len(to_do)} done, {len(to_do) - n_trained} to train and verify"
+    return summary + (f", {n_trained} to verify" if n_trained else "")
 
 
-def _conduct(options: argparse.Namespace, suite: Suite, left: list[tuple[Job, Standing]], n_jobs: int) -> int:
+def _conduct(options: argparse.Namespace, suite: Suite, to_do: list[tuple[Job, Standing]], n_jobs: int) -> int:
     from toy_model.sweep.client import SchedulerLost, Sweep
     from toy_model.sweep.progress import Progress
     from toy_model.sweep.worker import OtherCode
 
     failures: list[Landed] = []
-    n_done = n_jobs - len(left)
+    n_done = n_jobs - len(to_do)
     stopped = ""
     try:
-        with cluster(options) as client, Progress(left) as progress:
-            for landed in Sweep(client, options.out, suite).conduct(left):
+        with cluster(options) as client, Progress(to_do) as progress:
+            for landed in Sweep(client, options.out, suite).conduct(to_do):
                 progress.update(landed)
                 n_done += landed.outcome is not None
                 if landed.failure:

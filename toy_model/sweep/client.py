@@ -128,7 +128,7 @@ class Sweep:
         self.folder = folder
         self.suite = suite
 
-    def conduct(self, left: Sequence[tuple[Job, Standing]]) -> Iterator[Landed]:
+    def conduct(self, to_do: Sequence[tuple[Job, Standing]]) -> Iterator[Landed]:
         """Do what is left, telling what landed as it lands.
 
         Raises OSError if it cannot be written, OtherCode if a worker has other claims, SchedulerLost.
@@ -136,7 +136,7 @@ class Sweep:
         from distributed import as_completed
 
         # In the order of the plan; and a run that is begun is ended before others begin.
-        tasks = [_Task(job, stands, 1 if stands.files else -place) for place, (job, stands) in enumerate(left)]
+        tasks = [_Task(job, stands, 1 if stands.files else -place) for place, (job, stands) in enumerate(to_do)]
         handed_out = {self._hand_out(task): task for task in tasks}
         landing = as_completed(list(handed_out), raise_errors=False)
         for future in landing:

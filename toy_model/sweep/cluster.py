@@ -94,10 +94,13 @@ def _named(options: argparse.Namespace) -> Iterator[Client]:
     from distributed.security import Security
 
     given = {"tls_ca_file": options.tls_ca_file, "tls_client_cert": options.tls_cert, "tls_client_key": options.tls_key}
-    told = {name: str(path) for name, path in given.items() if path is not None}
+    files = {name: str(path) for name, path in given.items() if path is not None}
     try:
         client = _in_time(
-            Client, options.scheduler, timeout=10, security=Security(**told, require_encryption=True) if told else None
+            Client,
+            options.scheduler,
+            timeout=10,
+            security=Security(**files, require_encryption=True) if files else None,
         )
     except (OSError, ValueError, TypeError, TimeoutError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -110,17 +113,17 @@ def _named(options: argparse.Namespace) -> Iterator[Client]:
 
 def _in_time(connect: Callable[..., Client], *arguments: Any, **options: Any) -> Client:
     """What `connect` gives. Raises TimeoutError if it is not there in time: Dask's own timeout knows no silent peer."""
-    found: queue.SimpleQueue[Client | Exception] = queue.SimpleQueue()
+    outcomes: queue.SimpleQueue[Client | Exception] = queue.SimpleQueue()
 
     def attempt() -> None:
         try:
-            found.put(connect(*arguments, **options))
+            outcomes.put(connect(*arguments, **options))
         except Exception as error:
-            found.put(error)
+            outcomes.put(error)
 
     threading.Thread(target=attempt, daemon=True).start()
     try:
-        outcome = found.get(timeout=PATIENCE)
+        outcome = outcomes.get(timeout=PATIENCE)
     except queue.Empty:
         raise TimeoutError("no Dask scheduler answers there") from None
     if isinstance(outcome, Exception):

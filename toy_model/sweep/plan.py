@@ -96,7 +96,7 @@ def parse_grid(texts: Sequence[str], published: Recipe) -> dict[str, list[Number
         written, equals, values = text.partition("=")
         option = by_name.get(written.strip().replace("-", "_"))
         if option is None or not equals:
-            names = ", ".join(other.name for other in options_of(published) if other.field != "seed")
+            names = ", ".join(each.name for each in options_of(published) if each.field != "seed")
             raise PlanError(f"{text!r} is no option with values, such as d_mlp=2,4,8; there are: {names}")
         if option.field == "seed":
             raise PlanError(f"{text!r}: seeds are given with --seeds")

@@ -20,14 +20,14 @@ TRAINING, VERIFYING = 3, 2
 class Progress:
     """The progress of the runs that are left, on standard error."""
 
-    def __init__(self, left: Sequence[tuple[Job, Standing]]) -> None:
+    def __init__(self, to_do: Sequence[tuple[Job, Standing]]) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
         self.console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-        self.n, self.n_ended = len(left), 0
-        self.half_done = {job.name for job, stands in left if stands.files}
+        self.n, self.n_ended = len(to_do), 0
+        self.half_done = {job.name for job, stands in to_do if stands.files}
         self.bar = Bar(
             TextColumn("{task.fields[ended]} runs"),
             BarColumn(),
@@ -37,7 +37,7 @@ class Progress:
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        total = sum(VERIFYING if stands.files else TRAINING + VERIFYING for _, stands in left)
+        total = sum(VERIFYING if stands.files else TRAINING + VERIFYING for _, stands in to_do)
         self.task = self.bar.add_task("", total=total, ended=f"0 of {self.n}")
 
     def __enter__(self) -> Progress:
@@ -59,20 +59,20 @@ class Progress:
             advance=VERIFYING if name in self.half_done else TRAINING + VERIFYING,
             ended=f"{self.n_ended} of {self.n}",
         )
-        told = f"failed: {landed.failure}" if landed.outcome is None else ended(landed.outcome)
+        result = f"failed: {landed.failure}" if landed.outcome is None else ended(landed.outcome)
         again = f" (handed out {landed.tries} times)" if landed.tries > 1 else ""
-        self.console.print(f"{self.n_ended:>{len(str(self.n))}} of {self.n}  {name}  {told}{again}")
+        self.console.print(f"{self.n_ended:>{len(str(self.n))}} of {self.n}  {name}  {result}{again}")
 
 
 def ended(outcome: Outcome) -> str:
     """How a run ended, in one line."""
     if outcome.ending is Ending.DIVERGED:
         return f"diverged: {outcome.reason}"
-    told = [f"kept epoch {outcome.kept_epoch}", "claims hold" if outcome.exit_code == 0 else "not all claims hold"]
+    phrases = [f"kept epoch {outcome.kept_epoch}", "claims hold" if outcome.exit_code == 0 else "not all claims hold"]
     if outcome.proved is None:
-        told.append("nothing proved")
+        phrases.append("nothing proved")
     else:
         right = "right" if outcome.proved.everywhere_right else "not right"
-        told.append(f"{right} on every sequence, smallest margin {outcome.proved.smallest_margin:+.4f}")
+        phrases.append(f"{right} on every sequence, smallest margin {outcome.proved.smallest_margin:+.4f}")
     took = " + ".join(f"{outcome.seconds[part]:.0f} s" for part in ("train", "verify") if part in outcome.seconds)
-    return f"{', '.join(told)}; {took}"
+    return f"{', '.join(phrases)}; {took}"

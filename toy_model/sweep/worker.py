@@ -64,8 +64,8 @@ def train_model(package: str, arguments: Sequence[str], code: str) -> TrainedFil
     with _scratch() as folder:
         ended = _run(package, [*_command(package), "train", "--out", "trained", *arguments], folder)
         if ended.returncode == DIVERGED:
-            told = ended.stdout.strip().splitlines()[-1]
-            reason = told.removeprefix("error: ").partition("; nothing was written")[0]
+            last_line = ended.stdout.strip().splitlines()[-1]
+            reason = last_line.removeprefix("error: ").partition("; nothing was written")[0]
             return TrainedFiles(diverged=reason, seconds=time.perf_counter() - started)
         if ended.returncode:
             raise WorkFailed(_last_lines("training", ended))

@@ -68,10 +68,10 @@ def read_unfinished(path: Path, system: System[Any]) -> Unfinished:
         rest = json.loads(json.loads(content[8 : 8 + n_header])["__metadata__"]["run"])
         return _decode(tensors, rest, system)
     except (Unreadable, UnfinishedError) as error:
-        told = str(error)
+        problem = str(error)
     except (SafetensorError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-        told = f"is not the state of a training run ({' '.join(str(error).split())[:100]})"
-    raise UnfinishedError(f"{path}: {told}") from None
+        problem = f"is not the state of a training run ({' '.join(str(error).split())[:100]})"
+    raise UnfinishedError(f"{path}: {problem}") from None
 
 
 def _decode(tensors: Mapping[str, Tensor], rest: Mapping[str, Any], system: System[Any]) -> Unfinished:

@@ -154,7 +154,7 @@ class _Check:
 
     def _smallest(self, lengths: Any) -> None:
         """Verify that the smallest margins named follow from those of the classes."""
-        told = self.document["smallest_margin"]
+        stated = self.document["smallest_margin"]
         by_length = [length["smallest_margin"] for length in lengths]
         for n, (margin, least) in enumerate(zip(by_length, self.least, strict=True), start=1):
             _require(
@@ -163,18 +163,20 @@ class _Check:
         known = [margin for margin in self.least if margin is not None]
         least = min(known) if len(known) == len(self.least) else None
         if least is None:
-            _require(told is None, "it names a smallest margin although not every class is right")
+            _require(stated is None, "it names a smallest margin although not every class is right")
             return
-        _require(told["proved"] == least, f"its smallest margin is {told['proved']!r}, that of the classes {least!r}")
-        n, values = told["length"], told["values"]
         _require(
-            _whole_numbers([n, told["sum"], *values]) and 1 <= n <= self.n_ctx and len(values) == n,
+            stated["proved"] == least, f"its smallest margin is {stated['proved']!r}, that of the classes {least!r}"
+        )
+        n, values = stated["length"], stated["values"]
+        _require(
+            _whole_numbers([n, stated["sum"], *values]) and 1 <= n <= self.n_ctx and len(values) == n,
             "its hardest sequence is no sequence",
         )
         _require(max(map(abs, values)) <= self.max_value, "its hardest sequence is no sequence")
-        _require(sum(values) == told["sum"], "its hardest sequence has another sum")
-        query = lengths[told["length"] - 1]["queries"][values[-1] + self.max_value]
-        place = told["sum"] - query["lowest_sum"]
+        _require(sum(values) == stated["sum"], "its hardest sequence has another sum")
+        query = lengths[stated["length"] - 1]["queries"][values[-1] + self.max_value]
+        place = stated["sum"] - query["lowest_sum"]
         _require(values == query["smallest_witness"][place], "its hardest sequence is no witness of its class")
         _require(query["smallest"][place] == least, "its hardest sequence is not of the class of the smallest margin")
 
@@ -198,11 +200,11 @@ class _Check:
             _require(held == len(sums), f'{where}: "{name}" is of {held} classes, there are {len(sums)}')
         _require(isinstance(query["verdicts"], str), f"{where}: the verdicts are no text")
         for s, label in enumerate(np.sign(sums) + 1):
-            told = query["labels"][s]
-            _require(told == "nzp"[label], f"{where}, sum {sums[s]:+d}: the label is not {told!r}")
+            stated = query["labels"][s]
+            _require(stated == "nzp"[label], f"{where}, sum {sums[s]:+d}: the label is not {stated!r}")
 
         try:
-            one = Query(self.circuit, n, a)
+            exact = Query(self.circuit, n, a)
         except OutOfRange as error:
             raise Rejected(f"{where}: {error}") from None
         for s, verdict in enumerate(query["verdicts"]):
@@ -210,10 +212,10 @@ class _Check:
             _require(absent is not None, f"{where}, sum {sums[s]:+d}: {verdict!r} is no verdict")
             for name in absent or ():
                 _require(query[name][s] is None, f'{where}, sum {sums[s]:+d}: "{name}" does not belong to its verdict')
-        self._signs(where, sums, one, query["signs"])
-        self._witnesses(where, sums, one, query)
-        self._bounds(where, sums, one, query)
-        counted = self._counts(sums, one, query)
+        self._signs(where, sums, exact, query["signs"])
+        self._witnesses(where, sums, exact, query)
+        self._bounds(where, sums, exact, query)
+        counted = self._counts(sums, exact, query)
         low, high = np.zeros_like(ways), np.array(ways)
         for s, verdict in enumerate(query["verdicts"]):
             if verdict == "R":
@@ -228,18 +230,18 @@ class _Check:
             mixed = int(verdict == "S")
             possible = 0 <= low[s] <= high[s] <= ways[s] and low[s] <= ways[s] - mixed and high[s] >= mixed
             _require(possible, f"{where}, sum {sums[s]:+d}: the count of right sequences is impossible")
-            found = counted.get(s)
-            if found is None:
+            n_right = counted.get(s)
+            if n_right is None:
                 self.on_trust += 1
                 self.undecided += verdict == "U"
             else:
-                _require(low[s] <= found <= high[s], f"{where}, sum {sums[s]:+d}: {found} sequences are right")
+                _require(low[s] <= n_right <= high[s], f"{where}, sum {sums[s]:+d}: {n_right} sequences are right")
         self.classes += len(sums)
         return low, high
 
-    def _signs(self, where: str, sums: NDArray[np.int64], one: Query, told: list[str]) -> None:
-        never_negative, never_positive = one.signs()
-        for s, signs in enumerate(told):
+    def _signs(self, where: str, sums: NDArray[np.int64], exact: Query, stated: list[str]) -> None:
+        never_negative, never_positive = exact.signs()
+        for s, signs in enumerate(stated):
             _require(
                 len(signs) == self.neurons and set(signs) <= set("+-?"),
                 f"{where}, sum {sums[s]:+d}: {len(signs)} signs of neurons",
@@ -247,11 +249,11 @@ class _Check:
             for neuron, sign in enumerate(signs):
                 proved = {"+": never_negative[s, neuron], "-": never_positive[s, neuron], "?": True}[sign]
                 _require(
-                    bool(proved) or one.has_sign(s, neuron, sign),
+                    bool(proved) or exact.has_sign(s, neuron, sign),
                     f"{where}, sum {sums[s]:+d}: neuron {neuron} is not always {sign!r}",
                 )
 
-    def _bounds(self, where: str, sums: NDArray[np.int64], one: Query, query: Any) -> None:
+    def _bounds(self, where: str, sums: NDArray[np.int64], exact: Query, query: Any) -> None:
         """Verify the smallest margin of classes called right, and the largest of those called wrong."""
         rows: list[Row] = []
         plans: dict[int, Plan] = {}
@@ -269,11 +271,11 @@ class _Check:
                 differences = [(other, label, -bound) for other in OTHERS[label]]
             else:
                 continue
-            plans[s] = [_cases(rows, s, query["signs"][s], one, *difference, place) for difference in differences]
+            plans[s] = [_cases(rows, s, query["signs"][s], exact, *difference, place) for difference in differences]
             _require(len(rows) <= MAX_ROWS, f"{where}: there are too many cases of undecided signs")
         self.rows += len(rows)
         _require(self.rows <= self.most_rows, f"{where}: there are too many cases of undecided signs so far")
-        proved = one.proves(rows)
+        proved = exact.proves(rows)
         for s, plan in plans.items():
             right = query["verdicts"][s] == "R"
             name, enough = ("smallest", all) if right else ("largest", any)
@@ -282,11 +284,11 @@ class _Check:
                 return enough(any(all(map(proves, choice)) for choice in choices) for choices in plan)
 
             _require(
-                held(lambda row: proved[row]) or held(lambda row: proved[row] or one.proves_one(rows[row])),
+                held(lambda row: proved[row]) or held(lambda row: proved[row] or exact.proves_one(rows[row])),
                 f"{where}, sum {sums[s]:+d}: the {name} margin {query[name][s]} is not proved",
             )
 
-    def _counts(self, sums: NDArray[np.int64], one: Query, query: Any) -> dict[int, int]:
+    def _counts(self, sums: NDArray[np.int64], exact: Query, query: Any) -> dict[int, int]:
         """How many sequences are right in each class that is neither right nor wrong, where that is soon counted."""
         rows: list[Row] = []
         plans: dict[int, Plan] = {}
@@ -294,41 +296,48 @@ class _Check:
             label, signs = int(np.sign(sums[s])) + 1, query["signs"][s]
             if verdict in "SU" and signs.count("?") <= MAX_SIGNS_TO_COUNT:
                 differences = [(label, other) for other in OTHERS[label]]
-                plans[s] = [_cases(rows, s, signs, one, *difference, 0.0, "") for difference in differences]
+                plans[s] = [_cases(rows, s, signs, exact, *difference, 0.0, "") for difference in differences]
         if not rows:
             return {}
-        recount = Recount(one, rows, self.ways)
-        found = {s: recount(s, plan) for s, plan in plans.items()}
-        return {s: count for s, count in found.items() if count is not None}
+        recount = Recount(exact, rows, self.ways)
+        recounted = {s: recount(s, plan) for s, plan in plans.items()}
+        return {s: count for s, count in recounted.items() if count is not None}
 
-    def _witnesses(self, where: str, sums: NDArray[np.int64], one: Query, query: Any) -> None:
+    def _witnesses(self, where: str, sums: NDArray[np.int64], exact: Query, query: Any) -> None:
         for name in ("smallest", "largest"):
             for label in range(3):
                 chosen = [
                     s
-                    for s, (verdict, told) in enumerate(zip(query["verdicts"], query[f"{name}_witness"], strict=True))
-                    if np.sign(sums[s]) + 1 == label and told is not None
+                    for s, (verdict, stated) in enumerate(zip(query["verdicts"], query[f"{name}_witness"], strict=True))
+                    if np.sign(sums[s]) + 1 == label and stated is not None
                 ]
                 if chosen:
-                    self._witnesses_of(where, sums, one, query, name, label, chosen)
+                    self._witnesses_of(where, sums, exact, query, name, label, chosen)
         for s, verdict in enumerate(query["verdicts"]):
             shown = query["smallest_witness"][s] is not None and query["largest_witness"][s] is not None
             _require(verdict != "S" or shown, f"{where}, sum {sums[s]:+d}: a witness is missing")
 
     def _witnesses_of(
-        self, where: str, sums: NDArray[np.int64], one: Query, query: Any, name: str, label: int, chosen: list[int]
+        self,
+        where: str,
+        sums: NDArray[np.int64],
+        exact: Query,
+        query: Any,
+        name: str,
+        label: int,
+        chosen: list[int],
     ) -> None:
         """Verify that the sequences named are in their class and on the side of the bound that they should be."""
-        told = [query[f"{name}_witness"][s] for s in chosen]
-        _require(all(_whole_numbers(one_told) for one_told in told), f"{where}: a {name} witness is no sequence")
-        values = np.array(told, dtype=np.int64)
-        fits = values.shape == (len(chosen), one.n) and abs(values).max() <= self.max_value
-        fits = fits and (values.sum(1) == sums[chosen]).all() and (values[:, -1] + self.max_value == one.a).all()
+        stated = [query[f"{name}_witness"][s] for s in chosen]
+        _require(all(_whole_numbers(one_told) for one_told in stated), f"{where}: a {name} witness is no sequence")
+        values = np.array(stated, dtype=np.int64)
+        fits = values.shape == (len(chosen), exact.n) and abs(values).max() <= self.max_value
+        fits = fits and (values.sum(1) == sums[chosen]).all() and (values[:, -1] + self.max_value == exact.a).all()
         _require(bool(fits), f"{where}: a {name} witness is not in its class")
         tokens = values + self.max_value
-        ends = [one.differences(tokens, label, other) for other in OTHERS[label]]
+        ends = [exact.differences(tokens, label, other) for other in OTHERS[label]]
         low, high = (np.minimum(ends[0][side], ends[1][side]) for side in range(2))
-        Z_low, Z_high = one.Z(tokens)
+        Z_low, Z_high = exact.Z(tokens)
         for index, s in enumerate(chosen):
             place, verdict, bound = f"{where}, sum {sums[s]:+d}", query["verdicts"][s], query[name][s]
             if verdict == "S":
@@ -348,14 +357,14 @@ class _Check:
 
 
 def _cases(
-    rows: list[Row], s: int, signs: str, one: Query, plus: int, minus: int, bound: float, place: str
+    rows: list[Row], s: int, signs: str, exact: Query, plus: int, minus: int, bound: float, place: str
 ) -> list[list[int]]:
     """The rows that bound a difference of logits from below: it holds if in some choice all rows do.
 
     A neuron of unknown sign contributes push * max(y, 0): the larger of 0 and push * y if it pushes the difference up,
     so either will do; the smaller of them if it pushes it down, so both are needed.
     """
-    push = one.push_on(plus, minus)
+    push = exact.push_on(plus, minus)
     up = [i for i, sign in enumerate(signs) if sign == "?" and push[i] > 0]
     down = [i for i, sign in enumerate(signs) if sign == "?" and push[i] < 0]
     _require(len(up) + len(down) <= MAX_UNDECIDED_SIGNS, f"{place}: {len(up) + len(down)} signs are undecided")
@@ -372,13 +381,13 @@ def _cases(
     return choices
 
 
-def _number(told: Any, place: str) -> float:
-    _require(type(told) in (int, float) and np.isfinite(told), f"{place}: {told!r} is no bound")
-    return float(told)
+def _number(stated: Any, place: str) -> float:
+    _require(type(stated) in (int, float) and np.isfinite(stated), f"{place}: {stated!r} is no bound")
+    return float(stated)
 
 
-def _whole_numbers(told: Any) -> bool:
-    return isinstance(told, list) and all(type(value) is int and abs(value) < 2**31 for value in told)
+def _whole_numbers(stated: Any) -> bool:
+    return isinstance(stated, list) and all(type(value) is int and abs(value) < 2**31 for value in stated)
 
 
 def _spread(counts: Integers) -> Integers:
@@ -390,9 +399,9 @@ def _spread(counts: Integers) -> Integers:
     return after
 
 
-def _agree(where: str, what: str, told: Any, found: Any) -> None:
-    if isinstance(found, tuple):
-        same = isinstance(told, list) and [str(count) for count in found] == told
+def _agree(where: str, what: str, stated: Any, computed: Any) -> None:
+    if isinstance(computed, tuple):
+        same = isinstance(stated, list) and [str(count) for count in computed] == stated
     else:
-        same = told is found if isinstance(found, bool) else told == str(found)
-    _require(same, f"{where}: {what} is {told!r}, which does not follow from the classes: {found}")
+        same = stated is computed if isinstance(computed, bool) else stated == str(computed)
+    _require(same, f"{where}: {what} is {stated!r}, which does not follow from the classes: {computed}")

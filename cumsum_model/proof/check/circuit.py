@@ -280,16 +280,16 @@ class Query:
         post_low, post_high = (np.where(pre > 0, pre, 0) for pre in (low[:, :neurons], high[:, :neurons]))
         least = np.where(push >= 0, post_low, post_high) @ push
         most = np.where(push >= 0, post_high, post_low) @ push
-        one = 2**self.push.digits
+        unit = 2**self.push.digits
         return (
-            least + (low[:, neurons + plus] - high[:, neurons + minus]) * one,
-            most + (high[:, neurons + plus] - low[:, neurons + minus]) * one,
+            least + (low[:, neurons + plus] - high[:, neurons + minus]) * unit,
+            most + (high[:, neurons + plus] - low[:, neurons + minus]) * unit,
         )
 
     def Z(self, sequences: NDArray[np.int64]) -> tuple[Integers, Integers]:
         """Z of each sequence in its unit: lower and upper bound."""
-        one = 2 ** (self.columns.digits + self.push.digits)
-        low, high = self._sums(sequences, np.full((self.n, self.columns.whole.shape[1], 1), one, dtype=object))
+        unit = 2 ** (self.columns.digits + self.push.digits)
+        low, high = self._sums(sequences, np.full((self.n, self.columns.whole.shape[1], 1), unit, dtype=object))
         return low[:, 0], high[:, 0]
 
     def _sums(self, sequences: NDArray[np.int64], columns: Integers) -> tuple[Integers, Integers]:

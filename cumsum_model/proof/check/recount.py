@@ -38,31 +38,31 @@ class Recount:
         place = {row: index for index, row in enumerate(used.tolist())}
         plan = [[[place[row] for row in choice] for choice in difference] for difference in plan]
         positions, tokens = self.low.shape[1] - 1, self.low.shape[2]
-        left, begun = np.array([s]), np.zeros((1, 0), dtype=np.int64)  # begun: tokens, [prefix, position]
+        remaining, begun = np.array([s]), np.zeros((1, 0), dtype=np.int64)  # begun: tokens, [prefix, position]
         low, high = self.low[used, -1, self.a][:, None], self.high[used, -1, self.a][:, None]
         right = 0
         for position in range(positions + 1):
             to_come = positions - position
-            least = low + self.least_ahead[to_come][used[:, None], left]
-            most = high + self.most_ahead[to_come][used[:, None], left]
+            least = low + self.least_ahead[to_come][used[:, None], remaining]
+            most = high + self.most_ahead[to_come][used[:, None], remaining]
             surely = _all_met(least > 0, plan)
             settled = surely | ~_all_met(most > 0, plan)
-            sums, occur = np.unique(left[surely], return_counts=True)
+            sums, occur = np.unique(remaining[surely], return_counts=True)
             right += sum(int(many) * self.ways[to_come][sum_] for sum_, many in zip(sums, occur, strict=True))
-            left, low, high, begun = left[~settled], low[:, ~settled], high[:, ~settled], begun[~settled]
-            if not len(left):
+            remaining, low, high, begun = remaining[~settled], low[:, ~settled], high[:, ~settled], begun[~settled]
+            if not len(remaining):
                 return right
-            if len(left) > LIMIT:
+            if len(remaining) > LIMIT:
                 return None
             if not to_come:
                 several = self._right(begun, differences)
                 return None if several is None else right + several
-            left = (left[:, None] - np.arange(tokens)).ravel()
+            remaining = (remaining[:, None] - np.arange(tokens)).ravel()
             begun = np.column_stack([begun.repeat(tokens, 0), np.tile(np.arange(tokens), len(begun))])
             low = (low[:, :, None] + self.low[used, position][:, None]).reshape(len(used), -1)
             high = (high[:, :, None] + self.high[used, position][:, None]).reshape(len(used), -1)
-            possible = (left >= 0) & (left < len(self.ways[to_come - 1]))
-            left, low, high, begun = left[possible], low[:, possible], high[:, possible], begun[possible]
+            possible = (remaining >= 0) & (remaining < len(self.ways[to_come - 1]))
+            remaining, low, high, begun = remaining[possible], low[:, possible], high[:, possible], begun[possible]
         raise AssertionError("a whole sequence has nothing to come")
 
     def _right(self, begun: Whole, differences: set[tuple[int, int]]) -> int | None:
