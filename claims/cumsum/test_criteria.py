@@ -154,9 +154,9 @@ def test_no_live_neuron_is_idle(model, measure, few, computed):
 )
 def test_the_circuit_is_unique(model, measure, few, computed):
     for kind, F in computed(subset_losses, model, few).items():
-        found = criteria.minimal_sets(F, F.everything, tolerance=F(F.everything) / 100)
-        assert measure(f"{kind}: minimal sets", len(found)) == 1
-        unlike = min(len(circuit ^ F.live) for circuit in found)
+        minimal = criteria.minimal_sets(F, F.everything, tolerance=F(F.everything) / 100)
+        assert measure(f"{kind}: minimal sets", len(minimal)) == 1
+        unlike = min(len(circuit ^ F.live) for circuit in minimal)
         assert measure(f"{kind}: neurons that are in one and not in the other", unlike) == 0
 
 
@@ -191,8 +191,8 @@ def moved_over_any(model, few, computed, hypothesis):
 
     By position, without the first, at which a sum is a value: on the sample, and on its resamples.
     """
-    alike, other = (computed(scrub, model, few, one).margin_change for one in (hypothesis, scrubbing.nothing))
-    both = np.stack([alike.numpy(), other.numpy()], axis=-1)[:, 1:]
+    alike, unlike = (computed(scrub, model, few, same).margin_change for same in (hypothesis, scrubbing.nothing))
+    both = np.stack([alike.numpy(), unlike.numpy()], axis=-1)[:, 1:]
     return tuple(means[..., 0] / means[..., 1] for means in (both.mean(0), resampled_means(both)))
 
 

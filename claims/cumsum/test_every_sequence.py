@@ -80,8 +80,8 @@ def test_the_model_agrees_with_the_proof(model, measure, proved):
     furthest = 0.0
     for length in proved(certify, model).lengths:
         tokens = torch.from_numpy(length.least_witness.reshape(-1, length.n))
-        found = margins(run(model, tokens), labels_of(tokens - model.cfg.max_value))[:, -1].double().cpu().numpy()
-        furthest = max(furthest, np.abs(found - length.least.ravel()).max())
+        measured = margins(run(model, tokens), labels_of(tokens - model.cfg.max_value))[:, -1].double().cpu().numpy()
+        furthest = max(furthest, np.abs(measured - length.least.ravel()).max())
     rounding = measure("largest error of a margin in float32", margin_error(model), "logits")
     assert measure("largest difference from the proof", furthest, "logits") < rounding
 
@@ -134,11 +134,11 @@ def test_dead_neurons_are_needed_by_no_sequence(model, measure, proved):
 )
 def test_each_side_is_needed_for_its_own_sign(model, measure, proved):
     # At zero both sides fire and hold each other in balance, so either alone tips it.
-    for side, own, other in (("neg", NEG, POS), ("pos", POS, NEG)):
+    for side, own, opposite in (("neg", NEG, POS), ("pos", POS, NEG)):
         lengths = proved(certify_without_counting, without_neurons(model, live_neurons(model, side))).lengths
         full = lengths[-1]
         of_own = (full.counts - full.right_high)[full.labels == own].sum()
-        of_other = min(length.smallest[length.labels == other].min() for length in lengths)
+        of_other = min(length.smallest[length.labels == opposite].min() for length in lengths)
         of_zero = max(length.largest[length.labels == ZERO].max() for length in lengths)
         assert measure(f"without {side}: sequences of full length of that sign that are wrong, at least", of_own) > 0
         assert measure(f"without {side}: smallest margin of the other sign", of_other, "logits") > 0

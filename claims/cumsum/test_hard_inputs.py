@@ -101,8 +101,8 @@ def test_the_smallest_margin_falls_with_length(model, measure, proved):
     for length in lengths:
         quarters[(length.n - 1) * 4 // len(lengths)].append((length, np.abs(length.sums) == 1))
     for quarter in range(1, 4):
-        before = min(length.smallest[one].min() for length, one in quarters[quarter - 1])  # proved: none is smaller
-        now = min(length.least[one].min() for length, one in quarters[quarter])  # found: one is as small
+        before = min(length.smallest[near].min() for length, near in quarters[quarter - 1])  # proved
+        now = min(length.least[near].min() for length, near in quarters[quarter])  # found: one is as small
         assert measure(f"fall of the smallest margin in quarter {quarter + 1}", before - now, "logits") > 0
 
 
@@ -157,12 +157,12 @@ def test_the_search_finds_nothing_that_the_proof_excludes(model, measure, search
     values, margin, _ = attack(model, search)
     certificate, rounding = proved(certify, model), proved(margin_error, model)
     smallest, largest = certificate.range_of(values)
-    told = f"values {values}, sum {sum(values):+d}: margin {margin:+.4f}, proved {smallest:+.4f} .. {largest:+.4f}"
-    assert measure("margin found, above the smallest of its class", margin - smallest, "logits") > -rounding, told
-    assert measure("margin found, below the largest of its class", largest - margin, "logits") > -rounding, told
+    sentence = f"values {values}, sum {sum(values):+d}: margin {margin:+.4f}, proved {smallest:+.4f} .. {largest:+.4f}"
+    assert measure("margin found, above the smallest of its class", margin - smallest, "logits") > -rounding, sentence
+    assert measure("margin found, below the largest of its class", largest - margin, "logits") > -rounding, sentence
     # How close the search comes to the hardest of all sequences: its gap to what is proved.
     gap = margin - certificate.smallest_margin
-    assert measure("margin found, above the smallest of all", gap, "logits") > -rounding, told
+    assert measure("margin found, above the smallest of all", gap, "logits") > -rounding, sentence
 
 
 def attack(model, search):

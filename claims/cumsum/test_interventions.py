@@ -27,12 +27,12 @@ def answers_when_moved(model, data, distance):
     return intervention.run_under(model, data.toks, intervention.move_resid_mid(shift)).argmax(-1).cpu()
 
 
-def transitions(data, other):
+def transitions(data, partner):
     """Where the label is one thing and the other sequence's another: a mask and a name for each pair of labels."""
     for before, name_before in enumerate(VOCAB_OUT):
         for after, name_after in enumerate(VOCAB_OUT):
             if before != after:
-                mask = (data.labels == before) & (data.labels[other] == after)
+                mask = (data.labels == before) & (data.labels[partner] == after)
                 yield f"{name_before} to {name_after}", mask
 
 
@@ -58,10 +58,10 @@ def fraction(measure, name, right):
     unless=no_account_of,
 )
 def test_moving_along_u_moves_the_answer(model, measure, data):
-    other, means = partners(data), running_means(data.values)
-    moved = answers_when_moved(model, data, means[other] - means)
-    for name, mask in transitions(data, other):
-        followed = (moved == data.labels[other])[mask]
+    partner, means = partners(data), running_means(data.values)
+    moved = answers_when_moved(model, data, means[partner] - means)
+    for name, mask in transitions(data, partner):
+        followed = (moved == data.labels[partner])[mask]
         assert fraction(measure, f"{name}: fraction that follows", followed) > NEARLY_ALL
 
 
@@ -74,10 +74,10 @@ def test_moving_along_u_moves_the_answer(model, measure, data):
     unless=no_account_of,
 )
 def test_swapping_the_mean_swaps_answers(model, measure, data):
-    other, read = partners(data), reading.stored_mean(model, data.toks).cpu()
-    moved = answers_when_moved(model, data, read[other] - read)
-    swapped = moved == run(model, data.toks).argmax(-1).cpu()[other]
-    differ = data.labels != data.labels[other]
+    partner, read = partners(data), reading.stored_mean(model, data.toks).cpu()
+    moved = answers_when_moved(model, data, read[partner] - read)
+    swapped = moved == run(model, data.toks).argmax(-1).cpu()[partner]
+    differ = data.labels != data.labels[partner]
     assert fraction(measure, "fraction of swapped answers", swapped[differ]) > NEARLY_ALL
 
 
@@ -91,11 +91,11 @@ def test_swapping_the_mean_swaps_answers(model, measure, data):
     unless=no_account_of,
 )
 def test_all_but_the_mean_can_be_exchanged(model, measure, data):
-    other, read = partners(data), reading.stored_mean(model, data.toks)
-    back = (read - read[other])[..., None] * ov_circuit.value_step(model)
-    exchanged = resid_mid(model, data.toks)[other] + back
+    partner, read = partners(data), reading.stored_mean(model, data.toks)
+    back = (read - read[partner])[..., None] * ov_circuit.value_step(model)
+    exchanged = resid_mid(model, data.toks)[partner] + back
     moved = intervention.run_under(model, data.toks, intervention.replace_resid_mid(exchanged)).argmax(-1).cpu()
-    differ = data.labels != data.labels[other]
+    differ = data.labels != data.labels[partner]
     same = (moved == run(model, data.toks).argmax(-1).cpu())[differ]
     assert fraction(measure, "fraction of answers that stay", same) > NEARLY_ALL
 

@@ -49,8 +49,8 @@ def test_neurons_are_one_sided(model, measure, proved):
     assert measure("live neurons that fire on negative means", (slope[live] < 0).sum()) >= 1
     silent = fires.silent_on_its_side(slope)[live].max(initial=-model.cfg.max_value)
     assert measure("largest mean of its side at which one may be silent", silent) < 0
-    other = fires.firing_on_the_other(slope)[live].max(initial=0)
-    assert measure("largest mean of the other side at which one may fire", other) < HALF_A_UNIT
+    on_the_other = fires.firing_on_the_other(slope)[live].max(initial=0)
+    assert measure("largest mean of the other side at which one may fire", on_the_other) < HALF_A_UNIT
 
 
 @claim(
@@ -82,8 +82,8 @@ def test_kinks_lie_between_an_eighth_and_a_sixth(model, measure, proved):
     neurons, fires = read_neurons(model), proved(activity, model)
     nearest = fires.nearest_silent.clip(max=model.cfg.max_value).min()
     assert measure("smallest |mean| at which a neuron may be silent", nearest) >= 1 / 8
-    other = fires.firing_on_the_other(neurons.slope.cpu().numpy())[neurons.live.cpu().numpy()].max(initial=0)
-    assert measure("largest mean of the other side at which a live one may fire", other) <= 1 / 6
+    on_the_other = fires.firing_on_the_other(neurons.slope.cpu().numpy())[neurons.live.cpu().numpy()].max(initial=0)
+    assert measure("largest mean of the other side at which a live one may fire", on_the_other) <= 1 / 6
 
 
 @claim(

@@ -33,9 +33,9 @@ def no_account_of_examples(model):
 def test_no_two_sums_overlap(model, measure, proved):
     ranges = proved(stored, model)
     # In units of mean, neighbouring sums are 1/n apart; what is left of it between their ranges.
-    around_zero = min((one.n * one.gaps[np.isin(one.sums[:-1], (-1, 0))]).min() for one in ranges)
+    around_zero = min((length.n * length.gaps[np.isin(length.sums[:-1], (-1, 0))]).min() for length in ranges)
     assert measure("least gap between sums -1, 0 and +1, of the 1/n between means", around_zero) > 0
-    anywhere = min((one.n * one.gaps).min() for one in ranges)
+    anywhere = min((length.n * length.gaps).min() for length in ranges)
     assert measure("least gap between any two neighbouring sums", anywhere) > 0
 
 
@@ -49,7 +49,7 @@ def test_no_two_sums_overlap(model, measure, proved):
     unless=no_account_of,
 )
 def test_only_the_sum_is_stored(model, measure, proved):
-    spread = max(one.n * one.spread for one in proved(stored, model))
+    spread = max(length.n * length.spread for length in proved(stored, model))
     assert measure("largest difference, of the 1/n between neighbouring sums", spread) < 1
 
 
@@ -129,11 +129,11 @@ def test_it_is_the_mean_and_not_the_sum(model, measure, data):
     unless=no_account_of_sizes,
 )
 def test_sums_are_not_separated(model, measure, proved):
-    one, *_, full = proved(stored, model)
+    shortest, *_, full = proved(stored, model)
     beyond = []
     for value in range(1, model.cfg.max_value):
-        beyond.append(one.low[one.sums == value].min() - full.high[full.sums == value + 1].max())
-        beyond.append(full.low[full.sums == -value - 1].min() - one.high[one.sums == -value].max())
+        beyond.append(shortest.low[shortest.sums == value].min() - full.high[full.sums == value + 1].max())
+        beyond.append(full.low[full.sums == -value - 1].min() - shortest.high[shortest.sums == -value].max())
     assert measure("least distance beyond the next larger sum", min(beyond), "units of mean") > 0.5
 
 

@@ -29,7 +29,7 @@ def pytest_generate_tests(metafunc):
     ]
     metafunc.parametrize(
         ("row", "of", "sequences", "where"),
-        [(row, *told) for row, told in zip(rows, words, strict=True)],
+        [(row, *words_of_row) for row, words_of_row in zip(rows, words, strict=True)],
         ids=["-".join(map(str, row)) for row in rows],
     )
 

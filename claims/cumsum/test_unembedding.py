@@ -106,14 +106,14 @@ def test_cosines_are_as_published(model, measure):
     model = as_training_leaves(model)
     u, W_U = ov_circuit.value_direction(model), ov_circuit.centred_unembedding(model)
     neg, zero, pos = W_U.T
-    for name, one, other, published in (
+    for name, a, b, published in (
         ("pos with neg", pos, neg, -0.949),
         ("u with pos", u, pos, 0.970),
         ("u with neg", u, neg, -0.958),
         ("pos with zero", pos, zero, -0.190),
         ("neg with zero", neg, zero, -0.128),
     ):
-        cosine = measure(f"cosine of {name}", statistics.cosine(one, other), published=published)
+        cosine = measure(f"cosine of {name}", statistics.cosine(a, b), published=published)
         assert cosine.as_published(within=SIBLING)
 
 
@@ -131,9 +131,9 @@ def test_cosines_are_as_published(model, measure):
 def test_cosines_with_zero_follow_from_lengths(model, measure):
     W_U = model.W_U.double()
     neg, zero, pos = W_U.norm(dim=0).tolist()
-    for name, column, own, other in (("pos", POS, pos, neg), ("neg", NEG, neg, pos)):
+    for name, column, own, opposite in (("pos", POS, pos, neg), ("neg", NEG, neg, pos)):
         # |own + zero| = |other|, by the law of cosines.
-        expected = (other**2 - own**2 - zero**2) / (2 * own * zero)
+        expected = (opposite**2 - own**2 - zero**2) / (2 * own * zero)
         off = abs(statistics.cosine(W_U[:, column], W_U[:, ZERO]) - expected) / abs(expected)
         assert measure(f"deviation of the cosine of {name} with zero, over it", off) < SIBLING
 

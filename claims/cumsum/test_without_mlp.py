@@ -152,11 +152,11 @@ def test_accuracy_without_mlp(model, measure, proved):
     unless=no_account_of,
 )
 def test_it_is_zero_by_default(model, measure, proved):
-    found = proved(answers, without_mlp(model))
-    assert measure('classes of another sign that may be answered "neg"', wrong_answers(found, NEG)) == 0
-    assert measure('classes of another sign that may be answered "pos"', wrong_answers(found, POS)) == 0
-    assert measure("classes of sum zero that may be answered otherwise", missed(found, ZERO)) == 0
-    by_default = sum(one.sequences(one.always[ZERO] & (one.labels != ZERO)) for one in found)
+    lengths = proved(answers, without_mlp(model))
+    assert measure('classes of another sign that may be answered "neg"', wrong_answers(lengths, NEG)) == 0
+    assert measure('classes of another sign that may be answered "pos"', wrong_answers(lengths, POS)) == 0
+    assert measure("classes of sum zero that may be answered otherwise", missed(lengths, ZERO)) == 0
+    by_default = sum(length.sequences(length.always[ZERO] & (length.labels != ZERO)) for length in lengths)
     assert measure('sequences of another sum that are answered "zero", at least', by_default) > 0
 
 
@@ -223,8 +223,8 @@ def test_little_is_lost_at_zero(model, measure, proved):
 )
 def test_P_zero_against_the_mean(model, measure, proved):
     for name, side in SIDES:
-        most = max(p_zero(one, side)[1].max(initial=0) for one in proved(answers, model))
-        least = min(p_zero(one, side)[0].min(initial=1) for one in proved(answers, without_mlp(model)))
+        most = max(p_zero(length, side)[1].max(initial=0) for length in proved(answers, model))
+        least = min(p_zero(length, side)[0].min(initial=1) for length in proved(answers, without_mlp(model)))
         assert measure(f"{name} means: largest P(zero) with the MLP", most) < 0.01
         assert measure(f"{name} means: smallest P(zero) without it", least) > 0.05
 

@@ -237,8 +237,8 @@ def timing(statement: str, *, over: str, needs: Callable[[], str | None] | None 
 def declared(test: object) -> Claim | Timing | None:
     """What `claim`, `erratum` or `timing` attached to a test function, under `@given` or above it."""
     inner = getattr(getattr(test, "hypothesis", None), "inner_test", None)
-    found = getattr(test, _ATTRIBUTE, None) or getattr(inner, _ATTRIBUTE, None)
-    return found if isinstance(found, Claim | Timing) else None  # a mock has every attribute that one asks for
+    declaration = getattr(test, _ATTRIBUTE, None) or getattr(inner, _ATTRIBUTE, None)
+    return declaration if isinstance(declaration, Claim | Timing) else None  # a mock has every attribute
 
 
 def _declare(test: Test, declaration: Claim | Timing) -> Test:

@@ -22,9 +22,9 @@ def a_path(text: str) -> Path:
     return Path(text)
 
 
-def shown(told: object) -> str:
+def shown(text: object) -> str:
     """A path, or a message that names one, on one line and without control characters: a name may hold any."""
-    line = " ".join(str(told).split())
+    line = " ".join(str(text).split())
     return "".join(character if character.isprintable() else "?" for character in line)
 
 
@@ -43,14 +43,14 @@ def read_regular(path: Path, limit: int) -> bytes:
     except FileNotFoundError:
         raise Unreadable("No such file or directory") from None
     except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
-        told = error.strerror if isinstance(error, OSError) else None
-        raise Unreadable(told or "is no name of a file") from None
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise Unreadable(reason or "is no name of a file") from None
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise Unreadable("is not a regular file")
-        if found.st_size > limit:
-            raise Unreadable(f"takes {found.st_size:,} bytes, more than the {limit:,} that are read")
+        if status.st_size > limit:
+            raise Unreadable(f"takes {status.st_size:,} bytes, more than the {limit:,} that are read")
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             content = file.read(limit + 1)
     except OSError as error:
@@ -93,10 +93,10 @@ def beside(path: Path, content: bytes) -> Iterator[Path]:
 def _mode(path: Path) -> int | None:
     """Who may read and write the file `path`; None where there is none."""
     try:
-        found = path.stat().st_mode
+        mode = path.stat().st_mode
     except OSError:
         return None
-    return found & 0o777 if stat.S_ISREG(found) else None
+    return mode & 0o777 if stat.S_ISREG(mode) else None
 
 
 def _prefix(path: Path) -> str:
@@ -126,9 +126,9 @@ def settle(folder: Path) -> None:
 
 def sweep_up(path: Path) -> None:
     """Remove what a writer of `path` that was killed has left beside it. Raises OSError."""
-    for left in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
-        if re.fullmatch(r"[a-z0-9_]{8}", left.name.rpartition(".")[2]):  # as they are named, and nobody else's
-            left.unlink(missing_ok=True)
+    for leftover in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
+        if re.fullmatch(r"[a-z0-9_]{8}", leftover.name.rpartition(".")[2]):  # as they are named, and nobody else's
+            leftover.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -187,19 +187,19 @@ def name_of(model: Any, fingerprint: str | None, path: Path | None = None) -> st
     named = [f"checkpoint {path}"] if path is not None else []
     size = [text for label, text in weights.facts(model) if label == "Parameters"]
     parameters = [f"{size[0].partition(' ')[0]} parameters"] if size else []
-    told = [*named, type(model).__qualname__, *parameters, f"sha256 {fingerprint[:12]}"]
-    return one_line(", ".join(told), 1000)
+    parts = [*named, type(model).__qualname__, *parameters, f"sha256 {fingerprint[:12]}"]
+    return one_line(", ".join(parts), 1000)
 
 
 def _filled(sentence: str, parameters: Mapping[str, Any]) -> str:
     """The sentence with the parameters that it names in braces; other braces, as of sets and formulas, stay."""
 
-    def value(found: re.Match[str]) -> str:
-        if found["name"] not in parameters:
-            return found[0]
+    def value(match: re.Match[str]) -> str:
+        if match["name"] not in parameters:
+            return match[0]
         try:
-            return f"{{{found['how']}}}".format(parameters[found["name"]])
+            return f"{{{match['how']}}}".format(parameters[match["name"]])
         except (ValueError, TypeError, AttributeError, IndexError, KeyError):
-            return found[0]
+            return match[0]
 
     return re.sub(r"\{(?P<name>[A-Za-z_]\w*)(?P<how>(?:![rsa])?(?::[^{}]*)?)\}", value, sentence)

@@ -282,10 +282,10 @@ class MeasuredInt(_Judged, int):
 
 def format_value(measurement: Measurement) -> str:
     """Value, interval and unit: "0.994 [0.991, 0.997] nats"."""
-    told = [format_number(measurement.value)]
+    words = [format_number(measurement.value)]
     if measurement.interval is not None:
-        told.append(format_interval(measurement.interval))
-    return " ".join([*told, measurement.unit]).rstrip()
+        words.append(format_interval(measurement.interval))
+    return " ".join([*words, measurement.unit]).rstrip()
 
 
 def format_interval(interval: Sequence[float]) -> str:

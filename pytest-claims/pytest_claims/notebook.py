@@ -260,8 +260,8 @@ def _claims(claim: Any) -> Iterator[tuple[Callable[..., Any], type | None]]:
     elif isinstance(declared(claim), Claim):
         yield claim, None
     elif isinstance(claim, Iterable) and not isinstance(claim, str | bytes):
-        for one in claim:
-            yield from _claims(one)
+        for each in claim:
+            yield from _claims(each)
     else:
         name = getattr(claim, "__name__", None) or f"a {type(claim).__name__}"
         raise TypeError(f"{name} is no claim: decorate a test with @claim")

@@ -82,9 +82,9 @@ def _cases(mark: pytest.Mark) -> Iterator[Parameters]:
     values = list(arguments["argvalues"])
     if not values:
         yield Parameters(names=tuple(names), missing=f"there is no value for {', '.join(names)}")
-    told = [_id(names, value, number, ids) for number, value in enumerate(values)]
+    words = [_id(names, value, number, ids) for number, value in enumerate(values)]
     for number, value in enumerate(values):
-        unique = told[number] if told.count(told[number]) == 1 else f"{told[number]}{number}"
+        unique = words[number] if words.count(words[number]) == 1 else f"{words[number]}{number}"
         yield Parameters(unique, dict(zip(names, _plain(names, value), strict=True)), _marks(value))
 
 
@@ -115,8 +115,8 @@ def _id(names: Sequence[str], value: Any, number: int, ids: Any) -> str:
 
 
 def _word(name: str, value: Any, number: int, say: Any) -> str:
-    told = say(value) if say is not None else None
-    value = value if told is None else told
+    word = say(value) if say is not None else None
+    value = value if word is None else word
     if isinstance(value, str):
         return value
     if value is None or isinstance(value, int | float | complex | Enum):

@@ -38,11 +38,11 @@ def fingerprint(model: Any) -> str | None:
     return digest.hexdigest()
 
 
-def as_sha256(told: str) -> str:
+def as_sha256(text: str) -> str:
     """What a suite says in place of a fingerprint, as sixty-four hexadecimal digits: it may be any text."""
-    if re.fullmatch("[0-9a-f]{64}", told):
-        return told
-    return hashlib.sha256(told.encode(errors="backslashreplace")).hexdigest()
+    if re.fullmatch("[0-9a-f]{64}", text):
+        return text
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
 
 
 def attached(model: Any) -> list[str]:
@@ -53,14 +53,14 @@ def attached(model: Any) -> list[str]:
     if not _is_module(model) or not callable(getattr(model, "named_modules", None)):
         return []
     hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    found = []
+    names = []
     for name, module in model.named_modules():
         for kind in hooks:
             functions = dict(getattr(module, kind, None) or {}).values()
-            found += [f"{name} {kind} {getattr(function, '__qualname__', type(function))}" for function in functions]
-        found += [f"{name} training"] if getattr(module, "training", False) else []
-        found += [f"{name} forward"] if "forward" in vars(module) else []
-    return found
+            names += [f"{name} {kind} {getattr(function, '__qualname__', type(function))}" for function in functions]
+        names += [f"{name} training"] if getattr(module, "training", False) else []
+        names += [f"{name} forward"] if "forward" in vars(module) else []
+    return names
 
 
 def n_bytes(model: Any) -> int | None:
@@ -72,13 +72,13 @@ def n_bytes(model: Any) -> int | None:
 
 def facts(model: Any) -> tuple[tuple[str, str], ...]:
     """Labels and texts: what the model is, its parameters, their kind, and where they lie."""
-    told = [("Model", type(model).__qualname__)]
+    facts_of_it = [("Model", type(model).__qualname__)]
     if _is_module(model):
         tensors = _tensors(model)
-        told += [("Parameters", f"{sum(tensor.numel() for tensor in tensors):,} in {len(tensors)} tensors")]
-        told += [("Types", ", ".join(sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors})))]
-        told += [("Device", ", ".join(sorted({str(tensor.device) for tensor in tensors})))]
-    return tuple((label, text) for label, text in told if text)
+        facts_of_it += [("Parameters", f"{sum(tensor.numel() for tensor in tensors):,} in {len(tensors)} tensors")]
+        facts_of_it += [("Types", ", ".join(sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors})))]
+        facts_of_it += [("Device", ", ".join(sorted({str(tensor.device) for tensor in tensors})))]
+    return tuple((label, text) for label, text in facts_of_it if text)
 
 
 def _is_module(model: Any) -> bool:

@@ -69,11 +69,11 @@ def _universality(options: argparse.Namespace) -> int:
 
     out: Path = options.out or options.folder
     try:
-        found = publish(options.folder, out)
+        result = publish(options.folder, out)
     except SweepError as error:
         return fail(str(error), code=UNREADABLE)
     except OSError as error:
         return fail(f"--out {str(out)[:200]}: {error.strerror or error}", code=1)
-    print("\n".join(lines(found)))
+    print("\n".join(lines(result)))
     print(f"wrote {shown(out / PAGE)}, and the same as .json and .parquet")
     return 0

@@ -50,7 +50,7 @@ def _matrix(rows: Sequence[str], columns: Sequence[str], letters: Sequence[str])
         raise NotDrawn("no claim was run on any mutant")
     cells = np.array([[*line[: len(columns)].ljust(len(columns))] for line in letters])
     refuted = cells == REFUTED
-    told = np.isin(cells, (REFUTED, SURVIVED, ERROR))
+    judged = np.isin(cells, (REFUTED, SURVIVED, ERROR))
     caption = (
         "A row for each claim, a column for each mutant: a square where the claim is refuted on the mutant, as it "
         "should be wherever what it says is broken; the bare line where it survives; a crossed square where it ended "
@@ -59,7 +59,7 @@ def _matrix(rows: Sequence[str], columns: Sequence[str], letters: Sequence[str])
         "can see; down a column, who sees a defect."
     )
     alt = (
-        f"{len(rows)} claims by {len(columns)} mutants: {int(refuted.sum())} of {int(told.sum())} cells refuted, "
+        f"{len(rows)} claims by {len(columns)} mutants: {int(refuted.sum())} of {int(judged.sum())} cells refuted, "
         f"{int((cells == ERROR).sum())} in error. A claim is refuted by {int(refuted.sum(1).min())} to "
         f"{int(refuted.sum(1).max())} mutants, a mutant noticed by {int(refuted.sum(0).min())} to "
         f"{int(refuted.sum(0).max())} claims."
@@ -103,8 +103,8 @@ def _mark(ax: Axes, cells: np.ndarray, width: float) -> None:
     """All cells of a kind as one path of strokes: a thousand squares of their own would be most of a page."""
     wide = width / cells.shape[1]
     size = min(wide, CELL)
-    for row, told in enumerate(cells != NOT_ABOUT):
-        edges = np.flatnonzero(np.diff(told, prepend=False, append=False)) - 0.5
+    for row, about in enumerate(cells != NOT_ABOUT):
+        edges = np.flatnonzero(np.diff(about, prepend=False, append=False)) - 0.5
         for left, right in edges.reshape(-1, 2):
             ax.plot([left, right], [row, row], color=LINE, linewidth=0.8, clip_on=False)
     for letter, colour in ((REFUTED, ACCENT), (ERROR, OTHER)):

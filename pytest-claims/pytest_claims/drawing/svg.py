@@ -91,17 +91,17 @@ def _attribute(attribute: str, value: str, ids: Mapping[str, str], colours: Mapp
     if attribute == "style":
         rules = (rule.strip() for rule in value.split(";"))
         kept = "; ".join(_UNFILLED.get(rule, rule) for rule in rules if rule and not rule.startswith("font-family"))
-        return _COLOUR.sub(lambda found: f"var({colours[found[0].lower()]}, {found[0].lower()})", kept)
+        return _COLOUR.sub(lambda match: f"var({colours[match[0].lower()]}, {match[0].lower()})", kept)
     if attribute == "d":
         path = re.sub(r"\s*([A-Za-z])\s*", r"\1", _shortened(value))
         return _LEVEL.sub(r"M\1 \2H\3", path).replace(" -", "-").strip()
     if attribute in _LENGTHS:
         return _shortened(_UNTURNED.sub("", value))
-    return _REFERENCE.sub(lambda found: f"url(#{ids[found[1]]})", value)
+    return _REFERENCE.sub(lambda match: f"url(#{ids[match[1]]})", value)
 
 
 def _shortened(numbers: str) -> str:
-    return " ".join(_NUMBER.sub(lambda found: _rounded(float(found[0])), numbers).split())
+    return " ".join(_NUMBER.sub(lambda match: _rounded(float(match[0])), numbers).split())
 
 
 def _rounded(number: float) -> str:

@@ -38,15 +38,15 @@ def require_own_root(config: pytest.Config) -> None:
 
     Tests would have other names than in every other run, and the configuration of the suite may not be read.
     """
-    told = config.known_args_namespace
+    known = config.known_args_namespace
     root, ini, *_ = determine_setup(
-        inifile=told.inifilename,
-        override_ini=told.override_ini,
-        args=told.file_or_dir,
-        rootdir_cmd_arg=told.rootdir or None,
+        inifile=known.inifilename,
+        override_ini=known.override_ini,
+        args=known.file_or_dir,
+        rootdir_cmd_arg=known.rootdir or None,
         invocation_dir=config.invocation_params.dir,
     )
-    named = getattr(told, DEST, None)
+    named = getattr(known, DEST, None)
     if named and (root, ini) != (config.rootpath, config.inipath):
         path = one_line(named[0])
         raise pytest.UsageError(

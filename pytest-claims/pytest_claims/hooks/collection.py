@@ -158,10 +158,10 @@ def _named_by(path: Path, node: pytest.Item) -> list[Control]:
     except (pytest.Collector.CollectError, pytest.skip.Exception):  # pytest says so itself when it comes to the file
         return []
     members += [test for member in members if inspect.isclass(member) for test in vars(member).values()]
-    declarations = [found for found in map(declared, members) if isinstance(found, Claim)]
+    declarations = [claim for claim in map(declared, members) if isinstance(claim, Claim)]
     # What breaks an instrument is no broken model, and what a rival account is true of is none either.
-    about_models = [found for found in declarations if not found.has_to_lose and not found.instrument]
-    return [control for found in about_models for control in found.controls]
+    about_models = [claim for claim in declarations if not claim.has_to_lose and not claim.instrument]
+    return [control for claim in about_models for control in claim.controls]
 
 
 @pytest.hookimpl(trylast=True)
@@ -250,8 +250,8 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
 def checkpoint_of(item: pytest.Item) -> Checkpoint | None:
     """The checkpoint that a claim runs on, or of which its control is made; None for an ordinary test."""
     callspec = getattr(item, "callspec", None)
-    found = callspec.params.get(CHECKPOINT_FIXTURE) if callspec else None
-    return found if isinstance(found, Checkpoint) else None
+    checkpoint = callspec.params.get(CHECKPOINT_FIXTURE) if callspec else None
+    return checkpoint if isinstance(checkpoint, Checkpoint) else None
 
 
 def control_of(item: pytest.Item) -> Control | None:

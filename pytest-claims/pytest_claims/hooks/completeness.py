@@ -55,14 +55,14 @@ class Collected:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object) -> None:
-        told = getattr(node, "workeroutput", {}).get(self.KEY)
-        if told is None:  # it crashed
+        reported = getattr(node, "workeroutput", {}).get(self.KEY)
+        if reported is None:  # it crashed
             return
         self.complete = True
-        self.tests |= set(told["tests"])
-        self.functions |= set(told["functions"])
-        self.config.stash.setdefault(REFUSED, []).extend(told["refused"])
-        lines = {(suite, label): line for suite, label, *line in told["lines"]}
+        self.tests |= set(reported["tests"])
+        self.functions |= set(reported["functions"])
+        self.config.stash.setdefault(REFUSED, []).extend(reported["refused"])
+        lines = {(suite, label): line for suite, label, *line in reported["lines"]}
         self.config.stash[LINES] = lines | self.config.stash.get(LINES, {})
 
 
@@ -198,5 +198,5 @@ def _declares(decorator: ast.expr) -> bool:
 
 
 def _few(names: Sequence[str]) -> str:
-    told = ", ".join(name.rpartition("::")[2].rpartition("/")[2] for name in names[:MOST_NAMES])
-    return told + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else "")
+    listed = ", ".join(name.rpartition("::")[2].rpartition("/")[2] for name in names[:MOST_NAMES])
+    return listed + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else "")

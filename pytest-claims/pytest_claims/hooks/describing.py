@@ -42,21 +42,21 @@ class Describer:
             suite = self._suite(key[0], records)
             return (Subject(), []) if suite is None else (self._described(suite, key[1], fingerprint), [])
         except Exception as error:
-            told = f"the checkpoint could not be described: {type(error).__name__}: {str(error)[:300]}"
-            return Subject(sha256=fingerprint), [told]
+            problem = f"the checkpoint could not be described: {type(error).__name__}: {str(error)[:300]}"
+            return Subject(sha256=fingerprint), [problem]
 
     def _described(self, suite: Suite, label: str, fingerprint: str) -> Subject:
-        checkpoint = next(one for one in suite.checkpoints if one.label == label)
+        checkpoint = next(each for each in suite.checkpoints if each.label == label)
         loaded = self.config.stash[MODELS].load(checkpoint)
-        told = suite.hook.pytest_claims_details(config=self.config, model=loaded.model, path=checkpoint.path)
-        if told is None:
-            told = Subject(facts=weights.facts(loaded.model))
+        details = suite.hook.pytest_claims_details(config=self.config, model=loaded.model, path=checkpoint.path)
+        if details is None:
+            details = Subject(facts=weights.facts(loaded.model))
         commit = commit_of(suite.folder)
         return replace(
-            told,
-            path=told.path or str(checkpoint.path or ""),
-            sha256=weights.as_sha256(told.sha256) if told.sha256 else fingerprint,
-            environment=(*(told.environment or _environment()), *([("Suite", commit)] if commit else [])),
+            details,
+            path=details.path or str(checkpoint.path or ""),
+            sha256=weights.as_sha256(details.sha256) if details.sha256 else fingerprint,
+            environment=(*(details.environment or _environment()), *([("Suite", commit)] if commit else [])),
         )
 
     def illustrate(self, key: str, records: Sequence[Record]) -> Illustrate:
@@ -76,8 +76,8 @@ class Describer:
     def mutants(self, key: str, claims: Sequence[ClaimResult]) -> tuple[list[str], Sequence[Control]]:
         """The columns of a matrix: what the suite's hook names, then the controls of claims; and the harmless ones."""
         suite = self._suite(key, [record for claim in claims for record in claim.records])
-        told = None if suite is None else suite.hook.pytest_claims_mutants(config=self.config)
-        breaking, harmless = told or ([], [])
+        mutants = None if suite is None else suite.hook.pytest_claims_mutants(config=self.config)
+        breaking, harmless = mutants or ([], [])
         names = dict.fromkeys(mutant.__name__ for mutant in [*breaking, *harmless])
         names |= dict.fromkeys(
             control.subject

@@ -87,10 +87,10 @@ class Publisher:
         """The reports to compare with: the baseline itself, or those in the folder that it is."""
         if self.baseline is None or not self.baseline.is_dir():
             return [] if self.baseline is None else [self.baseline]
-        found = sorted(self.baseline.glob(f"**/{DOCUMENT}"))
-        if not any(path.is_file() for path in found):
+        reports = sorted(self.baseline.glob(f"**/{DOCUMENT}"))
+        if not any(path.is_file() for path in reports):
             raise pytest.UsageError(f"{self._spelled('baseline')} {_name(self.baseline)}: holds no {DOCUMENT}")
-        return found
+        return reports
 
     def _require_apart(self, folder: Path) -> None:
         """See to it that no baseline is replaced by the report that is compared with it."""
@@ -191,12 +191,12 @@ class Publisher:
         """Where the pages are and how large."""
         if self.folder is None:
             return []
-        found = [self.folder / place / PAGE for place in places]
-        return [f"{shown(path)} ({path.stat().st_size / 1024:.0f} kB)" for path in found if path.is_file()]
+        pages = [self.folder / place / PAGE for place in places]
+        return [f"{shown(path)} ({path.stat().st_size / 1024:.0f} kB)" for path in pages if path.is_file()]
 
 
-def _same_file(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.samefile(other)
+def _same_file(a: Path, b: Path) -> bool:
+    return a.exists() and b.exists() and a.samefile(b)
 
 
 def _name(path: Path) -> str:

@@ -149,9 +149,9 @@ class Suites:
         return list(zip(paths, labels(paths), strict=True))
 
     def _in_folder(self, suite: Suite, folder: Path) -> list[Path]:
-        told = suite.hook.pytest_claims_checkpoints(config=self.config, path=folder)
-        if told is not None:
-            return [Path(path) for path in told]
+        chosen = suite.hook.pytest_claims_checkpoints(config=self.config, path=folder)
+        if chosen is not None:
+            return [Path(path) for path in chosen]
         files = sorted(path for path in folder.iterdir() if path.suffix in ENDINGS and path.is_file())
         is_one = any(path.name in ("config.json", "pytorch_model.bin", "model.safetensors") for path in files)
         return [folder] if is_one or not files else files
@@ -221,14 +221,14 @@ class Models:
 
     def fingerprint(self, suite: Suite, model: Any) -> str | None:
         """What the suite says, else what can be read off the model."""
-        told = suite.hook.pytest_claims_fingerprint(config=self.config, model=model)
-        return weights.fingerprint(model) if told is None else weights.as_sha256(str(told))
+        fingerprint = suite.hook.pytest_claims_fingerprint(config=self.config, model=model)
+        return weights.fingerprint(model) if fingerprint is None else weights.as_sha256(str(fingerprint))
 
     def _line(self, suite: Suite, loaded: Loaded) -> str:
         path = loaded.checkpoint.path
-        told = suite.hook.pytest_claims_subject(config=self.config, model=loaded.model, path=path)
-        if told is not None:
-            return one_line(told, 1000)
+        line = suite.hook.pytest_claims_subject(config=self.config, model=loaded.model, path=path)
+        if line is not None:
+            return one_line(line, 1000)
         return name_of(loaded.model, loaded.fingerprint, path)
 
     def require_unchanged(self, checkpoint: Checkpoint) -> None:
@@ -238,8 +238,8 @@ class Models:
             raise RuntimeError("it changed the checkpoint under test: nothing that runs after it means anything")
         now = weights.attached(loaded.model)
         if now != loaded.attached:
-            left = [one for one in now if one not in loaded.attached]
-            what = f"left {left[0].strip()!r} attached to" if left else "took off what was attached to"
+            added = [name for name in now if name not in loaded.attached]
+            what = f"left {added[0].strip()!r} attached to" if added else "took off what was attached to"
             raise RuntimeError(f"it {what} the checkpoint under test: nothing that runs after it means anything")
 
     def expect(self, runs: Iterable[tuple[Checkpoint, Control | None]]) -> None:
@@ -310,8 +310,8 @@ def _refusing(what: str, suite: Suite) -> Iterator[None]:
 
 def _told(error: BaseException, folder: Path) -> str:
     """An exception in one line: where in the suite it was raised, unless it says a file's name itself."""
-    told = f"{type(error).__name__}: {one_line(first_line(error), 500)}"
+    text = f"{type(error).__name__}: {one_line(first_line(error), 500)}"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}" + (f" ({one_line(error.filename)})" if error.filename else "")
     frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(folder)]
-    return told + (f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else "")
+    return text + (f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else "")

@@ -65,8 +65,8 @@ def _told(result: ClaimResult) -> Iterator[str]:
 
 def _command(name: str, message: str, **properties: object) -> str:
     """`::error file=..,line=..,title=..::message`, with everything that could end it early escaped."""
-    told = ",".join(f"{key}={_escape(str(value), ':,')}" for key, value in properties.items())
-    return f"::{name} {told}::{_escape(message)}"
+    listed = ",".join(f"{key}={_escape(str(value), ':,')}" for key, value in properties.items())
+    return f"::{name} {listed}::{_escape(message)}"
 
 
 def _escape(text: str, more: str = "") -> str:

@@ -228,12 +228,12 @@ def _timing(record: Record) -> dict[str, Any]:
 
 def _measurements(record: Record | None, result: ClaimResult | None = None) -> list[dict[str, Any]]:
     """Those of a record; on the checkpoint every assertion comes with the controls of `result` that break it."""
-    told = [asdict(measurement) for measurement in record.measurements] if record else []
-    for measurement in told if result else ():
+    measurements = [asdict(measurement) for measurement in record.measurements] if record else []
+    for measurement in measurements if result else ():
         for comparison in measurement["comparisons"]:
             assert result is not None
             comparison["broken_by"] = result.breaking(f"{measurement['name']} {comparison['operator']}")
-    return told
+    return measurements
 
 
 def _comparison(comparison: Comparison) -> dict[str, Any]:
@@ -301,7 +301,7 @@ def _own(judgement: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _to_comparison(plain: Mapping[str, Any]) -> Comparison:
-    differences = tuple(Difference(**{**one, "kind": Kind(one["kind"])}) for one in plain["differences"])
+    differences = tuple(Difference(**{**each, "kind": Kind(each["kind"])}) for each in plain["differences"])
     return Comparison(plain["baseline"], plain["shrink"], differences, plain["n_same"])
 
 
@@ -340,15 +340,15 @@ def _require_schema(document: object) -> None:
 
 def _require_modest(document: object) -> None:
     """Count what there is before anything looks at it closely, which takes a thousand times as long."""
-    n_values, left = 0, [document]
-    while left:
-        value = left.pop()
+    n_values, remaining = 0, [document]
+    while remaining:
+        value = remaining.pop()
         n_values += 1
         if isinstance(value, dict):
-            left.extend(value.values())
+            remaining.extend(value.values())
         elif isinstance(value, list):
-            left.extend(value)
-        if n_values + len(left) > MAX_VALUES:
+            remaining.extend(value)
+        if n_values + len(remaining) > MAX_VALUES:
             raise ReportError(f"holds more than the {MAX_VALUES:,} values that are read")
 
 

@@ -131,7 +131,7 @@ def _kinds(report: Report) -> str:
         (report.rivals, "rival account", "rival accounts"),
         (report.stress_tests, "stress test", "stress tests"),
     ]
-    return "All: " + ", ".join(f"{len(of)} {one if len(of) == 1 else many}" for of, one, many in counts if of)
+    return "All: " + ", ".join(f"{len(of)} {word if len(of) == 1 else many}" for of, word, many in counts if of)
 
 
 def _stated(result: ClaimResult) -> str:

@@ -78,11 +78,11 @@ def counts(reports: Sequence[Report]) -> list[str]:
     for claim, each in results.items():
         about = [(model, result) for model, result in each if result.verdict != Verdict.NOT_ABOUT]
         good = [model for model, result in about if result.verdict in (Verdict.HOLDS, *_AS_IT_SHOULD)]
-        told = f"{short_name(claim):{width}}  {len(good)}/{len(about)}"
+        line = f"{short_name(claim):{width}}  {len(good)}/{len(about)}"
         if about:
-            told += f"  {format_interval(clopper_pearson(len(good), len(about)))}"
+            line += f"  {format_interval(clopper_pearson(len(good), len(about)))}"
         others = [f"{model}: {result.verdict}" for model, result in about if model not in good]
-        lines.append(told + (f"  {', '.join(others)}" if others else ""))
+        lines.append(line + (f"  {', '.join(others)}" if others else ""))
     return lines
 
 
@@ -222,11 +222,11 @@ def _controls(result: ClaimResult, controls_left_out: bool) -> RenderableType:
     if not result.controls:
         return Text("controls not selected", style="yellow")
     n_controls = result.n_due_controls
-    told = [_told(record) for record in result.controls if record.verdict in (Verdict.REFUTED, Verdict.CONFIRMED)]
+    controls = [_told(record) for record in result.controls if record.verdict in (Verdict.REFUTED, Verdict.CONFIRMED)]
     n_good = result.n_good_controls
     what = "holds where it should" if result.records[0].has_to_lose else "controls refuted"
     style = "green" if n_good == n_controls else "yellow"
-    lines = [Text(f"{what} {n_good}/{n_controls}" + (": " if told else "") + ", ".join(told), style=style)]
+    lines = [Text(f"{what} {n_good}/{n_controls}" + (": " if controls else "") + ", ".join(controls), style=style)]
     if result.lacks_control:
         lines.append(Text(WITHOUT_CONTROL, style="bold red"))
     if result.unbroken:

@@ -66,13 +66,13 @@ class Comparison:
     @property
     def summary(self) -> str:
         """In one line, such as "1 newly refuted, 2 added, 62 as before"."""
-        told = []
+        phrases = []
         for kind in Kind:
             claims = {difference.claim for difference in self.differences if difference.kind == kind}
             failing = {d.claim for d in self.differences if d.kind == kind and d.fails}
             if claims:
-                told.append(f"{len(claims)} {kind}" + (f" ({len(failing)} failing)" if failing else ""))
-        return ", ".join([*told, f"{self.n_same} as before"])
+                phrases.append(f"{len(claims)} {kind}" + (f" ({len(failing)} failing)" if failing else ""))
+        return ", ".join([*phrases, f"{self.n_same} as before"])
 
     @property
     def n_lost(self) -> int:
@@ -84,17 +84,17 @@ class Comparison:
 
         Claims that are not about the model for one and the same reason are told together.
         """
-        told = [f"against {self.baseline}: {self.summary}"]
+        lines = [f"against {self.baseline}: {self.summary}"]
         for (kind, fails, text), group in groupby(self.differences, key=_told_together):
             alike = list(group)
             head = f"{'FAILS' if fails else 'note':<6}{kind}: "
             if text is not None and len(alike) > 1:
                 names = ", ".join(short_name(difference.claim) for difference in alike)
-                told += [f"{head}{len(alike)} claims: {text}", f"      {names}"]
+                lines += [f"{head}{len(alike)} claims: {text}", f"      {names}"]
                 continue
             for difference in alike:
-                told += [f"{head}{difference.statement}", f"      {difference.claim}: {difference.text}"]
-        return told
+                lines += [f"{head}{difference.statement}", f"      {difference.claim}: {difference.text}"]
+        return lines
 
 
 def _told_together(difference: Difference) -> tuple[Kind, bool, str | None]:
@@ -137,8 +137,8 @@ def compare(
             differences.append(Difference(kind, claim, statement, text, fails))
     order = list(Kind)
     differences.sort(key=lambda d: (not d.fails, order.index(d.kind)))
-    told = {difference.claim for difference in differences}
-    return Comparison(baseline, shrink, tuple(differences), len(now.keys() - told))
+    differing = {difference.claim for difference in differences}
+    return Comparison(baseline, shrink, tuple(differences), len(now.keys() - differing))
 
 
 def _differences(
@@ -199,14 +199,14 @@ def _weakened(
 
 def _edited(was: ClaimResult, now: ClaimResult) -> list[str]:
     """In which way it is not the same claim any more, as far as that can be seen."""
-    one, other = was.records[0], now.records[0]
+    before, after = was.records[0], now.records[0]
     edited = []
-    if not other.source_id or one.source_id != other.source_id:
+    if not after.source_id or before.source_id != after.source_id:
         edited.append("the claim's source changed, so its slack may mean another thing")
     edited += [
-        f"{name} was: {getattr(one, name)}"
+        f"{name} was: {getattr(before, name)}"
         for name in ("statement", "over", "source")
-        if getattr(one, name) != getattr(other, name)
+        if getattr(before, name) != getattr(after, name)
     ]
     return edited
 
@@ -279,8 +279,8 @@ def _shrunk(was: ClaimResult, now: ClaimResult, shrink: float) -> Iterator[str]:
 
 def _assertions(result: ClaimResult) -> set[str]:
     """Everything that was asserted of the checkpoint, as name of the measurement and operator."""
-    told = {f"{measurement.name} {judgement.operator}" for measurement, _, judgement in _judgements(result)}
-    return told | set(result.checkpoint.assertions if result.checkpoint else ())
+    assertions = {f"{measurement.name} {judgement.operator}" for measurement, _, judgement in _judgements(result)}
+    return assertions | set(result.checkpoint.assertions if result.checkpoint else ())
 
 
 def _judgements(result: ClaimResult) -> Iterator[tuple[Measurement, int, Judgement]]:

@@ -136,10 +136,10 @@ class Row:
         for state in dict.fromkeys(self.states):
             spells = [spell for spell in self.spells if spell.state == state]
             n = sum(spell.last - spell.first + 1 for spell in spells)
-            told = f"{self._word(spells[0])} in {n} of {len(self.states)} reports"
+            words = f"{self._word(spells[0])} in {n} of {len(self.states)} reports"
             if state in (State.BAD, State.ERROR, State.UNSHOWN):
-                told += f" ({', '.join(spell.numbers() for spell in spells)})"
-            yield told
+                words += f" ({', '.join(spell.numbers() for spell in spells)})"
+            yield words
 
     def _word(self, spell: Spell) -> str:
         result = self.results[spell.first]
@@ -156,8 +156,8 @@ class Row:
             return ""
         before = next((earlier for earlier in reversed(self.results[: spell.first]) if earlier is not None), None)
         edited = ["its source changed, too"] if _edited(before, result) else []
-        told = one_line("; ".join([*trouble(result), *edited]), 500)
-        return f" ({told})" if told else ""
+        details = one_line("; ".join([*trouble(result), *edited]), 500)
+        return f" ({details})" if details else ""
 
 
 @dataclass(frozen=True)
@@ -195,8 +195,8 @@ class History:
     def headline(self) -> str:
         """In one line, such as "4 reports, 118 claims: 1 changed"."""
         n_reports, n_claims, n_changed = len(self.entries), len(self.rows), len(self.changed)
-        told = f"{n_reports} report{'s' * (n_reports != 1)}, {n_claims} claim{'s' * (n_claims != 1)}"
-        return f"{told}: {n_changed or 'none'} changed"
+        counts = f"{n_reports} report{'s' * (n_reports != 1)}, {n_claims} claim{'s' * (n_claims != 1)}"
+        return f"{counts}: {n_changed or 'none'} changed"
 
 
 def state_of(result: ClaimResult | None) -> State:
@@ -216,8 +216,8 @@ _GOOD_ALONE = (Verdict.HOLDS, Verdict.AS_PUBLISHED, Verdict.LOSES, Verdict.LIMIT
 def _edited(before: ClaimResult | None, after: ClaimResult) -> bool:
     if before is None:
         return False
-    one, other = before.records[0].source_id, after.records[0].source_id
-    return bool(one and other) and one != other
+    earlier, later = before.records[0].source_id, after.records[0].source_id
+    return bool(earlier and later) and earlier != later
 
 
 def in_order(names: Sequence[str]) -> list[int]:

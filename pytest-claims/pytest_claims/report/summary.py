@@ -45,8 +45,8 @@ def by_evidence(results: Sequence[ClaimResult]) -> str:
     """How many of the claims that hold have which evidence behind them: "31 proved, 22 exact"; empty if none say."""
     counts = Counter(r.records[0].evidence for r in split(results)[0] if r.verdict == Verdict.HOLDS)
     unstated = counts.pop("", 0)
-    told = [f"{counts[evidence]} {evidence}" for evidence in Evidence if counts[evidence]]
-    return ", ".join([*told, *([f"{unstated} unstated"] if unstated else [])]) if told else ""
+    kinds = [f"{counts[evidence]} {evidence}" for evidence in Evidence if counts[evidence]]
+    return ", ".join([*kinds, *([f"{unstated} unstated"] if unstated else [])]) if kinds else ""
 
 
 def without_all_controls(results: Sequence[ClaimResult]) -> list[ClaimResult]:
@@ -65,10 +65,10 @@ def summary_line(results: Sequence[ClaimResult], timings: Sequence[Record], *, c
     verdicts = Counter(result.verdict for result in plain)
     counts = [f"{verdicts[v]} {word}" for v, word in _WORDS.items() if verdicts[v] or v == Verdict.HOLDS]
     n_exhaustive = sum(result.verdict == Verdict.HOLDS and result.records[0].exhaustive for result in plain)
-    told = [f"{n_exhaustive} over every input"] if n_exhaustive else []
-    told += [by_evidence(results)] if by_evidence(results) else []
-    if told:
-        counts[0] += f" ({'; '.join(told)})"
+    parts = [f"{n_exhaustive} over every input"] if n_exhaustive else []
+    parts += [by_evidence(results)] if by_evidence(results) else []
+    if parts:
+        counts[0] += f" ({'; '.join(parts)})"
     n_instruments = sum(result.records[0].instrument for result in plain)
     if n_instruments:
         counts.append(f"of them {n_instruments} of the instruments")
@@ -148,16 +148,16 @@ def mostly_not_about(results: Sequence[ClaimResult]) -> bool:
     return n_holding < n_not_about or (n_holding == 0 and bool(not_about))
 
 
-def headline(results: Sequence[ClaimResult], told: Tone, *, exit_code: int | None, n_lost: int = 0) -> str:
+def headline(results: Sequence[ClaimResult], tone: Tone, *, exit_code: int | None, n_lost: int = 0) -> str:
     """The verdict in a few words. It says "all" only where the tone is good.
 
     n_lost: claims over which a comparison with a baseline fails.
     """
-    if told == Tone.UNFINISHED:
+    if tone == Tone.UNFINISHED:
         return "This run has not finished"
     plain, errata = split(results)
     verdicts = Counter(result.verdict for result in plain)
-    if told == Tone.GOOD:
+    if tone == Tone.GOOD:
         if not plain:
             return "No claim has to hold, and all others are as they should be"
         n, not_about = verdicts[Verdict.HOLDS], verdicts[Verdict.NOT_ABOUT]
@@ -166,9 +166,9 @@ def headline(results: Sequence[ClaimResult], told: Tone, *, exit_code: int | Non
         every += f" ({evidence})" if evidence else ""
         of = f"; {not_about} {'are' if not_about != 1 else 'is'} not about it" if not_about else ""
         return every.format(n, " about this model" if not_about else "") + of
-    if told == Tone.PARTIAL and only_stress_tests(results):
+    if tone == Tone.PARTIAL and only_stress_tests(results):
         return "No claim has to hold: all are stress tests"
-    if told == Tone.PARTIAL:
+    if tone == Tone.PARTIAL:
         n = verdicts[Verdict.HOLDS]
         if mostly_not_about(results):
             return f"{n} of {len(plain)} claims hold, most are not about this model, which was allowed"

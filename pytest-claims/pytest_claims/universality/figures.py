@@ -50,10 +50,10 @@ KINDS = {"on all seeds": ACCENT, "on some": OTHER, "on none": THREE_COLOURS[0], 
 """Where a claim holds, as `_by_kind` counts."""
 
 
-def figures(found: Universality) -> list[Figure]:
+def figures(result: Universality) -> list[Figure]:
     """Those about all runs. The cells of a grid are compared only where there are several."""
-    drawn = [_margins(found)]
-    return [_cells(found), *drawn] if len([group for group in found.groups if group.counted]) > 1 else drawn
+    drawn = [_margins(result)]
+    return [_cells(result), *drawn] if len([group for group in result.groups if group.counted]) > 1 else drawn
 
 
 def group_figures(group: Group, slug: str) -> list[Figure]:
@@ -80,7 +80,7 @@ def _share(group: Group) -> Drawing:
             f"{rows[0][0]}, and of each that says the same: it holds on {interval} of all seeds, at 95% confidence"
         )
     names = [plain(name) for name, _ in rows]
-    told = [finding.tally for _, finding in rows]
+    tallies = [finding.tally for _, finding in rows]
     ends = [finding.interval or (0.0, 1.0) for _, finding in rows]
     caption = (
         f"Claims that do not hold on all of {counted(len(group.counted), 'seed')}, one a row, and those that do, "
@@ -89,13 +89,13 @@ def _share(group: Group) -> Drawing:
     )
     alt = "; ".join(
         f"{name}: {tally.holds} of {tally.n}, {percent(end)}"
-        for name, tally, end in list(zip(names, told, ends, strict=True))[:20]
+        for name, tally, end in list(zip(names, tallies, ends, strict=True))[:20]
     )
     height = len(rows) * 1.3 * ROW + 34
 
     def paint(paper: Paper) -> None:
         ax = _rows_beside_names(paper, names, height, bottom=28)
-        for i, (tally, (low, high)) in enumerate(zip(told, ends, strict=True)):
+        for i, (tally, (low, high)) in enumerate(zip(tallies, ends, strict=True)):
             colour = ACCENT if tally.holds == tally.n else OTHER
             ax.plot([low, high], [i, i], color=colour, linewidth=1.6, solid_capstyle="butt", clip_on=False)
             ax.plot([tally.holds / tally.n], [i], "o", color=colour, markersize=5, clip_on=False)
@@ -157,15 +157,15 @@ def _room(group: Group) -> Drawing:
 
 
 @figure("margins", "The smallest margin of every model")
-def _margins(found: Universality) -> Drawing:
-    groups = [(group, _finite(by_margin(group.counted))) for group in found.groups]
+def _margins(result: Universality) -> Drawing:
+    groups = [(group, _finite(by_margin(group.counted))) for group in result.groups]
     groups = [(group, margins) for group, margins in groups if margins]
     if not groups:
         raise NotDrawn("nothing is proved of any model")
     every = [pair for _, margins in groups for pair in margins]
     worst, smallest = min(every, key=lambda pair: (pair[1], pair[0].name))
     n_wrong = sum(margin <= 0 for _, margin in every)
-    lost = len(found.counted) - len(every)
+    lost = len(result.counted) - len(every)
     caption = (
         "Proved: no sequence of any length has a smaller margin on that model, the right logit minus the best wrong "
         "one. "
@@ -180,7 +180,7 @@ def _margins(found: Universality) -> Drawing:
         f"{'is' if n_wrong == 1 else 'are'} not above 0."
     )
     texts = {"the worst": f"{plain(worst.name)}: {signed(smallest, '.4g')}"}
-    texts |= {f"group {i}": plain(found.name_of(group))[:40] for i, (group, _) in enumerate(groups)}
+    texts |= {f"group {i}": plain(result.name_of(group))[:40] for i, (group, _) in enumerate(groups)}
     texts |= {f"model {i}": plain(_seed(run))[:8] for i, (run, _) in enumerate(every)}
 
     def paint(paper: Paper) -> None:
@@ -215,12 +215,14 @@ def _margins(found: Universality) -> Drawing:
 
 
 @figure("cells", "What changes with what was varied: claims that hold, and sequences that are wrong")
-def _cells(found: Universality) -> Drawing:
-    groups = [group for group in found.groups if group.counted]
-    names = [plain(found.name_of(group) or "all runs") for group in groups]
+def _cells(result: Universality) -> Drawing:
+    groups = [group for group in result.groups if group.counted]
+    names = [plain(result.name_of(group) or "all runs") for group in groups]
     counts = np.array([_by_kind(group) for group in groups])
     wrong = [[_wrong(run) for run in group.counted] for group in groups]
-    most = max((run.outcome.proved.sequences for run in found.counted if run.outcome and run.outcome.proved), default=1)
+    most = max(
+        (run.outcome.proved.sequences for run in result.counted if run.outcome and run.outcome.proved), default=1
+    )
     caption = (
         "A row for each group of runs between which only the seed differs. Left: how many claims hold on all of its "
         "seeds, on some, on none. Right: a mark for each model, at the share of all sequences of full length that may "
@@ -254,10 +256,10 @@ def _cells(found: Universality) -> Drawing:
 
 
 def _cell_in_words(name: str, group: Group) -> str:
-    told = [f"{n} {kind}" for n, kind in zip(_by_kind(group), KINDS, strict=True) if n]
+    counts = [f"{n} {kind}" for n, kind in zip(_by_kind(group), KINDS, strict=True) if n]
     right = sum(_wrong(run) == 0 for run in group.counted)
     return (
-        f"{name}: of {counted(len(group.claims), 'claim')} {', '.join(told) or 'none'}; "
+        f"{name}: of {counted(len(group.claims), 'claim')} {', '.join(counts) or 'none'}; "
         f"{right} of {counted(len(group.counted), 'model')} right everywhere"
     )
 
@@ -288,8 +290,8 @@ def _seed(run: Run) -> str:
 
 def _list_of(seeds: Sequence[int]) -> str:
     """A few seeds, and how many more."""
-    told = ", ".join(plain(str(seed))[:8] for seed in seeds[:FEW])
-    return f"{told} +{len(seeds) - FEW}" if len(seeds) > FEW else told
+    listed = ", ".join(plain(str(seed))[:8] for seed in seeds[:FEW])
+    return f"{listed} +{len(seeds) - FEW}" if len(seeds) > FEW else listed
 
 
 def _starts(groups: Sequence[tuple[Group, Any]]) -> Iterator[tuple[int, tuple[Group, Any]]]:

@@ -248,8 +248,8 @@ class Universality:
 
     def name_of(self, group: Group) -> str:
         """What tells a group from the others; empty where there is one alone and nothing was varied."""
-        alike = [other for other in self.groups if other.varied == group.varied]
-        common = set.intersection(*(set(other.recipe) for other in alike))
+        alike = [each for each in self.groups if each.varied == group.varied]
+        common = set.intersection(*(set(each.recipe) for each in alike))
         parts = [group.label] if group.label else []
         parts += [f"{option} {value[:60]}" for option, value in group.recipe if (option, value) not in common]
         if len(self.suites) > 1:
@@ -293,12 +293,12 @@ def _in_reading_order(runs: Iterable[Run]) -> list[str]:
 
 
 def _finding(claim: str, runs: list[Run]) -> Finding:
-    found = [(run, run.results.get(claim)) for run in runs]
-    first = next(result for _, result in found if result is not None).records[0]
-    records = [(run, result.checkpoint if result is not None else None) for run, result in found]
-    told = Counter(_column(record) for _, record in records)
-    tally = Tally(**told)
-    about = [(run, result) for run, result in found if result is not None and result.verdict != Verdict.NOT_ABOUT]
+    results = [(run, run.results.get(claim)) for run in runs]
+    first = next(result for _, result in results if result is not None).records[0]
+    records = [(run, result.checkpoint if result is not None else None) for run, result in results]
+    columns = Counter(_column(record) for _, record in records)
+    tally = Tally(**columns)
+    about = [(run, result) for run, result in results if result is not None and result.verdict != Verdict.NOT_ABOUT]
     with_controls = [result for run, result in about if run.report and not run.report.controls_left_out]
     decided = [(run.name, r) for run, r in records if r is not None and _column(r) in ("holds", "refuted")]
     return Finding(
@@ -362,9 +362,9 @@ def _failing(about: Sequence[tuple[Run, ClaimResult]]) -> tuple[Aside, ...]:
     return _asides(broken)
 
 
-def _asides(told: Iterable[tuple[Run, str, str]]) -> tuple[Aside, ...]:
+def _asides(asides: Iterable[tuple[Run, str, str]]) -> tuple[Aside, ...]:
     """The same said of several runs is told once."""
     runs: dict[tuple[str, str], list[str]] = {}
-    for run, what, reason in told:
+    for run, what, reason in asides:
         runs.setdefault((what, reason), []).append(run.name)
     return tuple(Aside(what, reason, tuple(names)) for (what, reason), names in runs.items())

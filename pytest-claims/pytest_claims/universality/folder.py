@@ -25,14 +25,14 @@ def publish(folder: Path, out: Path | None = None) -> Universality:
     """
     out = folder if out is None else out
     runs = read_runs(folder)
-    found = universality(runs)
+    result = universality(runs)
     links = Links(folder, out, runs)
     files = {
-        PAGE: render_page(found, links).encode(),
-        DOCUMENT: encode(to_document(found, links)),
-        MEASURED_TABLE: measured_table(found),
-        RUNS_TABLE: runs_table(found),
+        PAGE: render_page(result, links).encode(),
+        DOCUMENT: encode(to_document(result, links)),
+        MEASURED_TABLE: measured_table(result),
+        RUNS_TABLE: runs_table(result),
     }
     for name, content in files.items():
         write_whole(out / name, content)
-    return found
+    return result

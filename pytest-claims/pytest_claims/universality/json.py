@@ -51,22 +51,22 @@ from pytest_claims.universality.summary import claims_of, group_headline, headli
 FORMAT = 1
 
 
-def to_document(found: Universality, links: Links) -> dict[str, Any]:
+def to_document(result: Universality, links: Links) -> dict[str, Any]:
     """The report in JSON's own types."""
     return {
         "format": FORMAT,
-        "headline": headline(found),
-        "tone": str(tone(found)),
-        "notes": [asdict(note) for note in notes(found)],
+        "headline": headline(result),
+        "tone": str(tone(result)),
+        "notes": [asdict(note) for note in notes(result)],
         "confidence": CONFIDENCE,
         "counts": {
-            "runs": len(found.runs),
-            "counted": len(found.counted),
-            "diverged": len(found.diverged),
-            "unread": len(found.unread),
+            "runs": len(result.runs),
+            "counted": len(result.counted),
+            "diverged": len(result.diverged),
+            "unread": len(result.unread),
         },
-        "runs": [_run(run, links) for run in found.runs],
-        "groups": [_group(group, found.name_of(group), links) for group in found.groups],
+        "runs": [_run(run, links) for run in result.runs],
+        "groups": [_group(group, result.name_of(group), links) for group in result.groups],
     }
 
 

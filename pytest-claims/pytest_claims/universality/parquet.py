@@ -72,15 +72,15 @@ RUNS = {
 }  # fmt: skip
 
 
-def measured_table(found: Universality) -> bytes:
+def measured_table(result: Universality) -> bytes:
     """The bytes of `universality.parquet`."""
-    rows = [row for group in found.groups for finding in group.findings for row in _rows(group, finding)]
+    rows = [row for group in result.groups for finding in group.findings for row in _rows(group, finding)]
     return _parquet(rows, MEASURED)
 
 
-def runs_table(found: Universality) -> bytes:
+def runs_table(result: Universality) -> bytes:
     """The bytes of `universality-runs.parquet`."""
-    return _parquet([_run(run) for run in found.runs], RUNS)
+    return _parquet([_run(run) for run in result.runs], RUNS)
 
 
 def _rows(group: Group, finding: Finding) -> Iterator[dict[str, Any]]:

@@ -27,22 +27,22 @@ def bound_of(value: float, comparison: Judgement) -> float | None:
 
     Reports spell bounds with four digits. Where that loses some, value and slack say what the bound was.
     """
-    told = _number(comparison.bound.partition(" ± ")[0])
-    if told is None or comparison.operator not in ("<", "<=", ">", ">="):
-        return told
+    number = _number(comparison.bound.partition(" ± ")[0])
+    if number is None or comparison.operator not in ("<", "<=", ">", ">="):
+        return number
     towards = 1 if comparison.operator in ("<", "<=") else -1
     exact = as_float(value) + towards * comparison.slack
-    if not math.isfinite(exact) or format_number(exact) != format_number(told) or math.isclose(exact, told):
-        return told
+    if not math.isfinite(exact) or format_number(exact) != format_number(number) or math.isclose(exact, number):
+        return number
     return exact
 
 
 def tolerance_of(comparison: Judgement) -> float | None:
     """Of a bound such as `1 +- 0.01`, or as `1 +- 20%` of the published figure; None if it has none."""
-    told, tolerance = comparison.bound.partition(" ± ")[::2]
+    bound, tolerance = comparison.bound.partition(" ± ")[::2]
     if not comparison.as_published or not tolerance.endswith("%"):
         return _number(tolerance)
-    published, percentage = _number(told), _number(tolerance.removesuffix("%"))
+    published, percentage = _number(bound), _number(tolerance.removesuffix("%"))
     return None if published is None or percentage is None else abs(published) * percentage / 100
 
 

@@ -87,10 +87,10 @@ def read_run(folder: Path) -> Run:
         outcome = _checked(folder / OUTCOME_FILE, read_outcome(folder / OUTCOME_FILE))
     except OutcomeError as error:
         missing = not (folder / OUTCOME_FILE).exists()
-        told = (
+        problem = (
             f"it has no {OUTCOME_FILE}: it was stopped, or still goes on" if missing else _of_its(OUTCOME_FILE, error)
         )
-        return Run(name, None, why=told)
+        return Run(name, None, why=problem)
     if outcome.name != folder.name:
         return Run(name, None, why=f"its {OUTCOME_FILE} is of the run {readable(outcome.name)[:100]!r}")
     outcome = _readable(outcome)

@@ -95,7 +95,7 @@ def spreads(records: Iterable[tuple[str, Record]]) -> tuple[Spread, ...]:
         for measurement, comparison, which in numbered(record):
             key = (measurement.name, measurement.unit, comparison.operator, which)
             made.setdefault(key, []).append((run, measurement, comparison))
-    return tuple(Spread(*key, _points(told)) for key, told in made.items())
+    return tuple(Spread(*key, _points(measured)) for key, measured in made.items())
 
 
 def numbered(record: Record) -> Iterator[tuple[Measurement, Judgement, int]]:
@@ -107,23 +107,23 @@ def numbered(record: Record) -> Iterator[tuple[Measurement, Judgement, int]]:
             times[comparison.operator] += 1
 
 
-def tightest(found: Sequence[Spread]) -> Spread | None:
+def tightest(spreads: Sequence[Spread]) -> Spread | None:
     """The quantity of a claim that comes closest to its bound on any run, or breaks it."""
-    return min(found, key=lambda spread: _room_or(spread.tightest, 1.0), default=None)
+    return min(spreads, key=lambda spread: _room_or(spread.tightest, 1.0), default=None)
 
 
-def least_room(found: Iterable[Spread]) -> dict[str, float]:
+def least_room(spreads: Iterable[Spread]) -> dict[str, float]:
     """For each run, the room that the tightest of all comparisons keeps; a run is missing where none has any."""
     least: dict[str, float] = {}
-    for spread in found:
+    for spread in spreads:
         for point in spread.points:
             if point.room is not None:
                 least[point.run] = min(point.room, least.get(point.run, point.room))
     return least
 
 
-def _points(told: Sequence[tuple[str, Measurement, Judgement]]) -> tuple[Point, ...]:
-    largest = max(abs(measurement.value) for _, measurement, _ in told)
+def _points(measured: Sequence[tuple[str, Measurement, Judgement]]) -> tuple[Point, ...]:
+    largest = max(abs(measurement.value) for _, measurement, _ in measured)
     return tuple(
         Point(
             run,
@@ -132,7 +132,7 @@ def _points(told: Sequence[tuple[str, Measurement, Judgement]]) -> tuple[Point, 
             bound_of(measurement.value, comparison),
             room(measurement.value, comparison, largest),
         )
-        for run, measurement, comparison in told
+        for run, measurement, comparison in measured
     )
 
 

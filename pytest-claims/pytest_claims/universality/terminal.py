@@ -37,26 +37,26 @@ SMALLEST = 5
 """How many of the smallest margins are shown."""
 
 
-def lines(found: Universality) -> list[str]:
+def lines(result: Universality) -> list[str]:
     """What a terminal shows of a universality report."""
-    told = list(_lines(found))
-    return [without_commands(" ".join(line.split("\n")).rstrip()) for line in told]
+    printed = list(_lines(result))
+    return [without_commands(" ".join(line.split("\n")).rstrip()) for line in printed]
 
 
-def _lines(found: Universality) -> Iterator[str]:
-    several = len(found.groups) > 1
+def _lines(result: Universality) -> Iterator[str]:
+    several = len(result.groups) > 1
     if several:
-        yield from _across(found)
-    for group in found.groups:
-        yield f"== {found.name_of(group) or 'universality'} ".ljust(WIDTH, "=")
+        yield from _across(result)
+    for group in result.groups:
+        yield f"== {result.name_of(group) or 'universality'} ".ljust(WIDTH, "=")
         yield from _group(group, with_table=not several)
         yield ""
-    runs = not_right(found)
+    runs = not_right(result)
     if runs:
         yield "not proved right on every sequence:"
         for run in runs:
             yield f"  {run.name}: {_right(run)}"
-    margins = by_margin(found.counted)
+    margins = by_margin(result.counted)
     if margins:
         yield f"smallest margins in logits, of {len(margins)}, with a sequence that has it or comes close:"
         for run, margin in margins[:SMALLEST]:
@@ -65,9 +65,9 @@ def _lines(found: Universality) -> Iterator[str]:
             holds, about = claims_of(run)
             hardest = sequence(run.outcome.proved.hardest)
             yield f"  {run.name:<24} {margin:+.6f}   claims {holds}/{about}   {hardest}"
-    for note in notes(found):
+    for note in notes(result):
         yield f"{'  ' if note.good else '! '}{note.text}"
-    yield headline(found)
+    yield headline(result)
 
 
 def _right(run: Run) -> str:
@@ -75,27 +75,27 @@ def _right(run: Run) -> str:
     proved = run.outcome.proved
     if proved is None:
         return f"nothing is proved of it: {run.outcome.unproved}"
-    told = f"right everywhere: {right_words(proved.right_everywhere, proved.sequences)}"
-    return told if proved.wrong is None else f"{told}; a wrong one: {sequence(proved.wrong)}"
+    sentence = f"right everywhere: {right_words(proved.right_everywhere, proved.sequences)}"
+    return sentence if proved.wrong is None else f"{sentence}; a wrong one: {sequence(proved.wrong)}"
 
 
-def _across(found: Universality) -> Iterator[str]:
+def _across(result: Universality) -> Iterator[str]:
     """On how many runs of each group each claim holds, as many groups beside each other as fit."""
-    for first in range(0, len(found.groups), SIDE_BY_SIDE):
-        groups = found.groups[first : first + SIDE_BY_SIDE]
+    for first in range(0, len(result.groups), SIDE_BY_SIDE):
+        groups = result.groups[first : first + SIDE_BY_SIDE]
         wide = (WIDTH - CLAIM) // SIDE_BY_SIDE - 2
         yield "  ".join(
-            ["claim holds on".ljust(CLAIM), *(_cut(found.name_of(group), wide).ljust(wide) for group in groups)]
+            ["claim holds on".ljust(CLAIM), *(_cut(result.name_of(group), wide).ljust(wide) for group in groups)]
         )
-        for section, rows in groupby(found.across(), key=lambda row: next(filter(None, row)).section):
+        for section, rows in groupby(result.across(), key=lambda row: next(filter(None, row)).section):
             yield f"-- {section} ".ljust(WIDTH, "-")[:WIDTH]
             for row in rows:
                 statement = next(filter(None, row)).statement
                 counts = [
                     "-" if f is None else f"{f.tally.holds}/{f.tally.n}" for f in row[first : first + SIDE_BY_SIDE]
                 ]
-                told = [_cut(statement, CLAIM).ljust(CLAIM), *(count.ljust(wide) for count in counts)]
-                yield "  ".join(told).rstrip()
+                cells = [_cut(statement, CLAIM).ljust(CLAIM), *(count.ljust(wide) for count in counts)]
+                yield "  ".join(cells).rstrip()
         yield ""
 
 
@@ -127,12 +127,12 @@ def _group(group: Group, *, with_table: bool) -> Iterator[str]:
 def _cells(finding: Finding) -> list[str]:
     tally = finding.tally
     spread = finding.tightest
-    told = ["", ""] if spread is None else [spread.values_text, spread.bound_text]
+    cells = ["", ""] if spread is None else [spread.values_text, spread.bound_text]
     seeds = ", ".join(str(broken.seed) for broken in finding.broken)
     if tally.undecided or finding.failing:
         seeds = f"{seeds} (!)".lstrip()
     interval = "" if finding.interval is None else percent(finding.interval, "..")
-    return [finding.statement, f"{tally.holds}/{tally.n}", interval, *told, seeds]
+    return [finding.statement, f"{tally.holds}/{tally.n}", interval, *cells, seeds]
 
 
 def _row(cells: list[str]) -> str:
@@ -171,8 +171,8 @@ def names(aside: Aside) -> str:
 def _errata(group: Group) -> str:
     """On how many runs each published statement that is false of the shipped checkpoint is refuted as published."""
     about = [finding for finding in group.errata if finding.tally.n]
-    told = [f"{finding.tally.holds} of {finding.tally.n}" for finding in about]
-    line = f"errata refuted as published on: {', '.join(told)} runs" if about else ""
+    cells = [f"{finding.tally.holds} of {finding.tally.n}" for finding in about]
+    line = f"errata refuted as published on: {', '.join(cells)} runs" if about else ""
     rest = len(group.errata) - len(about)
     if rest:
         line += f"{'; ' * bool(about)}{rest} errata are about none of these models"

@@ -178,8 +178,8 @@ def _filters(results: Sequence[ClaimResult]) -> list[Filter]:
     return filters
 
 
-def _choices(told: Iterable[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
-    return [(slug, words[:1].upper() + words[1:], n) for slug, words, n in told if n]
+def _choices(choices: Iterable[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
+    return [(slug, words[:1].upper() + words[1:], n) for slug, words, n in choices if n]
 
 
 def _badge(result: ClaimResult) -> str:

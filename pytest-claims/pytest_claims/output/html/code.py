@@ -31,14 +31,14 @@ class Source:
 
 def sources(results: Iterable[ClaimResult]) -> dict[tuple[str, str], Source]:
     """The controls whose code is known, by name and code: each once, in the order of their names."""
-    found: dict[tuple[str, str], str] = {}
+    by_place: dict[tuple[str, str], str] = {}
     for record in (record for result in results for record in result.controls if record.code):
         key = (record.subject, record.code)
-        found[key] = found.get(key) or record.breaks
+        by_place[key] = by_place.get(key) or record.breaks
     slugs = Slugs()
     return {
         (name, code): Source(slugs.unique(f"source-{slug_of(name)}"), name, breaks, code)
-        for (name, code), breaks in sorted(found.items())
+        for (name, code), breaks in sorted(by_place.items())
     }
 
 

@@ -57,8 +57,8 @@ def _themed(style: str, html: str) -> str:
     style = re.sub(r"/\*.*?\*/", "", style, flags=re.DOTALL)
     light, dark = re.findall(r":root\s*\{(.*?)\}", style, re.DOTALL)[:2]
     themes = [(_LIGHT, f"color-scheme: light; {light.partition(';')[2]}"), (_DARK, f"color-scheme: dark; {dark}")]
-    told = [f"{', '.join(f'{theme} {SCOPE}' for theme in names)} {{{rules}}}" for names, rules in themes]
-    return "\n".join([*_scoped(style, html), *told, _OWN.replace("SCOPE", SCOPE).strip()])
+    blocks = [f"{', '.join(f'{theme} {SCOPE}' for theme in names)} {{{rules}}}" for names, rules in themes]
+    return "\n".join([*_scoped(style, html), *blocks, _OWN.replace("SCOPE", SCOPE).strip()])
 
 
 def _scoped(style: str, html: str) -> Iterator[str]:

@@ -67,20 +67,20 @@ class Part:
         return [finding for finding in self.group.findings if finding.tally.n and not is_good(finding)]
 
 
-def render_page(found: Universality, links: Links) -> str:
+def render_page(result: Universality, links: Links) -> str:
     """The whole page. The same runs give the same bytes."""
     script = _read(REPORT / "report.js")
-    parts = [_part(found, group, i) for i, group in enumerate(found.groups, start=1)]
-    rows = found.across()
+    parts = [_part(result, group, i) for i, group in enumerate(result.groups, start=1)]
+    rows = result.across()
     everywhere = [row for row in rows if all(finding is None or is_good(finding) for finding in row)]
     return _template().render(
         across=[(next(filter(None, row)).statement, row) for row in rows if row not in everywhere],
         n_everywhere=len(everywhere),
-        found=found,
-        headline=headline(found),
-        tone=str(tone(found)),
-        notes=notes(found),
-        figures=figures(found),
+        found=result,
+        headline=headline(result),
+        tone=str(tone(result)),
+        notes=notes(result),
+        figures=figures(result),
         parts=parts,
         links=links,
         filters=_filters(parts),
@@ -118,9 +118,9 @@ def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def _part(found: Universality, group: Group, number: int) -> Part:
+def _part(universality: Universality, group: Group, number: int) -> Part:
     slug = f"group-{number}"
-    title = found.name_of(group) or ("Claims" if len(found.groups) == 1 else "Nothing varied")
+    title = universality.name_of(group) or ("Claims" if len(universality.groups) == 1 else "Nothing varied")
     sections = []
     apart = [finding for finding in group.findings if finding.one_model_only and not finding.tally.n]
     shown = [finding for finding in group.findings if finding not in apart]
