@@ -1,7 +1,11 @@
 import functools
+import shutil
 
 import pytest
+from played import REFUTED
 from small_suite import edit, run_suite, write_suite
+
+from cumsum_model.scope import REFERENCE
 
 
 @pytest.fixture
@@ -13,3 +17,13 @@ def gate(tmp_path, monkeypatch):
     run.path = tmp_path
     run.edit = lambda old, new, file="claims/test_gaps.py": edit(tmp_path / file, old, new)
     return run
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    """A caller's repository, with a good checkpoint and one that refutes a claim."""
+    workspace = tmp_path / "the workspace"
+    workspace.mkdir()
+    shutil.copy(REFERENCE, workspace / "good.safetensors")
+    shutil.copy(REFUTED, workspace / "refuted.safetensors")
+    return workspace
