@@ -16,6 +16,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from pytest_claims.files import shown
 
 from cumsum_model.system import SYSTEM
+from toy_model.checkout import cache_of
 from toy_model.commands.shared import add_reading
 from toy_model.guard import refuse_foreign
 from toy_model.under_test import checkpoint_of, hand_over
@@ -63,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     refuse_foreign(config, Path(__file__).resolve().parent)  # where pytest loads no plugins by itself, too
     # What the tools remember goes where pytest keeps such things, not into the folder one happens to be in.
-    cache = config.rootpath / ".pytest_cache"
+    cache = cache_of(config.rootpath)
     set_hypothesis_home_dir(cache / "hypothesis")
     if getattr(config.option, "benchmark_storage", None) == "file://./.benchmarks":
         config.option.benchmark_storage = f"file://{cache / 'benchmarks'}"

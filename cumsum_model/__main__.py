@@ -8,9 +8,11 @@ import sys
 from collections.abc import Sequence
 
 from pytest_claims.commands import diff, universality
+from pytest_claims.commands.failure import UNREADABLE, fail
 
 from cumsum_model.commands import certify, check
 from cumsum_model.system import SYSTEM
+from toy_model.checkpoint.refusal import CheckpointError
 from toy_model.commands import convert, inspect, mutants, render, sweep, train, verify
 
 
@@ -39,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(words)
     try:
         code: int = options.command(options)
+    except CheckpointError as error:  # of the shipped one, say, which a command needs beside the one that it was given
+        return fail(str(error), code=UNREADABLE)
     except KeyboardInterrupt:
         print("interrupted; nothing was written", file=sys.stderr)
         return 130

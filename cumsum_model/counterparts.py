@@ -16,6 +16,7 @@ from jaxtyping import Float
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.neurons import Role, _require_account, neuron_roles, read_neurons
 from cumsum_model.scope import no_account_of, not_the_reference, reference_model
+from toy_model.checkpoint.refusal import CheckpointError
 
 MEANS = 201
 """Running means at which response curves are compared, evenly spaced."""
@@ -129,7 +130,10 @@ def cast_of(model: CumsumTransformer) -> str:
         _listed("dead", [role for role in roles if not role.live]),
     ]
     text = f"{', '.join(groups)}, each strongest first"
-    return text if not_the_reference(model) is None else f"{text}; {_parts(model)}"
+    try:
+        return text if not_the_reference(model) is None else f"{text}; {_parts(model)}"
+    except CheckpointError:
+        return f"{text}; not compared with the shipped checkpoint, which is not there"
 
 
 def _listed(kind: str, roles: list[Role]) -> str:

@@ -9,7 +9,6 @@ import platform
 from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_claims.drawing.figure import Figure, Illustrations
@@ -27,13 +26,14 @@ from cumsum_model.proof.rounding import margin_error
 from cumsum_model.proof.tables import Unprovable
 from cumsum_model.sequence_box import sequence_box
 from cumsum_model.system import SYSTEM
+from toy_model.checkout import ROOT
 from toy_model.checkpoint.card import provenance
 from toy_model.checkpoint.checkpoint import Checkpoint, CheckpointError, parse_model, serialised
 
 if TYPE_CHECKING:
     from cumsum_model.proof.certificate import Length
 
-MATRIX = Path(__file__).resolve().parent.parent / "docs" / "matrix.json"
+MATRIX = ROOT / "docs" / "matrix.json"
 """Every claim on every mutant of the shipped checkpoint."""
 
 LARGEST = 200_000

@@ -1,5 +1,8 @@
 """Where the suite lies, and how its claims are run so that nothing from elsewhere has a part in it.
 
+In a checkout, claims and fixtures lie beside the packages. A wheel carries them inside of this one, as `shipped`, which
+`hatch_build.py` fills and a checkout has not.
+
 pytest looks for its configuration, and for `conftest.py` to run, around every path that it takes for a test. These
 options tell it both beforehand, so that what lies around a checkpoint or a report is never looked at.
 """
@@ -16,7 +19,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = Path(__file__).resolve().parent.parent
+SHIPPED = PACKAGES / "toy_model" / "shipped"
+ROOT = SHIPPED if SHIPPED.is_dir() else PACKAGES
 CLAIMS = ROOT / "claims"
 CONFIGURATION = ROOT / "pyproject.toml"
 
@@ -32,7 +37,15 @@ NOT_OURS = ("PYTEST_PLUGINS", "PYTHONOPTIMIZE", "PYTHONSTARTUP", "PYTHONINSPECT"
 
 def own_options(system: str) -> list[str]:
     """For pytest: the claims of a system, and the configuration and root folder that belong to them."""
-    return [str(CLAIMS / system), f"--rootdir={ROOT}", f"--config-file={CONFIGURATION}"]
+    options = [str(CLAIMS / system), f"--rootdir={ROOT}", f"--config-file={CONFIGURATION}"]
+    return [*options, "-p", "no:cacheprovider"] if ROOT == SHIPPED else options
+
+
+def cache_of(root: Path) -> Path:
+    """Where the tools that run the suite in `root` remember things: not among the packages that are installed."""
+    if root != SHIPPED:
+        return root / ".pytest_cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cumsum-model"
 
 
 def environment(system: str) -> dict[str, str]:

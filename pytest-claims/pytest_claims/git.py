@@ -10,9 +10,12 @@ PATIENCE = 10
 
 
 def commit_of(folder: Path) -> str:
-    """The commit that a folder is at, and whether files of it were changed since; "" where it is in no repository."""
+    """The commit that a folder is at, and whether files of it were changed since.
+
+    "" where it is in no repository, or git knows none of its files, as of what is installed inside of one.
+    """
     commit = _git(folder, "rev-parse", "HEAD")
-    if commit is None:
+    if commit is None or not _git(folder, "ls-files", "--", "."):
         return ""
     changed = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")
     if changed is None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
-from toy_model.checkout import CLAIMS, ROOT
+import pytest_claims
+
+from toy_model.checkout import CLAIMS, PACKAGES, ROOT, SHIPPED
 from toy_model.system import system_of
 
-PLUGIN = ROOT / "pytest-claims" / "pytest_claims"
+PLUGIN = Path(pytest_claims.__file__).resolve().parent
 
 _SAYS_NOTHING = (
     *("toy_model/commands/", "toy_model/sweep/"),
@@ -23,21 +26,20 @@ _SAYS_NOTHING_IN_A_SYSTEM = ("commands/", "figures/", "sequence_box/", "report.p
 def fingerprint(package: str) -> str:
     """Of a system's claims, what they measure with and what judges them: of the source alone, the same everywhere."""
     name = system_of(package).name
-    paths = [
-        ROOT / "conftest.py",
-        ROOT / "pyproject.toml",
-        ROOT / "fixtures" / name / "reference.safetensors",
-        *(CLAIMS / name).rglob("*.py"),
-        *(ROOT / package).rglob("*.py"),
-        *(ROOT / "toy_model").rglob("*.py"),
-        *PLUGIN.rglob("*.py"),
-    ]
+    packages = PACKAGES if ROOT == SHIPPED else ROOT
+    suite = [ROOT / "conftest.py", ROOT / "pyproject.toml", ROOT / "fixtures" / name / "reference.safetensors"]
+    paths = {path.relative_to(ROOT).as_posix(): path for path in [*suite, *(CLAIMS / name).rglob("*.py")]}
+    for folder in (package, "toy_model"):
+        for path in (packages / folder).rglob("*.py"):
+            if SHIPPED not in path.parents:
+                paths[path.relative_to(packages).as_posix()] = path
+    for path in PLUGIN.rglob("*.py"):
+        paths[f"pytest-claims/pytest_claims/{path.relative_to(PLUGIN).as_posix()}"] = path
     says_nothing = (*_SAYS_NOTHING, *(f"{package}/{part}" for part in _SAYS_NOTHING_IN_A_SYSTEM))
     digest = hashlib.sha256()
-    for path in sorted(paths):
-        name = path.relative_to(ROOT).as_posix()
-        if not name.startswith(says_nothing):
-            digest.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
+    for relative, path in sorted(paths.items()):
+        if not relative.startswith(says_nothing):
+            digest.update(f"{relative}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

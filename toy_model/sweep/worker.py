@@ -150,7 +150,7 @@ def _run(package: str, arguments: Sequence[str], folder: Path) -> subprocess.Com
     ours = checkout.environment(system_of(package).name)
     variables = {name: value for name, value in ours.items() if not name.startswith(_NOT_FOR_THE_WORK)}
     variables["PYTEST_ADDOPTS"] = ours["PYTEST_ADDOPTS"]
-    variables["PYTHONPATH"] = os.pathsep.join(filter(None, (str(checkout.ROOT), variables.get("PYTHONPATH"))))
+    variables["PYTHONPATH"] = os.pathsep.join(filter(None, (str(checkout.PACKAGES), variables.get("PYTHONPATH"))))
     return subprocess.run(  # noqa: S603
         [sys.executable, *arguments],
         cwd=folder,
