@@ -96,7 +96,7 @@ def answers(model: CumsumTransformer) -> list[Answers]:
             cells = position.smallest(_DIFFERENCES, everywhere, push)
             # Only a difference whose bound is not positive while its witness is leaves anything open.
             open_ = np.flatnonzero((cells.bound <= 0) & (cells.attained > 0))
-            position.refine(cells, open_[:MOST], _DIFFERENCES, push)
+            position.refine(cells, open_[:MOST])
             lead = cells.bound.reshape(everywhere.shape)
             lengths.append(Answers(query.n, position.sum_of, counts[query.n - 1], lead))
     return lengths

@@ -258,15 +258,15 @@ def _prove(position: Position, counts: np.ndarray, refine_all: bool, budget: int
     cells = position.smallest(_READOUTS, applies, push)
     differences = cells.readout < len(_DIFFERENCES)
     if refine_all:
-        position.refine(cells, np.arange(len(cells.s)), _READOUTS, push)
+        position.refine(cells, np.arange(len(cells.s)))
     else:
         lowest = cells.attained[differences].min()
         hardest = np.flatnonzero(differences & (cells.bound < lowest))
         by_margin = cells.attained[hardest].argsort(kind="stable")
-        position.refine(cells, hardest[by_margin[:REFINED]], _READOUTS, push)
+        position.refine(cells, hardest[by_margin[:REFINED]])
         undecided = np.flatnonzero((cells.bound <= 0) & (cells.attained >= 0))
         by_size = (-counts[cells.s[undecided]].astype(np.float64)).argsort(kind="stable")
-        position.refine(cells, undecided[by_size[:REFINED]], _READOUTS, push)
+        position.refine(cells, undecided[by_size[:REFINED]])
 
     smallest, least, least_tokens = _least(position, cells, differences)
     # The largest margin is the largest of the smaller of two differences: no more than the smaller largest.
@@ -279,7 +279,7 @@ def _prove(position: Position, counts: np.ndarray, refine_all: bool, budget: int
     open_ = np.flatnonzero(differences & (cells.bound <= 0) & split[cells.a, cells.s])
     spent = budget if len(open_) else 0
     if spent:
-        for a, s, n_right in count_right(position, cells, open_, _READOUTS, push, budget):
+        for a, s, n_right in count_right(position, cells, open_, budget):
             low[a, s], high[a, s] = n_right
     proved = Length(
         position.n,

@@ -14,7 +14,6 @@ from functools import cache
 import numpy as np
 
 from cumsum_model.proof import dynamic_program, splitting
-from cumsum_model.proof.balls import Array, Ball
 from cumsum_model.proof.extremes import Cells, Position, Rows
 from cumsum_model.proof.splitting import Conditions
 
@@ -25,9 +24,7 @@ Classes = dict[tuple[int, int], tuple[int, ...]]
 """For each class (a, sum index), the groups of its open cells."""
 
 
-def count_right(
-    position: Position, cells: Cells, chosen: np.ndarray, readouts: Array, push: Ball, budget: int
-) -> Iterator[tuple[int, int, Count]]:
+def count_right(position: Position, cells: Cells, chosen: np.ndarray, budget: int) -> Iterator[tuple[int, int, Count]]:
     """Count the right sequences of each class of which a chosen cell is open: yields (a, sum index, count).
 
     All classes are split by prefixes with a small limit first, and those that exceed it again with a larger one
@@ -35,14 +32,14 @@ def count_right(
     """
     if not len(chosen):
         return
-    group, first = position.grouped(cells, chosen, readouts)
-    rows = position.rows(cells, chosen, group, first, np.zeros(len(first)), readouts, push)
+    groups = position.grouped(cells, chosen)
+    rows = position.rows(cells, groups)
     classes: Classes = {}
-    for cell, of in zip(chosen, group, strict=True):
+    for cell, of in zip(chosen, groups.of, strict=True):
         place = int(cells.a[cell]), int(cells.s[cell])
         classes[place] = (*classes.get(place, ()), int(of))
 
-    counter = _Counter(position, rows, group, budget)
+    counter = _Counter(position, rows, groups.of, budget)
     missing = yield from counter.by_prefixes(classes)
     yield from counter.by_distribution(missing)
 

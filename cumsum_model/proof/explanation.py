@@ -55,7 +55,7 @@ def distance(model: CumsumTransformer, program: Explanation | Table) -> Distance
             # Only where the bound exceeds what has been found is it worth anything to know it better.
             found = max(found, float(_differences(cells, cells.attained, explained).max()))
             doubtful = np.flatnonzero(_differences(cells, cells.bound, explained) > found)
-            position.refine(cells, doubtful[:MOST], _LOGITS, push)
+            position.refine(cells, doubtful[:MOST])
             proved = max(proved, float(_differences(cells, cells.bound, explained).max()))
             attained = _differences(cells, cells.attained, explained)
             if attained.max() >= found:

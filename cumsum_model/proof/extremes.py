@@ -45,11 +45,14 @@ CLOSE = 1e-9
 class Cells:
     """A selection of (readout, class) pairs and what is known of the smallest readout of each.
 
+    readouts: what can be read, [readout, column past the neurons]. push: what each neuron adds, [readout, neuron].
     readout, a, s: which readout, last token and sum index (over the free positions).
     bound: proved; no sequence of the class has a smaller readout. attained: the readout of `witness`, the tokens of
     one sequence of the class, [.., position], in floating point. outputs: all that is read of it, [.., column].
     """
 
+    readouts: Array
+    push: Ball
     readout: np.ndarray
     a: np.ndarray
     s: np.ndarray
@@ -57,6 +60,25 @@ class Cells:
     attained: Array
     witness: np.ndarray
     outputs: Array
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Cells that share a run of the program.
+
+    chosen: the cells. of: the group of each. first: one cell of each group. mu: what is subtracted from the readout, of
+    each group.
+    """
+
+    chosen: np.ndarray
+    of: np.ndarray
+    first: np.ndarray
+    mu: Array
+
+    def between(self, start: int, stop: int) -> Groups:
+        """The groups numbered start .. stop - 1, by themselves."""
+        inside = np.flatnonzero((self.of >= start) & (self.of < stop))
+        return Groups(self.chosen[inside], self.of[inside] - start, self.first[start:stop], self.mu[start:stop])
 
 
 class Position:
@@ -112,26 +134,24 @@ class Position:
         blank = np.full(len(s), np.inf)
         witness = np.zeros((len(s), self.n), dtype=np.min_scalar_type(self.tables.d_vocab - 1))
         outputs = np.zeros((len(s), readouts.shape[1]))
-        cells = Cells(readout, a, s, -blank, blank, witness, outputs)
-        every = np.arange(len(s))
-        group, first = self.grouped(cells, every, readouts)
-        self._improve(cells, every, group, first, np.zeros(len(first)), readouts, push)
+        cells = Cells(readouts, push, readout, a, s, -blank, blank, witness, outputs)
+        self._improve(cells, self.grouped(cells, np.arange(len(s))))
         return cells
 
-    def sharpen(self, cells: Cells, readouts: Array, push: Ball) -> None:
+    def sharpen(self, cells: Cells) -> None:
         """Improve the bounds of all cells at once, by sharing each run among cells with witnesses nearly as good.
 
         A run at mu leaves a gap of |readout - mu| times how much Z varies, so few values of mu do for all.
         """
         attained = np.flatnonzero(np.isfinite(cells.attained))
-        group, _ = self.grouped(cells, attained, readouts)
+        group = self.grouped(cells, attained).of
         span = np.ptp(cells.attained[attained]) or 1.0
         step = np.rint((cells.attained[attained] - cells.attained[attained].min()) / span * SHARED).astype(np.int64)
         _, first, group = np.unique(group * (SHARED + 1) + step, return_index=True, return_inverse=True)
         mu = np.bincount(group, cells.attained[attained]) / np.bincount(group)
-        self._improve(cells, attained, group, attained[first], mu, readouts, push, witnesses=False)
+        self._improve(cells, Groups(attained, group, attained[first], mu), witnesses=False)
 
-    def refine(self, cells: Cells, chosen: np.ndarray, readouts: Array, push: Ball) -> None:
+    def refine(self, cells: Cells, chosen: np.ndarray) -> None:
         """Close the gap between bound and witness of the `chosen` cells, as far as it goes."""
         for _ in range(ROUNDS):
             chosen = chosen[np.isfinite(cells.attained[chosen])]
@@ -139,32 +159,20 @@ class Position:
             if not len(chosen):
                 return
             before = cells.bound[chosen].copy()
-            each = np.arange(len(chosen))
-            self._improve(cells, chosen, each, chosen, cells.attained[chosen], readouts, push)
+            self._improve(cells, Groups(chosen, np.arange(len(chosen)), chosen, cells.attained[chosen]))
             chosen = chosen[cells.bound[chosen] > before]
 
-    def _improve(
-        self,
-        cells: Cells,
-        chosen: np.ndarray,
-        group: np.ndarray,
-        first: np.ndarray,
-        mu: Array,
-        readouts: Array,
-        push: Ball,
-        witnesses: bool = True,
-    ) -> None:
+    def _improve(self, cells: Cells, groups: Groups, witnesses: bool = True) -> None:
         """Run the program for groups of cells, as `rows` makes them; for `witnesses` too, or for the bounds alone."""
-        for start, stop in self._blocks(cells, first):
-            inside = np.flatnonzero((group >= start) & (group < stop))
-            some, of = chosen[inside], group[inside] - start
-            rows = self.rows(cells, some, of, first[start:stop], mu[start:stop], readouts, push)
+        for start, stop in self._blocks(cells, groups.first):
+            some = groups.between(start, stop)
+            rows = self.rows(cells, some)
             if witnesses:
                 least, choices = dynamic_program.smallest_and_choices(rows.g)
-                self._witness(cells, some, of, rows.cases, choices, readouts)
+                self._witness(cells, some, rows.cases, choices)
             else:
                 least = dynamic_program.smallest(rows.g)
-            self._bound(cells, some, of, rows, mu[start:stop], least)
+            self._bound(cells, some, rows, least)
 
     def _blocks(self, cells: Cells, first: np.ndarray) -> Iterator[tuple[int, int]]:
         """Ranges of groups that are run together, so that memory stays bounded."""
@@ -176,9 +184,9 @@ class Position:
         starts = np.flatnonzero(np.diff(until, prepend=-1))
         yield from zip(starts, np.append(starts[1:], len(first)), strict=True)
 
-    def _bound(self, cells: Cells, chosen: np.ndarray, group: np.ndarray, rows: Rows, mu: Array, least: Array) -> None:
+    def _bound(self, cells: Cells, groups: Groups, rows: Rows, least: Array) -> None:
         """Keep the best of the bounds, given the smallest sums in the rows of each group."""
-        cases = rows.cases
+        cases, chosen, group = rows.cases, groups.chosen, groups.of
         least = _down(least + _down(rows.own - rows.error))
 
         # Over the choices: smallest among those where k < 0, then best among those where k > 0.
@@ -189,38 +197,27 @@ class Position:
         numerator = _down(least[s, group] - cases.left_over)
         divisor = np.where(numerator >= 0, self.Z_high[a, s], self.Z_low[a, s])
         with np.errstate(divide="ignore", invalid="ignore"):
-            bound = np.where(divisor > 0, _down(mu[group] + _down(numerator / divisor)), -np.inf)
+            bound = np.where(divisor > 0, _down(groups.mu[group] + _down(numerator / divisor)), -np.inf)
         cells.bound[chosen] = np.maximum(cells.bound[chosen], bound)
 
-    def rows(
-        self,
-        cells: Cells,
-        chosen: np.ndarray,
-        group: np.ndarray,
-        first: np.ndarray,
-        mu: Array,
-        readouts: Array,
-        push: Ball,
-    ) -> Rows:
-        """The sums over positions that bound Z * (readout - mu) in each group of chosen cells.
-
-        group: of each chosen cell. first: one cell of each group. mu: of each group.
-        """
+    def rows(self, cells: Cells, groups: Groups) -> Rows:
+        """The sums over positions that bound Z * (readout - mu) in each group."""
+        chosen, first = groups.chosen, groups.first
         here, there = (cells.a[first], cells.s[first]), (cells.a[chosen], cells.s[chosen])
         signs = Signs(self.signs[here], self.pre_low[here], self.pre_high[here])
-        cases = cases_of(signs, push[cells.readout[first]], self.pre_high[there], group)
+        cases = cases_of(signs, cells.push[cells.readout[first]], self.pre_high[there], groups.of)
         r, a = cells.readout[first][cases.group], cells.a[first][cases.group]
-        coefficients = coefficients_of(readouts[r], push[r], cases.firing)
-        g, own = self._functionals(coefficients, a, mu[cases.group])
+        coefficients = coefficients_of(cells.readouts[r], cells.push[r], cases.firing)
+        g, own = self._functionals(coefficients, a, groups.mu[cases.group])
         slack = (coefficients.magnitude * self.query.slack[a]).sum(1) * (1 + 1e-9)
         return Rows(cases, g.mid, own.mid, (_error(g, own) + slack) * (1 + 1e-12))
 
-    def grouped(self, cells: Cells, chosen: np.ndarray, readouts: Array) -> tuple[np.ndarray, np.ndarray]:
-        """Group cells that share readout, query and signs: the group of each, and one cell of each group."""
+    def grouped(self, cells: Cells, chosen: np.ndarray) -> Groups:
+        """The chosen cells, grouped by readout, query and signs, with nothing subtracted."""
         a, s, readout = cells.a[chosen], cells.s[chosen], cells.readout[chosen]
         # The smallest l - o where l is right and the largest o - l where o is right are one readout, pushed alike. They
         # stay apart where only some neurons can be expanded, and which ones is up to the first cell.
-        same = (readouts[:, None] == readouts).all(2).argmax(1)
+        same = (cells.readouts[:, None] == cells.readouts).all(2).argmax(1)
         all_expanded = (self.signs == 0).sum(2) <= mixed_signs.EXPANDED
         key = self.kinds[a, s] * len(same) + np.where(all_expanded[a, s], same[readout], readout)
         occurs = np.zeros((self.kinds.max() + 1) * len(same), dtype=bool)
@@ -228,7 +225,7 @@ class Position:
         group = (np.cumsum(occurs) - 1)[key]
         first = np.empty(np.count_nonzero(occurs), dtype=np.int64)
         first[group[::-1]] = chosen[::-1]
-        return group, first
+        return Groups(chosen, group, first, np.zeros(len(first)))
 
     def _functionals(self, coefficients: Ball, a: np.ndarray, mu: Array) -> tuple[Ball, Ball]:
         """The tables of Z * (readout - mu) for each row: [position, token, row], and the query's own part, [row]."""
@@ -249,16 +246,9 @@ class Position:
             own = own - exact(mu) * self.own_weights[a]
         return g, own
 
-    def _witness(
-        self,
-        cells: Cells,
-        chosen: np.ndarray,
-        group: np.ndarray,
-        cases: Cases,
-        choices: dynamic_program.Choices,
-        readouts: Array,
-    ) -> None:
+    def _witness(self, cells: Cells, groups: Groups, cases: Cases, choices: dynamic_program.Choices) -> None:
         """Keep the best of the sequences that the program's rows point to."""
+        chosen, group = groups.chosen, groups.of
         row_starts = cases.choice_starts[cases.group_starts]
         how_many = np.diff(np.append(row_starts, len(cases.group)))
         for case in range(int(how_many.max())):
@@ -272,7 +262,7 @@ class Position:
                 )
                 tokens[-1] = cells.a[cell]
                 outputs = self.outputs(tokens)
-                value = (outputs * readouts[cells.readout[cell]].T).sum(0)
+                value = (outputs * cells.readouts[cells.readout[cell]].T).sum(0)
                 better = np.isfinite(value) & (value < cells.attained[cell])
                 cells.attained[cell[better]] = value[better]
                 cells.witness[cell[better]] = tokens[:, better].T

@@ -79,7 +79,7 @@ def stored_along(model: CumsumTransformer, readout: Float[torch.Tensor, " d_mode
             position = Position(read, query)
             everywhere = np.ones((2, *position.sum_of.shape), dtype=bool)
             cells = position.smallest(along, everywhere, no_push)
-            position.sharpen(cells, along, no_push)
+            position.sharpen(cells)
             lowest, highest = cells.bound.reshape(everywhere.shape)
             sums = np.arange(position.sum_of.min(), position.sum_of.max() + 1)
             low, high = np.full(len(sums), np.inf), np.full(len(sums), -np.inf)

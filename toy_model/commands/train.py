@@ -101,88 +101,145 @@ def _train(options: argparse.Namespace, system: System[Any]) -> int:
 
 
 def _train_into(out: Path, options: argparse.Namespace, system: System[Any]) -> int:
-    # Only now: torch takes more than a second to import.
-    import torch
-
-    from toy_model.checkpoint.card import make_card
-    from toy_model.checkpoint.checkpoint import MAX_STATES, MODEL_FILE, TRAINING_FILE, card_path, write_checkpoint
-    from toy_model.training.state_file import UnfinishedError, read_unfinished
-    from toy_model.training.training import Diverged, train
-
-    if options.device == "cuda" and not torch.cuda.is_available():
-        return fail("--device cuda: torch sees no CUDA device on this machine")
-    if not 1 <= options.threads <= MOST_THREADS:
-        return fail(f"--threads must lie in 1 .. {MOST_THREADS}, got {options.threads}")
     try:
-        recipe = changed(system.recipe, chosen(options, system.recipe))
-    except ValueError as error:
-        return fail(str(error))
-    cfg = recipe.config
-    if cfg.n_ctx * cfg.d_vocab > MAX_STATES:
-        return fail(
-            f"{cfg.n_ctx} positions of {cfg.d_vocab} values each are more than the {MAX_STATES:,} that can be verified"
-        )
+        run = _Run(out, options, system)
+        if run.is_done():
+            print(f"{shown(run.path)} was trained with this recipe: there is nothing to do (--force trains it again)")
+            return 0
+        return run.train_and_write()
+    except _Refused as refusal:
+        return fail(str(refusal), code=refusal.code)
 
-    path, state_path = out / MODEL_FILE, out / TRAINING_FILE
-    if path.exists() and not state_path.exists() and not options.force:
-        if not _was_trained_by(recipe, path, system):
-            return fail(f"{path} exists; choose another --out, or replace it with --force")
-        print(f"{shown(path)} was trained with this recipe: there is nothing to do (--force trains it again)")
-        return 0
-    started: Unfinished | None = None
-    if options.force:
-        state_path.unlink(missing_ok=True)
-    elif state_path.exists():
+
+class _Refused(Exception):
+    """The run cannot begin, or cannot go on. The message is the line that says why."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class _Run:
+    """A run of the recipe that the options give, into a folder. Raises _Refused."""
+
+    def __init__(self, out: Path, options: argparse.Namespace, system: System[Any]) -> None:
+        # Only now: torch takes more than a second to import.
+        from toy_model.checkpoint.checkpoint import MODEL_FILE, TRAINING_FILE
+
+        self.path, self.state_path = out / MODEL_FILE, out / TRAINING_FILE
+        self.options, self.system = options, system
+        self.recipe = self._recipe()
+
+    def _recipe(self) -> Recipe:
+        import torch
+
+        from toy_model.checkpoint.checkpoint import MAX_STATES
+
+        options, published = self.options, self.system.recipe
+        if options.device == "cuda" and not torch.cuda.is_available():
+            raise _Refused("--device cuda: torch sees no CUDA device on this machine")
+        if not 1 <= options.threads <= MOST_THREADS:
+            raise _Refused(f"--threads must lie in 1 .. {MOST_THREADS}, got {options.threads}")
         try:
-            started = read_unfinished(state_path, system)
+            recipe = changed(published, chosen(options, published))
+        except ValueError as error:
+            raise _Refused(str(error)) from None
+        n_ctx, d_vocab = recipe.config.n_ctx, recipe.config.d_vocab
+        if n_ctx * d_vocab > MAX_STATES:
+            raise _Refused(
+                f"{n_ctx} positions of {d_vocab} values each are more than the {MAX_STATES:,} that can be verified"
+            )
+        return recipe
+
+    def is_done(self) -> bool:
+        """Whether a whole checkpoint of this recipe lies there, which is not to be trained again."""
+        if not self.path.exists() or self.state_path.exists() or self.options.force:
+            return False
+        if not _was_trained_by(self.recipe, self.path, self.system):
+            raise _Refused(f"{self.path} exists; choose another --out, or replace it with --force")
+        return True
+
+    def train_and_write(self) -> int:
+        """Train from the start or from where a run stopped, and write the checkpoint. Returns the exit code."""
+        import torch
+
+        from toy_model.checkpoint.card import make_card
+        from toy_model.checkpoint.checkpoint import card_path, write_checkpoint
+
+        started = self._started()
+        for written in (self.path, card_path(self.path), self.state_path):
+            sweep_up(written)
+        torch.set_num_threads(self.options.threads)
+        keeper = _Keeper(self.state_path, self.options.device, started, forced=self.options.force)
+        if started is not None:
+            _say_where_it_goes_on(started, self.options.device)
+        try:
+            trained = self._train(keeper)
+        except KeyboardInterrupt:
+            print(f"interrupted; {keeper.what_is_kept}", file=sys.stderr)
+            return 130
+        try:
+            card = make_card(trained, self.system, self.options.device)
+            written_checkpoint = write_checkpoint(self.path, trained.model, card)
+            self.state_path.unlink(missing_ok=True)
+        except OSError as error:
+            raise _Refused(
+                f"{self.path}: {error.strerror or error}; what was there before was kept; {keeper.what_is_kept}"
+            ) from None
+        _say_what_was_selected(self.system.package, trained, written_checkpoint, card["metrics"]["behaviour"])
+        return 0
+
+    def _started(self) -> Unfinished | None:
+        """The run that goes on, if one stopped here and has the same recipe."""
+        from toy_model.training.state_file import UnfinishedError, read_unfinished
+
+        if self.options.force:
+            self.state_path.unlink(missing_ok=True)
+        if not self.state_path.exists():
+            return None
+        try:
+            started = read_unfinished(self.state_path, self.system)
         except UnfinishedError as error:
-            return fail(f"{error}; start over with --force")
-        other = difference(recipe, started.state.recipe)
-        if not other and options.threads != started.threads:
-            other = f"threads {started.threads}, not {options.threads}"
-        if other:
-            return fail(f"{state_path} is of a run with {other}: give the same options to go on, --force to start over")
-    for written in (path, card_path(path), state_path):
-        sweep_up(written)
-    torch.set_num_threads(options.threads)
-    keeper = _Keeper(state_path, options.device, started, forced=options.force)
-    if started is not None:
-        _say_where_it_goes_on(started, options.device)
-    try:
-        with (
-            _Progress(recipe, started.state.epochs_done if started else 0) as progress,
-            _tensorboard(options.tensorboard, recipe, keeper.state) as log,
-        ):
+            raise _Refused(f"{error}; start over with --force") from None
+        differs = difference(self.recipe, started.state.recipe)
+        if not differs and self.options.threads != started.threads:
+            differs = f"threads {started.threads}, not {self.options.threads}"
+        if differs:
+            raise _Refused(
+                f"{self.state_path} is of a run with {differs}: give the same options to go on, --force to start over"
+            )
+        return started
 
-            def watch(step: Step) -> None:
-                progress.update(step)
-                log(step)
+    def _train(self, keeper: _Keeper) -> Trained[Any]:
+        from toy_model.training.training import Diverged, train
 
-            trained = train(recipe, system, options.device, watch, keeper.state, keeper.keep)
-    except KeyboardInterrupt:
-        print(f"interrupted; {keeper.told}", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        raise
-    except ImportError as error:
-        return fail(f"--tensorboard: {error}; pip install tensorboard")
-    except Diverged as error:
-        state_path.unlink(missing_ok=True)  # from there it would come to the same
-        return fail(f"{error}; nothing was written", code=DIVERGED)
-    except OSError as error:
-        return fail(f"{error.filename or state_path}: {error.strerror or error}; {keeper.told}")
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):  # torch has no type for it on the CPU
+        recipe, start = self.recipe, keeper.state
+        try:
+            with (
+                _Progress(recipe, start.epochs_done if start else 0) as progress,
+                _tensorboard(self.options.tensorboard, recipe, start) as log,
+            ):
+
+                def watch(step: Step) -> None:
+                    progress.update(step)
+                    log(step)
+
+                return train(recipe, self.system, self.options.device, watch, start, keeper.keep)
+        except BrokenPipeError:
             raise
-        return fail(f"these sizes do not fit in memory ({str(error).splitlines()[0][:120]}); nothing was written")
-    try:
-        card = make_card(trained, system, options.device)
-        written_checkpoint = write_checkpoint(path, trained.model, card)
-        state_path.unlink(missing_ok=True)
-    except OSError as error:
-        return fail(f"{path}: {error.strerror or error}; what was there before was kept; {keeper.told}")
-    _say_what_was_kept(system.package, trained, written_checkpoint, card["metrics"]["behaviour"])
-    return 0
+        except ImportError as error:
+            raise _Refused(f"--tensorboard: {error}; pip install tensorboard") from None
+        except Diverged as error:
+            self.state_path.unlink(missing_ok=True)  # from there it would come to the same
+            raise _Refused(f"{error}; nothing was written", code=DIVERGED) from None
+        except OSError as error:
+            where = error.filename or self.state_path
+            raise _Refused(f"{where}: {error.strerror or error}; {keeper.what_is_kept}") from None
+        except (MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and "memory" not in str(error):  # torch has no type for it on the CPU
+                raise
+            reason = str(error).splitlines()[0][:120]
+            raise _Refused(f"these sizes do not fit in memory ({reason}); nothing was written") from None
 
 
 def _was_trained_by(recipe: Recipe, path: Path, system: System[Any]) -> bool:
@@ -217,7 +274,7 @@ class _Keeper:
         self.state = state
 
     @property
-    def told(self) -> str:
+    def what_is_kept(self) -> str:
         if self.state is None:
             return "nothing was written"
         n_done, n = self.state.epochs_done, self.state.recipe.epochs
@@ -229,16 +286,16 @@ def _say_where_it_goes_on(started: Unfinished, device: str) -> None:
     import torch
 
     state = started.state
-    told = f"going on after epoch {state.epochs_done} of {state.recipe.epochs}"
+    where = f"going on after epoch {state.epochs_done} of {state.recipe.epochs}"
     if (started.torch_version, started.device) != (torch.__version__, device):
-        told += (
+        where += (
             f"; it began with torch {started.torch_version} on {started.device}, so the last digits may differ from "
             "those of a run that was not interrupted"
         )
-    print(told, file=sys.stderr)
+    print(where, file=sys.stderr)
 
 
-def _say_what_was_kept(
+def _say_what_was_selected(
     package: str, trained: Trained[Any], written: Checkpoint[Any], metrics: Mapping[str, float]
 ) -> None:
     print(
