@@ -14,7 +14,8 @@ from benchmarks.intervals import interval_bounds
 from cumsum_model.data import POS, ZERO, evaluation_set
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.rounding import margin_error
-from cumsum_model.system import REFERENCE, SYSTEM
+from cumsum_model.system import SYSTEM
+from cumsum_model.task import REFERENCE
 from toy_model.checkpoint.checkpoint import read_checkpoint
 from toy_model.timing import in_turns, seconds_of, spread
 

@@ -8,7 +8,8 @@ import dataclasses
 import pytest
 
 from benchmarks.training_by_bridge import TrainingByBridge
-from cumsum_model.system import PUBLISHED, SYSTEM
+from cumsum_model.system import SYSTEM
+from cumsum_model.task import PUBLISHED
 from toy_model.timing import threads as torch_threads
 from toy_model.training.training import Training
 

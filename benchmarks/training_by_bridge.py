@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from cumsum_model.data import CumsumDataset
-from cumsum_model.system import untrained
+from cumsum_model.task import untrained
 from toy_model.recipe import Recipe
 from toy_model.training.training import Epoch
 

@@ -25,7 +25,7 @@ from cumsum_model.proof.certificate import THOROUGH_BUDGET, Certificate, certify
 from cumsum_model.proof.rounding import margin_error
 from cumsum_model.proof.tables import Unprovable
 from cumsum_model.sequence_box import sequence_box
-from cumsum_model.system import SYSTEM
+from cumsum_model.task import TASK
 from toy_model.checkout import ROOT
 from toy_model.checkpoint.card import provenance
 from toy_model.checkpoint.checkpoint import Checkpoint, CheckpointError, parse_model, serialised
@@ -102,7 +102,7 @@ def _model_of(weights: str) -> CumsumTransformer:
         raise CheckpointError("the stored weights are not base64") from None
     if len(content) > LARGEST:
         raise CheckpointError("the stored weights are larger than those of any model that is drawn")
-    model = parse_model(content, "the stored weights", SYSTEM)
+    model = parse_model(content, "the stored weights", TASK)
     if not _is_drawn(model, content):
         raise CheckpointError("the stored weights are of a larger model than is drawn")
     return model

@@ -8,7 +8,7 @@ import torch
 
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.ov_circuit import centred_unembedding, value_step
-from cumsum_model.system import REFERENCE, SYSTEM
+from cumsum_model.task import REFERENCE, TASK
 from toy_model.checkpoint.checkpoint import read_checkpoint
 
 SHORTEST = 4
@@ -85,4 +85,4 @@ def _renumbered(model: CumsumTransformer) -> bool:
 @cache
 def reference_model() -> CumsumTransformer:
     """The model that this project ships. Raises CheckpointError."""
-    return read_checkpoint(REFERENCE, SYSTEM).model
+    return read_checkpoint(REFERENCE, TASK).model

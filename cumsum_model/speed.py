@@ -12,7 +12,7 @@ from cumsum_model.config import CumsumConfig
 from cumsum_model.data import CumsumDataset
 from cumsum_model.explanation import explain
 from cumsum_model.model import CumsumTransformer
-from cumsum_model.system import SYSTEM
+from cumsum_model.task import TASK
 from toy_model.engine import forward
 
 WAYS = ("engine", "bridge", "program")
@@ -26,7 +26,7 @@ def subject(model: CumsumTransformer, n: int) -> CumsumTransformer:
     if n <= model.cfg.n_ctx:
         return model
     sizes = {**vars(model.cfg), "n_ctx": n}
-    return SYSTEM.untrained(CumsumConfig(**sizes), seed=0).to(model.device)
+    return TASK.untrained(CumsumConfig(**sizes), seed=0).to(model.device)
 
 
 def tokens(model: CumsumTransformer, batch: int, n: int) -> Tensor:

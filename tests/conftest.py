@@ -3,7 +3,8 @@ import os
 import pytest
 import pytest_claims.asserts as asserts
 
-from cumsum_model.system import REFERENCE, SYSTEM
+from cumsum_model.system import SYSTEM
+from cumsum_model.task import REFERENCE
 from toy_model.checkpoint.checkpoint import read_checkpoint
 
 

@@ -16,7 +16,8 @@ from pytest_claims.text import readable
 
 from toy_model.checkpoint.checkpoint import Checkpoint, CheckpointError, Reading, Stored, load_stored, read_stored
 from toy_model.checkpoint.container import SAFETENSORS
-from toy_model.system import M, System
+from toy_model.system import System
+from toy_model.task import M
 
 STORED = pytest.StashKey[dict[tuple[str, Path | None], Stored]]()
 READ = pytest.StashKey[dict[tuple[str, Path | None], Checkpoint[Any]]]()

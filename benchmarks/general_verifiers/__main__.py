@@ -32,7 +32,8 @@ import numpy as np
 def export(target, checkpoint):
     """Save the weights and, of each length, what the proof knows of every class: [last token, sum index]."""
     from cumsum_model.proof.certificate import certify
-    from cumsum_model.system import REFERENCE, SYSTEM
+    from cumsum_model.system import SYSTEM
+    from cumsum_model.task import REFERENCE
     from toy_model.checkpoint.checkpoint import read_checkpoint
 
     model = read_checkpoint(checkpoint or REFERENCE, SYSTEM).model

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.surgery import unread_direction, values_of
-from cumsum_model.system import SYSTEM
+from cumsum_model.task import TASK
 from toy_model.surgery import copied, rewired
 
 SCORE_STEP = 3.0
@@ -38,7 +38,7 @@ def attend_a_little_to_recent(model: CumsumTransformer) -> CumsumTransformer:
 def untrained_attention_scores(model: CumsumTransformer) -> CumsumTransformer:
     """W_Q and W_K are as they were before training: the head looks for something, nobody knows what."""
     mutant = copied(model)
-    fresh = SYSTEM.untrained(model.cfg, seed=0).to(model.device)
+    fresh = TASK.untrained(model.cfg, seed=0).to(model.device)
     for block, start in zip(mutant.blocks, fresh.blocks, strict=True):
         block.attn.W_Q.copy_(start.attn.W_Q)
         block.attn.W_K.copy_(start.attn.W_K)

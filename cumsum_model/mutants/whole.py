@@ -10,7 +10,7 @@ import torch
 from cumsum_model.config import CumsumConfig
 from cumsum_model.data import NEG, POS, ZERO
 from cumsum_model.model import CumsumTransformer
-from cumsum_model.system import PUBLISHED, SYSTEM
+from cumsum_model.task import PUBLISHED, TASK
 from cumsum_model.variants import louder, without_relus
 from toy_model.surgery import copied
 from toy_model.training.training import train
@@ -20,7 +20,7 @@ NOISE_SEED = 0
 
 def untrained(model: CumsumTransformer) -> CumsumTransformer:
     """A model of the same sizes as training starts from."""
-    return SYSTEM.untrained(model.cfg, seed=0).to(model.device)
+    return TASK.untrained(model.cfg, seed=0).to(model.device)
 
 
 def train_briefly(model: CumsumTransformer) -> CumsumTransformer:
@@ -67,4 +67,4 @@ def _noisy(model: CumsumTransformer, share: float) -> CumsumTransformer:
 @cache
 def _briefly_trained(cfg: CumsumConfig) -> CumsumTransformer:
     recipe = replace(PUBLISHED, seed=0, config=cfg, train_size=300 * 64, batch_size=64, val_size=100, epochs=1)
-    return train(recipe, SYSTEM).model
+    return train(recipe, TASK).model

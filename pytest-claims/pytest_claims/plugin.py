@@ -24,6 +24,7 @@ from pytest_claims.hooks.publishing import Publisher, add_options
 from pytest_claims.hooks.session import Session
 from pytest_claims.hooks.suites import Models, Suites
 from pytest_claims.hooks.tables import make_room_for
+from pytest_claims.hooks.telling import Summary
 
 PUBLISHER = pytest.StashKey[Publisher]()
 
@@ -118,7 +119,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # the one process that sees all results
         make_room_for(config)
         publisher = config.stash.get(PUBLISHER, None)
-        _register(config, Session(config, collected, publisher), "claims-session")
+        session = Session(config, collected, publisher)
+        _register(config, session, "claims-session")
+        _register(config, Summary(session), "claims-summary")
 
 
 def _register(config: pytest.Config, plugin: object, name: str) -> None:

@@ -16,7 +16,7 @@ from cumsum_model.model import CumsumTransformer
 from cumsum_model.neurons import dead_neurons, live_neurons, neuron_roles, read_neurons
 from cumsum_model.scope import reference_model
 from cumsum_model.surgery import one_neuron_a_side
-from cumsum_model.system import untrained
+from cumsum_model.task import untrained
 from toy_model.engine import run
 from toy_model.intervention import run_under
 from toy_model.surgery import without_neurons

@@ -9,7 +9,7 @@ from cumsum_model.neurons import read_neurons
 from cumsum_model.ov_circuit import value_slope
 from cumsum_model.proof.explanation import distance
 from cumsum_model.rivals import times_worse_line, times_worse_linear
-from cumsum_model.system import untrained
+from cumsum_model.task import untrained
 from toy_model.behaviour import divergence, resid_mid
 from toy_model.engine import run
 

@@ -7,7 +7,8 @@ from cumsum_model import gauge, mutants, ov_circuit
 from cumsum_model.config import CumsumConfig
 from cumsum_model.data import NEG, POS, ZERO, evaluation_set
 from cumsum_model.least_norm import norm_above_least, of_least_norm, squared_norm
-from cumsum_model.system import REFERENCE, SYSTEM, untrained
+from cumsum_model.system import SYSTEM
+from cumsum_model.task import REFERENCE, untrained
 from toy_model import statistics
 from toy_model.checkpoint.checkpoint import read_checkpoint
 from toy_model.engine import run

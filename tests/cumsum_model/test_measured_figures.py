@@ -10,7 +10,8 @@ from cumsum_model.proof.answers import answers
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.residual_stream import stored
 from cumsum_model.rivals import times_worse_line, times_worse_linear
-from cumsum_model.system import REFERENCE, SYSTEM
+from cumsum_model.system import SYSTEM
+from cumsum_model.task import REFERENCE
 from toy_model import statistics
 from toy_model.behaviour import behaviour, cross_entropies
 from toy_model.checkpoint.checkpoint import read_checkpoint

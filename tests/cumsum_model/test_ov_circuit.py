@@ -12,7 +12,7 @@ from cumsum_model.config import CumsumConfig
 from cumsum_model.data import CumsumDataset
 from cumsum_model.explanation import explain
 from cumsum_model.model import CumsumTransformer
-from cumsum_model.system import untrained
+from cumsum_model.task import untrained
 from toy_model import statistics
 
 SMALL = CumsumConfig(max_value=1, n_ctx=5, n_heads=2, d_model=8, d_head=4, d_mlp=3)

@@ -11,7 +11,7 @@ from cumsum_model.data import CumsumDataset, evaluation_set
 from cumsum_model.ov_circuit import value_step
 from cumsum_model.reading import sign_readout
 from cumsum_model.subsets import MOST_NEURONS, first_of_evaluation_set, no_subsets_of, subset_losses
-from cumsum_model.system import untrained
+from cumsum_model.task import untrained
 from toy_model.behaviour import label_entropy
 from toy_model.intervention import ABLATIONS, loss_under
 

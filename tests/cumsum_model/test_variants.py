@@ -8,7 +8,7 @@ from cumsum_model.config import CumsumConfig
 from cumsum_model.data import CumsumDataset
 from cumsum_model.neurons import read_neurons
 from cumsum_model.reading import mean_readout, value_step
-from cumsum_model.system import untrained
+from cumsum_model.task import untrained
 from toy_model import intervention
 from toy_model.engine import run
 from toy_model.surgery import copied

@@ -12,7 +12,7 @@ import torch
 from cumsum_model import writeup
 from cumsum_model.config import CumsumConfig
 from cumsum_model.data import CumsumDataset, labels_of, running_means
-from cumsum_model.system import PUBLISHED, REFERENCE, untrained
+from cumsum_model.task import PUBLISHED, REFERENCE, untrained
 from toy_model.checkpoint.checkpoint import card_path
 from toy_model.training import gradient
 

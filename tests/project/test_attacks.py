@@ -19,7 +19,8 @@ import torch
 from cumsum_model.__main__ import main
 from cumsum_model.config import CumsumConfig
 from cumsum_model.scope import reference_model
-from cumsum_model.system import REFERENCE, SYSTEM, untrained
+from cumsum_model.system import SYSTEM
+from cumsum_model.task import REFERENCE, untrained
 from toy_model.checkpoint.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from toy_model.checkpoint.container import MAX_HEADER
 from toy_model.sweep import cluster

@@ -13,7 +13,8 @@ from cumsum_model.data import NEG, POS, ZERO, evaluation_set
 from cumsum_model.ov_circuit import value_slope
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.rounding import margin_error
-from cumsum_model.system import REFERENCE, SYSTEM
+from cumsum_model.system import SYSTEM
+from cumsum_model.task import REFERENCE
 from toy_model.behaviour import accuracy
 from toy_model.checkpoint.checkpoint import read_checkpoint
 from toy_model.engine import run

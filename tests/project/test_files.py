@@ -9,7 +9,8 @@ from pytest_claims.universality.outcome import OutcomeError, read_outcome
 
 from cumsum_model.__main__ import main
 from cumsum_model.scope import reference_model
-from cumsum_model.system import REFERENCE, SYSTEM
+from cumsum_model.system import SYSTEM
+from cumsum_model.task import REFERENCE
 from toy_model.checkpoint.checkpoint import read_checkpoint, write_checkpoint
 from toy_model.training.state_file import UnfinishedError, read_unfinished
 

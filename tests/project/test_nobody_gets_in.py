@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cumsum_model.system import REFERENCE
+from cumsum_model.task import REFERENCE
 from toy_model.checkout import ROOT
 
 REFUTED = ROOT / "fixtures" / "cumsum" / "attends_to_recent.safetensors"

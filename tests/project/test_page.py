@@ -14,7 +14,7 @@ from browsing import DESKTOP, PHONE, page_of
 from cumsum_model.config import CumsumConfig
 from cumsum_model.data import VOCAB_OUT, labels_of
 from cumsum_model.residual_stream import resid_mid_along_u
-from cumsum_model.system import untrained
+from cumsum_model.task import untrained
 from toy_model.checkout import ROOT
 from toy_model.engine import run
 

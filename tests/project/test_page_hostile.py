@@ -6,7 +6,7 @@ from browsing import page_of
 
 from cumsum_model.config import CumsumConfig
 from cumsum_model.data import labels_of
-from cumsum_model.system import untrained
+from cumsum_model.task import untrained
 
 LARGEST = torch.finfo(torch.float32).max
 SMALLEST = torch.finfo(torch.float32).smallest_normal / 2**20

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from cumsum_model.config import CumsumConfig
-from cumsum_model.system import REFERENCE, untrained
+from cumsum_model.task import REFERENCE, untrained
 from toy_model.checkout import ROOT
 from toy_model.checkpoint.checkpoint import write_checkpoint
 

@@ -9,7 +9,8 @@ import torch
 
 from cumsum_model import mutants, scope
 from cumsum_model.config import CumsumConfig
-from cumsum_model.system import REFERENCE, SYSTEM, untrained
+from cumsum_model.system import SYSTEM
+from cumsum_model.task import REFERENCE, untrained
 from toy_model.checkpoint import checkpoint
 from toy_model.checkpoint.checkpoint import CheckpointError, card_path, read_checkpoint, write_checkpoint
 

@@ -7,7 +7,7 @@ import torch
 
 from cumsum_model.config import CumsumConfig
 from cumsum_model.data import CumsumDataset
-from cumsum_model.system import untrained
+from cumsum_model.task import untrained
 from toy_model import engine
 from toy_model.surgery import rewired
 

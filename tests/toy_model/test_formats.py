@@ -20,7 +20,8 @@ from cumsum_model.__main__ import main
 from cumsum_model.config import CumsumConfig
 from cumsum_model.data import evaluation_set
 from cumsum_model.report import details
-from cumsum_model.system import REFERENCE, SYSTEM, untrained
+from cumsum_model.system import SYSTEM
+from cumsum_model.task import REFERENCE, untrained
 from toy_model.behaviour import accuracy
 from toy_model.checkout import ROOT
 from toy_model.checkpoint import naming, pickled, torch_archive

@@ -31,7 +31,7 @@ from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.utilities.tl_checkpoint_conversion import convert_tl_checkpoint
 
 from cumsum_model.config import CumsumConfig
-from cumsum_model.system import untrained
+from cumsum_model.task import untrained
 from toy_model.checkout import ROOT
 
 CONFIG = CumsumConfig(max_value=2, n_ctx=5, n_heads=2, d_model=6, d_head=3, d_mlp=4)

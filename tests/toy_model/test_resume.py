@@ -17,7 +17,8 @@ import torch
 
 from cumsum_model.__main__ import main
 from cumsum_model.config import CumsumConfig
-from cumsum_model.system import PUBLISHED, SYSTEM
+from cumsum_model.system import SYSTEM
+from cumsum_model.task import PUBLISHED
 from toy_model import recipe
 from toy_model.checkpoint.checkpoint import TRAINING_FILE, read_checkpoint
 from toy_model.recipe import Recipe

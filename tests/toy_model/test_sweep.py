@@ -18,7 +18,8 @@ from distributed.scheduler import KilledWorker
 from pytest_claims.universality.outcome import Ending, OutcomeError, encode, read_outcome
 
 from cumsum_model.__main__ import main
-from cumsum_model.system import PUBLISHED, SYSTEM
+from cumsum_model.system import SYSTEM
+from cumsum_model.task import PUBLISHED
 from toy_model.checkout import ROOT
 from toy_model.checkpoint.checkpoint import read_checkpoint
 from toy_model.recipe import BY_NAME, OPTIONS

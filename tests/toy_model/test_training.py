@@ -8,7 +8,8 @@ from benchmarks.training_by_bridge import TrainingByBridge
 from cumsum_model.config import CumsumConfig
 from cumsum_model.data import CumsumDataset, evaluation_set
 from cumsum_model.model import CumsumTransformer
-from cumsum_model.system import PUBLISHED, REFERENCE, SYSTEM, initialise, untrained
+from cumsum_model.system import SYSTEM
+from cumsum_model.task import PUBLISHED, REFERENCE, initialise, untrained
 from toy_model.behaviour import behaviour, cross_entropy, label_entropy
 from toy_model.checkpoint.checkpoint import card_path
 from toy_model.intervention import neuron_costs

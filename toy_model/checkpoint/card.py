@@ -11,14 +11,14 @@ import torch
 
 from toy_model.behaviour import behaviour
 from toy_model.intervention import neuron_costs
-from toy_model.system import M, System
+from toy_model.task import M, Task
 from toy_model.training.training import Trained
 
 
-def make_card(trained: Trained[M], system: System[M], device: str) -> dict[str, Any]:
+def make_card(trained: Trained[M], task: Task[M], device: str) -> dict[str, Any]:
     """Everything needed to train the same model again, and what it measured. No dates, no machine names."""
     cfg = trained.recipe.config
-    data = system.evaluation(cfg)
+    data = task.evaluation(cfg)
     return {
         "format": 1,
         "recipe": asdict(trained.recipe),
@@ -27,7 +27,7 @@ def make_card(trained: Trained[M], system: System[M], device: str) -> dict[str, 
         "trained_on": {"device": device, "threads": torch.get_num_threads()},
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "metrics": {
-            "evaluated_on": system.evaluated_on(),
+            "evaluated_on": task.evaluated_on(),
             "behaviour": asdict(behaviour(trained.model, data)),
             "cross_entropy_rise_by_zeroed_neuron": neuron_costs(trained.model, data).tolist(),
         },

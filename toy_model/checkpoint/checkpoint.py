@@ -29,7 +29,7 @@ from toy_model.checkpoint.naming import Reading as Reading
 from toy_model.checkpoint.refusal import CheckpointError as CheckpointError
 from toy_model.checkpoint.refusal import one_line
 from toy_model.config import AXES, Config, parameter_kinds
-from toy_model.system import M, System
+from toy_model.task import M, Task
 from toy_model.transformer import Transformer
 
 MODEL_FILE = "model.safetensors"
@@ -108,16 +108,16 @@ def card_path(path: Path) -> Path:
 
 
 def read_checkpoint(
-    path: Path | str, system: System[M], device: torch.device | str = "cpu", reading: Reading = PLAIN
+    path: Path | str, task: Task[M], device: torch.device | str = "cpu", reading: Reading = PLAIN
 ) -> Checkpoint[M]:
-    """Read, check and build the model of `system` in `path`, a file or a folder written by training.
+    """Read, check and build the model of `task` in `path`, a file or a folder written by training.
 
     The file is ours, or any that `formats` knows; what such a file does not say of itself is in `reading`. The
     sizes of the model follow from the shapes. If a card lies beside the file, the file must have the sha256 that
     the card names. Raises CheckpointError; Misread if the model is right only in another reading (unless our own
     card vouches for the file, which training and converting write).
     """
-    return read_stored(load_stored(path, system), system, device, reading)
+    return read_stored(load_stored(path, task), task, device, reading)
 
 
 @dataclass(frozen=True)
@@ -133,13 +133,13 @@ class Stored:
     unfinished: bool = False
 
 
-def load_stored(path: Path | str, system: System[Any]) -> Stored:
+def load_stored(path: Path | str, task: Task[Any]) -> Stored:
     """The bytes in `path`, a file or a folder written by training, and of its card. Raises CheckpointError."""
     if path == "":  # as of a variable that is not set; of `Path` it would be the folder that one happens to be in
         raise CheckpointError("the path of the checkpoint is empty")
     path = Path(path)
     if _is_folder(path):
-        path = _model_in(path, system.package)
+        path = _model_in(path, task.package)
     beside_it = card_path(path)
     content = _read_bytes(path, MAX_BYTES)
     has_card = os.path.exists(beside_it)  # False, too, of a name that is too long for any file
@@ -149,27 +149,25 @@ def load_stored(path: Path | str, system: System[Any]) -> Stored:
 
 
 def read_stored(
-    stored: Stored, system: System[M], device: torch.device | str = "cpu", reading: Reading = PLAIN
+    stored: Stored, task: Task[M], device: torch.device | str = "cpu", reading: Reading = PLAIN
 ) -> Checkpoint[M]:
     """As `read_checkpoint`, from bytes that were loaded before: whoever has the same bytes reads the same model."""
-    checkpoint, source = _read(stored, system, device, reading)
-    misreading = None if _vouches(checkpoint.card) else _misreading(checkpoint, source, system)
+    checkpoint, source = _read(stored, task, device, reading)
+    misreading = None if _vouches(checkpoint.card) else _misreading(checkpoint, source, task)
     if misreading is not None:
-        raise Misread(checkpoint.path, misreading, system.package)
+        raise Misread(checkpoint.path, misreading, task.package)
     return checkpoint
 
 
 def inspect_checkpoint(
-    path: Path | str, system: System[M], reading: Reading = PLAIN
+    path: Path | str, task: Task[M], reading: Reading = PLAIN
 ) -> tuple[Checkpoint[M], Misreading | None]:
     """As `read_checkpoint`, but a model that is right only in another reading is returned, with that reading."""
-    checkpoint, source = _read(load_stored(path, system), system, "cpu", reading)
-    return checkpoint, _misreading(checkpoint, source, system)
+    checkpoint, source = _read(load_stored(path, task), task, "cpu", reading)
+    return checkpoint, _misreading(checkpoint, source, task)
 
 
-def _read(
-    stored: Stored, system: System[M], device: torch.device | str, reading: Reading
-) -> tuple[Checkpoint[M], Source]:
+def _read(stored: Stored, task: Task[M], device: torch.device | str, reading: Reading) -> tuple[Checkpoint[M], Source]:
     path = stored.path
     card = None if stored.card is None else _parse_card(stored.card, card_path(path))
     sha256 = hashlib.sha256(stored.content).hexdigest()
@@ -181,7 +179,7 @@ def _read(
     try:
         source = parse(stored.content)
         parameters, notes = classic(source.state, reading)
-        model = build_model(parameters, system).to(device)
+        model = build_model(parameters, task).to(device)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     kind = f"{source.format} of a TransformerLens bridge" if is_bridge(source.state) else source.format
@@ -189,11 +187,11 @@ def _read(
     return Checkpoint(model, path, sha256, card, kind, reading, (*source.notes, *notes, *unfinished)), source
 
 
-def _misreading(checkpoint: Checkpoint[M], source: Source, system: System[M]) -> Misreading | None:
+def _misreading(checkpoint: Checkpoint[M], source: Source, task: Task[M]) -> Misreading | None:
     def reread(reading: Reading) -> M:
-        return build_model(classic(source.state, reading)[0], system).to(checkpoint.model.device)
+        return build_model(classic(source.state, reading)[0], task).to(checkpoint.model.device)
 
-    return system.misread(checkpoint.model, checkpoint.reading, reread, is_bridge(source.state))
+    return task.misread(checkpoint.model, checkpoint.reading, reread, is_bridge(source.state))
 
 
 def _vouches(card: Mapping[str, Any] | None) -> bool:
@@ -201,21 +199,21 @@ def _vouches(card: Mapping[str, Any] | None) -> bool:
     return card is not None and any(isinstance(card.get(name), dict) for name in ("recipe", "converted_from"))
 
 
-def parse_model(content: bytes, name: str, system: System[M]) -> M:
+def parse_model(content: bytes, name: str, task: Task[M]) -> M:
     """The model in the bytes of our own safetensors file. Raises CheckpointError, which calls them `name`."""
     try:
-        return build_model(parse_safetensors(content), system)
+        return build_model(parse_safetensors(content), task)
     except CheckpointError as error:
         raise CheckpointError(f"{name}: {error}") from None
 
 
-def build_model(state: Mapping[str, Tensor], system: System[M]) -> M:
-    """The model of `system` with the parameters `state`, its sizes read off their shapes.
+def build_model(state: Mapping[str, Tensor], task: Task[M]) -> M:
+    """The model of `task` with the parameters `state`, its sizes read off their shapes.
 
     Raises CheckpointError naming the first tensor that is missing, unexpected, of the wrong type or
     shape, or not finite.
     """
-    model = system.model(infer_config(state, system))
+    model = task.model(infer_config(state, task))
     for name, tensor in state.items():
         if not tensor.isfinite().all():
             index = tensor.isfinite().logical_not().nonzero()[0].tolist()
@@ -224,14 +222,14 @@ def build_model(state: Mapping[str, Tensor], system: System[M]) -> M:
     return model.requires_grad_(False)
 
 
-def infer_config(state: Mapping[str, Tensor], system: System[Any]) -> Config:
-    """Read the sizes of a model of `system` off the shapes of its parameters.
+def infer_config(state: Mapping[str, Tensor], task: Task[Any]) -> Config:
+    """Read the sizes of a model of `task` off the shapes of its parameters.
 
     Every axis that carries a size votes for it, so that a single tensor of the wrong shape is named
     for what it is, rather than every tensor that disagrees with it. Raises CheckpointError.
     """
     n_layers = 1 + max((int(m[1]) for name in state if (m := re.match(r"blocks\.(\d{1,4})\.", name))), default=0)
-    kinds = parameter_kinds(type(system.recipe.config), n_layers)
+    kinds = parameter_kinds(type(task.recipe.config), n_layers)
 
     for name in kinds:
         if name not in state:
@@ -259,7 +257,7 @@ def infer_config(state: Mapping[str, Tensor], system: System[Any]) -> Config:
         if shape != expected:
             axes = ", ".join(AXES[kind])
             raise CheckpointError(f"{name} has shape {shape}, expected {expected} = ({axes})")
-    cfg = system.config_of({"n_layers": n_layers, **sizes})
+    cfg = task.config_of({"n_layers": n_layers, **sizes})
     if sizes["n_heads"] > MAX_HEADS:
         raise CheckpointError(
             f"blocks.0.attn.W_Q has {sizes['n_heads']:,} heads, more than the {MAX_HEADS} that can be checked"

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from pytest_claims.commands.failure import UNREADABLE, fail
 from pytest_claims.files import shown
 
-from toy_model.system import M, System
+from toy_model.system import System
+from toy_model.task import M
 
 if TYPE_CHECKING:
     from toy_model.checkpoint.checkpoint import Checkpoint

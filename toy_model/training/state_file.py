@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from toy_model.recipe import recipe_from
-from toy_model.system import System
+from toy_model.task import Task
 from toy_model.training.training import Epoch, State
 
 MAX_BYTES = 2**30
@@ -59,14 +59,14 @@ def encode(unfinished: Unfinished) -> bytes:
     return safetensors.torch.save(tensors, {"run": json.dumps(rest)})
 
 
-def read_unfinished(path: Path, system: System[Any]) -> Unfinished:
+def read_unfinished(path: Path, task: Task[Any]) -> Unfinished:
     """The run in a file. Raises UnfinishedError."""
     try:
         content = read_regular(path, MAX_BYTES)
         tensors = safetensors.torch.load(content)
         n_header = int.from_bytes(content[:8], "little")
         rest = json.loads(json.loads(content[8 : 8 + n_header])["__metadata__"]["run"])
-        return _decode(tensors, rest, system)
+        return _decode(tensors, rest, task)
     except (Unreadable, UnfinishedError) as error:
         problem = str(error)
     except (SafetensorError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
@@ -74,19 +74,19 @@ def read_unfinished(path: Path, system: System[Any]) -> Unfinished:
     raise UnfinishedError(f"{path}: {problem}") from None
 
 
-def _decode(tensors: Mapping[str, Tensor], rest: Mapping[str, Any], system: System[Any]) -> Unfinished:
+def _decode(tensors: Mapping[str, Tensor], rest: Mapping[str, Any], task: Task[Any]) -> Unfinished:
     if rest["format"] != 1:
         raise UnfinishedError(f"is of format {rest['format']}, this version reads format 1")
     if rest["sha256"] != _digest(tensors, {name: value for name, value in rest.items() if name != "sha256"}):
         raise UnfinishedError("was changed since it was written")
-    recipe = recipe_from(rest["recipe"], type(system.recipe.config))
+    recipe = recipe_from(rest["recipe"], type(task.recipe.config))
     history = tuple(Epoch(**epoch) for epoch in rest["history"])
     parts: dict[str, dict[str, Tensor]] = {part: {} for part in _PARTS}
     for name, tensor in tensors.items():
         part, slash, of = name.partition("/")
         if slash:
             parts[part][of] = tensor
-    expected = set(system.model(recipe.config).state_dict())
+    expected = set(task.model(recipe.config).state_dict())
     if set(parts["weights"]) != expected or set(parts["kept_weights"]) != expected or not history:
         raise UnfinishedError("lacks a part of the run")
     state = State(recipe, history, history[rest["kept"]], generator=tensors["generator"], **parts)

@@ -1,4 +1,4 @@
-"""A training run: the recipe of a system, epoch by epoch.
+"""A training run: the recipe of a task, epoch by epoch.
 
 Everything random comes from one generator in a fixed order, which is part of the recipe: weights,
 then the training set, then the validation set, then one order of the training set per epoch.
@@ -17,7 +17,7 @@ from torch import Tensor
 from toy_model.behaviour import accuracy
 from toy_model.engine import run
 from toy_model.recipe import Recipe
-from toy_model.system import M, System
+from toy_model.task import M, Task
 from toy_model.training import gradient
 from toy_model.training.optimizer import Adam
 
@@ -85,7 +85,7 @@ class Diverged(ArithmeticError):
 
 
 class Training(Generic[M]):
-    """A run of `recipe` for the model of `system`, epoch by epoch, from its beginning or from `start`.
+    """A run of `recipe` for the model of `task`, epoch by epoch, from its beginning or from `start`.
 
     The random draws are those of the original code: two plain `DataLoader`s and torch's global
     generator. They are made here from a generator of our own, so the caller's is untouched.
@@ -94,22 +94,22 @@ class Training(Generic[M]):
     """
 
     def __init__(
-        self, recipe: Recipe, system: System[M], device: torch.device | str = "cpu", start: State | None = None
+        self, recipe: Recipe, task: Task[M], device: torch.device | str = "cpu", start: State | None = None
     ) -> None:
         if start is not None and start.recipe != recipe:
             raise ValueError("the run was started with another recipe")
         self.recipe = recipe
-        self.system = system
+        self.task = task
         self.device = torch.device(device)
         self.history: list[Epoch] = []
         cfg = recipe.config
-        self.model = system.model(cfg)
-        system.initialise(self.model, torch.Generator().manual_seed(recipe.seed))
+        self.model = task.model(cfg)
+        task.initialise(self.model, torch.Generator().manual_seed(recipe.seed))
         self.model.to(device)
 
-        self._train_set = system.draw(cfg, recipe.train_size, torch.Generator().manual_seed(recipe.seed)).to(device)
+        self._train_set = task.draw(cfg, recipe.train_size, torch.Generator().manual_seed(recipe.seed)).to(device)
         self._generator = torch.Generator().manual_seed(recipe.seed + 1)
-        self._val_set = system.draw(cfg, recipe.val_size, self._generator).to(device)
+        self._val_set = task.draw(cfg, recipe.val_size, self._generator).to(device)
 
         written_out = self.device.type == "cpu" and gradient.can_be_written_out(self.model, self._train_set)
         self._gradient = gradient.written_out if written_out else gradient.by_autograd
@@ -164,14 +164,14 @@ class Training(Generic[M]):
     def result(self) -> Trained[M]:
         """The best epoch so far."""
         assert self._kept is not None
-        model = self.system.model(self.recipe.config)
+        model = self.task.model(self.recipe.config)
         model.load_state_dict(self._kept_weights)
         return Trained(model.requires_grad_(False), self.recipe, self._kept, tuple(self.history))
 
 
 def train(
     recipe: Recipe,
-    system: System[M],
+    task: Task[M],
     device: torch.device | str = "cpu",
     watch: Callable[[Step], None] | None = None,
     start: State | None = None,
@@ -184,7 +184,7 @@ def train(
 
     Raises Diverged when the loss of a batch is not finite, ValueError if `start` is of another recipe.
     """
-    training = Training(recipe, system, device, start)
+    training = Training(recipe, task, device, start)
     total = recipe.epochs * recipe.steps_per_epoch
     while len(training.history) < recipe.epochs:
         ended = training.epoch(watch)

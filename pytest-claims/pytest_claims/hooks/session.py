@@ -15,7 +15,6 @@ from pytest_claims.hooks.describing import Describer
 from pytest_claims.hooks.publishing import Publisher
 from pytest_claims.hooks.running import MODEL, RECORD
 from pytest_claims.hooks.tables import save_matrix
-from pytest_claims.hooks.telling import tell
 from pytest_claims.report.report import Report
 from pytest_claims.report.summary import mostly_not_about
 from pytest_claims.results import CHECKPOINT, ClaimResult, Record, gather, in_reading_order
@@ -233,10 +232,6 @@ class Session:
         table, problems = save_matrix(path, claims, mutants, whole=whole, line=line)
         self.tables.append(table)
         return problems
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        tell(terminalreporter, self)
 
     def _groups(self) -> dict[Key, list[Record]]:
         """The records of each suite and checkpoint, in reading order; one group without any, if there are none."""

@@ -16,8 +16,18 @@ if TYPE_CHECKING:
     from pytest_claims.report.report import Report
 
 
-def tell(terminal: pytest.TerminalReporter, session: Session) -> None:
-    """Print everything that there is to say of the claims."""
+class Summary:
+    """Prints everything that there is to say of the claims of a session."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        _print(terminalreporter, self.session)
+
+
+def _print(terminal: pytest.TerminalReporter, session: Session) -> None:
     config = session.config
     if config.option.collectonly:
         return

@@ -17,7 +17,8 @@ from cumsum_model.config import CumsumConfig
 from cumsum_model.data import evaluation_set
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof.certificate import certify
-from cumsum_model.system import REFERENCE, SYSTEM, untrained
+from cumsum_model.system import SYSTEM
+from cumsum_model.task import REFERENCE, untrained
 from toy_model.checkpoint.checkpoint import read_checkpoint
 
 NAMES = [

@@ -6,7 +6,7 @@ from cumsum_model.config import CumsumConfig
 from cumsum_model.data import NEG, POS, ZERO, evaluation_set, running_means
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.neurons import read_neurons
-from cumsum_model.system import untrained
+from cumsum_model.task import untrained
 from toy_model import intervention
 from toy_model.behaviour import resid_mid
 from toy_model.engine import run

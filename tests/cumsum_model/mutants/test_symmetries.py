@@ -10,7 +10,8 @@ from cumsum_model.config import CumsumConfig
 from cumsum_model.data import evaluation_set
 from cumsum_model.mutants import symmetries
 from cumsum_model.proof.certificate import certify
-from cumsum_model.system import REFERENCE, SYSTEM, untrained
+from cumsum_model.system import SYSTEM
+from cumsum_model.task import REFERENCE, untrained
 from toy_model.checkpoint.checkpoint import read_checkpoint
 from toy_model.engine import run
 from toy_model.surgery import CannotBeMade, copied

@@ -21,7 +21,8 @@ from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.certificate_file import to_document
 from cumsum_model.proof.rounding import logit_error
 from cumsum_model.proof.tables import Unprovable
-from cumsum_model.system import REFERENCE, SYSTEM, untrained
+from cumsum_model.system import SYSTEM
+from cumsum_model.task import REFERENCE, untrained
 from toy_model.behaviour import margins
 from toy_model.checkpoint.checkpoint import read_checkpoint, write_checkpoint
 from toy_model.engine import run

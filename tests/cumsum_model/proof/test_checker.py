@@ -21,7 +21,8 @@ from cumsum_model.proof.certificate_file import to_document
 from cumsum_model.proof.check import checker
 from cumsum_model.proof.check.checker import Rejected, check
 from cumsum_model.proof.check.circuit import Circuit, Exact
-from cumsum_model.system import REFERENCE, SYSTEM
+from cumsum_model.system import SYSTEM
+from cumsum_model.task import REFERENCE
 from toy_model.checkout import ROOT
 from toy_model.checkpoint.checkpoint import read_checkpoint
 

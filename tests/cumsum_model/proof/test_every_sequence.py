@@ -23,7 +23,8 @@ from cumsum_model.proof.explanation import distance
 from cumsum_model.proof.residual_stream import equal_mean_spread, resolution, stored, stored_on_u
 from cumsum_model.proof.tables import Unprovable
 from cumsum_model.reading import mean_readout
-from cumsum_model.system import REFERENCE, SYSTEM
+from cumsum_model.system import SYSTEM
+from cumsum_model.task import REFERENCE
 from toy_model.behaviour import margins
 from toy_model.checkpoint.checkpoint import read_checkpoint
 
