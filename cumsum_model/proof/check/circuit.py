@@ -91,6 +91,11 @@ class Circuit:
     d_head: int
     push: Exact
 
+    @property
+    def max_value(self) -> int:
+        """Values lie in -max_value .. max_value."""
+        return self.own.whole.shape[1] // 2
+
     @classmethod
     def of(cls, weights: Mapping[str, NDArray[np.float32]]) -> Circuit:
         """From the parameters by their short names, such as "W_E"."""

@@ -18,7 +18,7 @@ from cumsum_model.config import CumsumConfig
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.certificate_file import to_document
-from cumsum_model.proof.check import checker
+from cumsum_model.proof.check import checker, classes
 from cumsum_model.proof.check.checker import Rejected, check
 from cumsum_model.proof.check.circuit import Circuit, Exact
 from cumsum_model.system import SYSTEM
@@ -254,7 +254,7 @@ def test_too_many_open_signs_are_refused_and_not_worked_through(short, document,
 
     verify(tampered(document, change), short)  # it is true in all cases, and these are few
     with monkeypatch.context() as few:
-        few.setattr(checker, "MAX_ROWS", 1000)
+        few.setattr(classes, "MAX_ROWS", 1000)
         with pytest.raises(Rejected, match=r"too many cases of undecided signs$"):
             verify(tampered(document, change), short)
     monkeypatch.setattr(checker, "MAX_ROWS_OF_FEW", 0)
@@ -416,7 +416,7 @@ def test_certify_says_what_is_wrong_and_exits_1(reference, tmp_path, capsys):
 
 def test_the_checker_shares_no_code_with_the_search():
     script = (
-        "import sys; from cumsum_model.proof.check import checker; "
+        "import sys; from cumsum_model.proof.check import checker, classes; "
         "print(*sorted(name for name in sys.modules if name.startswith('cumsum_model.') or name == 'torch'))"
     )
     loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.split()
@@ -425,6 +425,7 @@ def test_the_checker_shares_no_code_with_the_search():
         "cumsum_model.proof.check",
         "cumsum_model.proof.check.checker",
         "cumsum_model.proof.check.circuit",
+        "cumsum_model.proof.check.classes",
         "cumsum_model.proof.check.recount",
     ]
 
