@@ -22,7 +22,7 @@ claims: $(VENV)/installed  ## verify the shipped checkpoint into report/; ARGS="
 
 test: $(VENV)/dev lint  ## check style and types, then test the software; ARGS="-n 0" for one process
 	cd pytest-claims && ../$(BIN)/pytest -ra -n logical --maxprocesses 4 --dist loadfile
-	$(BIN)/pytest tests/ -ra -n logical --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/pytest tests/ -ra -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/dev  ## check style and types
 	$(BIN)/ruff check .

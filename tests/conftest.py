@@ -1,78 +1,67 @@
 import os
 
 import pytest
-import pytest_claims.asserts as asserts
+from once import Once
+from verifying import make_shipped
 
 from cumsum_model.system import SYSTEM
 from cumsum_model.task import REFERENCE
 from toy_model.checkpoint.checkpoint import read_checkpoint
 
+LONGEST_FIRST = (
+    "test_suite.py",
+    "test_training.py",
+    "test_gate.py",
+    "test_matrix.py",
+    "test_figures.py",
+    "test_page.py",
+    "test_actions.py",
+    "test_tampering.py",
+    "test_certificate.py",
+    "test_nobody_gets_in.py",
+    "test_sweep_killed.py",
+    "test_sweep_interrupted.py",
+    "test_sweep.py",
+    "test_resume.py",
+)
+"""Files that take minutes: a process that began one at the end would keep the others waiting."""
+
+
+def pytest_collection_modifyitems(items):
+    place = {name: i for i, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def processes_of_their_own():
-    """What tests start is no worker of pytest-xdist's, in which nothing is timed, and writes into no summary of CI."""
+    """What tests start is no worker of pytest-xdist's, in which nothing is timed, and writes into no summary of CI.
+
+    Nor has it the caller's options and plugins of pytest.
+    """
     with pytest.MonkeyPatch.context() as environment:
-        for name in [name for name in os.environ if name.startswith(("PYTEST_XDIST", "GITHUB_"))]:
-            environment.delenv(name)
+        for name in [name for name in os.environ if name.startswith(("PYTEST_", "GITHUB_"))]:
+            if name != "PYTEST_CURRENT_TEST":
+                environment.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session")
+def once(request, tmp_path_factory):
+    """`once(name, make)` is the folder that `make(folder)` fills, once for all processes; it may only be read."""
+    base = tmp_path_factory.getbasetemp()
+    return Once(base.parent if hasattr(request.config, "workerinput") else base)
+
+
+@pytest.fixture(scope="session")
+def shipped_report(once):
+    """The folder of the report of the shipped checkpoint, as `make claims` leaves it, with stdout.txt beside it."""
+    return once("shipped-report", make_shipped)
 
 
 @pytest.fixture(scope="session")
 def reference():
     """The shipped model."""
     return read_checkpoint(REFERENCE, SYSTEM).model
-
-
-CONFTEST = """
-    import pytest
-    import pytest_claims
-
-    def pytest_addoption(parser):
-        pytest_claims.short_options(parser)
-
-    def pytest_claims_load():
-        return {"gap": 0.25}
-"""
-
-HEADER = """
-    import math
-    import pytest
-    from pytest_claims import claim
-
-    def widen_gap(model):
-        return {"gap": 4.0}
-
-    def leave_alone(model):
-        return dict(model)
-
-    def crash(model):
-        raise RuntimeError("no such mechanism")
-
-    def return_garbage(model):
-        return {}
-
-    def stated(*controls, **options):
-        return claim("The gap is small", source="us", over="everything", refuted_by=controls, **options)
-"""
-
-
-@pytest.fixture
-def suite(pytester):
-    """Write a suite of one file and run it; the plugin is the real one, the model a dict with a gap."""
-    pytester.makeconftest(CONFTEST)
-
-    def write(body):
-        pytester.makepyfile(test_suite=HEADER + body)
-
-    def run(body, *arguments, subprocess=False):
-        write(body)
-        for cached in (asserts.assertions, asserts._place_of):  # of another file of this name, in this process
-            cached.cache_clear()
-        runner = pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess
-        return runner("-p", "no:benchmark", "-p", "no:typeguard", *arguments)
-
-    run.write = write
-    return run
 
 
 @pytest.fixture(scope="module")

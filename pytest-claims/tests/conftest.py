@@ -9,6 +9,7 @@ import textwrap
 import warnings
 from pathlib import Path
 
+import one_file
 import pytest
 from pytest_claims import asserts
 
@@ -81,14 +82,7 @@ class Suite:
 
     def run(self, *arguments: str, plugins: tuple[str, ...] = ("claims",), process: bool = False) -> pytest.RunResult:
         """Run pytest here; plugins by the names of their entry points, skipping the test if one is not installed."""
-        named = [argument for plugin in plugins for argument in ("-p", entry_point(plugin))]
-        for cached in (asserts.assertions, asserts._place_of):  # of files that were others before
-            cached.cache_clear()
-        if process:
-            return self.pytester.runpytest_subprocess(*named, *arguments)
-        with warnings.catch_warnings():  # that are errors here, and not there
-            warnings.resetwarnings()
-            return self.pytester.runpytest_inprocess(*named, *arguments)
+        return run_pytest(self.pytester, *arguments, plugins=plugins, process=process)
 
     def refused(self, *arguments: str, **options) -> str:
         """The one line with which pytest refuses to run."""
@@ -128,6 +122,52 @@ def entry_point(plugin: str) -> str:
     return plugin
 
 
+def run_pytest(pytester, *arguments, plugins, process=False):
+    """Run pytest where `pytester` is, with plugins by the names of their entry points and no others."""
+    named = [argument for plugin in plugins for argument in ("-p", entry_point(plugin))]
+    for cached in (asserts.assertions, asserts._place_of):  # of files that were others before
+        cached.cache_clear()
+    if process:
+        return pytester.runpytest_subprocess(*named, *arguments)
+    with warnings.catch_warnings():  # that are errors here, and not there
+        warnings.resetwarnings()
+        return pytester.runpytest_inprocess(*named, *arguments)
+
+
 @pytest.fixture
 def suite(pytester):
     return Suite(pytester)
+
+
+@pytest.fixture
+def run_claims(pytester):
+    """Write claims into one file, below their usual controls, and run it; options have their short names."""
+    pytester.makeconftest(one_file.CONFTEST)
+
+    def write(body):
+        pytester.makepyfile(test_suite=one_file.HEADER + body)
+
+    def run(body, *arguments, process=False):
+        write(body)
+        needed = {
+            "claims",
+            *(["xdist"] if "-n" in arguments else []),
+            *(["hypothesispytest"] if "hypothesis" in body else []),
+        }
+        return run_pytest(pytester, *arguments, plugins=sorted(needed), process=process)
+
+    run.write = write
+    return run
+
+
+@pytest.fixture
+def reported(run_claims, pytester):
+    """Run claims with `--report`: the result, the document, the page and the Markdown."""
+
+    def run(body, *arguments):
+        result = run_claims(body, "--report", "report", *arguments)
+        folder = pytester.path / "report"
+        document = json.loads((folder / "report.json").read_bytes())
+        return result, document, (folder / "report.html").read_text(), (folder / "report.md").read_text()
+
+    return run

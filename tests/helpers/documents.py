@@ -1,6 +1,5 @@
 """README, CONTRIBUTING and the pages of docs/, and what they show: fenced blocks, commands, links."""
 
-import os
 import re
 import shlex
 import subprocess
@@ -48,6 +47,4 @@ def commands(page):
 def run_pytest(*arguments, cwd=ROOT):
     """Run pytest in a process of its own; what it printed is text."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
-    # By these pytest-benchmark would take it for a worker of pytest-xdist, in which nothing can be timed.
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_XDIST")}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)

@@ -9,13 +9,13 @@ import torch
 from played import ONE_CLAIM, REFUTED, play, verify
 
 from cumsum_model import mutants
-from cumsum_model.scope import REFERENCE
+from cumsum_model.system import REFERENCE, SYSTEM
 from toy_model.checkout import ROOT
 from toy_model.checkpoint.checkpoint import read_checkpoint
 
 
 def test_what_is_refuted_is_the_mutant_that_its_card_names():
-    refuted, reference = read_checkpoint(REFUTED), read_checkpoint(REFERENCE)
+    refuted, reference = read_checkpoint(REFUTED, SYSTEM), read_checkpoint(REFERENCE, SYSTEM)
     made_of = refuted.card["made_of"]
     assert made_of["sha256"] == reference.sha256
     mutant = getattr(mutants, made_of["by"].removeprefix("cumsum_model.mutants."))(reference.model)

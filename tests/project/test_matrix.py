@@ -1,11 +1,13 @@
 """The table of claims against mutants: what is saved of it, against a sample that is made anew."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 
 import pytest
+from commands import run
 from declarations import declarations
 from pytest_claims.report.matrix import Matrix
 from pytest_claims.verdict import Verdict
@@ -39,7 +41,7 @@ SAMPLE = [
 def sample(tmp_path_factory):
     """The table of some claims, made anew."""
     out = tmp_path_factory.mktemp("matrix") / "matrix.json"
-    command = [sys.executable, "-m", "cumsum_model", "mutants", "-n", "2", "-k", " or ".join(SAMPLE), "--out", str(out)]
+    command = [sys.executable, "-m", "cumsum_model", "mutants", "-k", " or ".join(SAMPLE), "--out", str(out)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
     return json.loads(out.read_text()), result.stdout
@@ -134,20 +136,6 @@ def test_the_back_door_passes_every_test_of_behaviour_and_not_those_of_the_mecha
     assert claims["test_no_sequence_is_misclassified"]["open_back_door"] == "refuted"
 
 
-def test_a_part_of_the_suite_is_not_blamed_for_what_the_rest_notices(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "claims/cumsum/test_unembedding.py",
-        "-q",
-        f"--matrix={tmp_path / 'm.json'}",
-    ]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout
-    assert json.loads((tmp_path / "m.json").read_text())["holes"] == []
-
-
 def test_a_checkpoint_that_cannot_be_read_saves_nothing(tmp_path, capfd):
     out = tmp_path / "old.json"
     out.write_text("{}")
@@ -171,3 +159,30 @@ def test_mutants_can_be_listed_without_running_anything(capsys):
     told = capsys.readouterr().out
     for mutant in mutants.ALL:
         assert f"  {mutant.__name__}" in told
+
+
+def test_a_table_of_mutants_is_whole_or_as_it_was(tmp_path):
+    """On a disk that is full when the table is to be written, which is after everything ran."""
+    table = tmp_path / "matrix.json"
+    table.write_text("as it was")
+    (tmp_path / "full.py").write_text(
+        "import pytest_claims.hooks.tables as tables\n"
+        "def write_whole(path, content): raise OSError(28, 'No space left on device')\n"
+        "tables.write_whole = write_whole\n"
+    )
+    words = ["verify", f"--matrix={table}", "-k", "test_architecture", "-p", "full"]
+    result = run(*words, cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    assert result.returncode == 1
+    assert "the table could not be saved to" in " ".join(result.stdout.split())
+    assert "Traceback" not in result.stdout + result.stderr
+    assert table.read_text() == "as it was"
+
+
+def test_a_table_of_mutants_that_is_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    result = run("mutants", "-k", "test_architecture", "--out", "pipe", cwd=tmp_path, timeout=600)
+    assert result.returncode == 4
+    assert "pipe: is not a regular file" in result.stderr
+    assert "saved" not in result.stdout
+    result = run("verify", "--matrix=fresh.json", "-k", "nothing_is_called_so", cwd=tmp_path)
+    assert not (tmp_path / "fresh.json").exists()

@@ -33,10 +33,8 @@ def plant(folder, *, ini="addopts = -p no:terminal"):
 
 
 def run(command, folder=ROOT, **variables):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "GITHUB_"))}
-    result = subprocess.run(
-        [str(word) for word in command], cwd=folder, env=kept | variables, capture_output=True, text=True, check=False
-    )
+    words, env = [str(word) for word in command], os.environ | variables
+    result = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=False)
     assert "105 hold" not in result.stdout + result.stderr, "what was planted ran"
     return result
 
@@ -110,7 +108,7 @@ def test_collecting_the_whole_checkout_leaves_other_folders_alone(inside):
 def copy(tmp_path_factory):
     """A checkout of its own in a folder that others may write to."""
     shared = tmp_path_factory.mktemp("shared")
-    for part in ("claims", "cumsum_model", "fixtures"):
+    for part in ("claims", "cumsum_model", "toy_model", "fixtures"):
         shutil.copytree(ROOT / part, shared / "checkout" / part, ignore=shutil.ignore_patterns("__pycache__"))
     for file in ("conftest.py", "pyproject.toml"):
         shutil.copy(ROOT / file, shared / "checkout" / file)

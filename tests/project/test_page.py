@@ -1,16 +1,14 @@
 """The page of a real report, in a real browser: what a reader sees, clicks, types, prints and hears read out."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 from browsing import DESKTOP, PHONE, page_of
 
+from cumsum_model.__main__ import main
 from cumsum_model.config import CumsumConfig
 from cumsum_model.data import VOCAB_OUT, labels_of
 from cumsum_model.residual_stream import resid_mid_along_u
@@ -18,27 +16,21 @@ from cumsum_model.task import untrained
 from toy_model.checkout import ROOT
 from toy_model.engine import run
 
-SUITE = "".join(path.read_text() for path in sorted((ROOT / "claims").glob("test_*.py")))
+SUITE = "".join(path.read_text() for path in sorted((ROOT / "claims").rglob("test_*.py")))
 ODD_MODELS = {
     "two layers, two heads": CumsumConfig(n_layers=2, n_heads=2, d_mlp=5),
     "small": CumsumConfig(max_value=1, n_ctx=4, d_model=6, d_head=3, d_mlp=2),
 }
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory):
-    """The report of the shipped checkpoint, as `make claims` leaves it."""
-    folder = tmp_path_factory.mktemp("report")
-    command = [sys.executable, "-m", "pytest", "claims/", f"--report={folder}", "-p", "no:cacheprovider"]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_XDIST", "GITHUB"))}
-    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stdout
-    return folder
+@pytest.fixture
+def report(shipped_report):
+    return shipped_report
 
 
 @pytest.fixture(scope="module")
-def document(report):
-    return json.loads((report / "report.json").read_text())
+def document(shipped_report):
+    return json.loads((shipped_report / "report.json").read_text())
 
 
 @pytest.fixture
@@ -324,8 +316,7 @@ def test_hostile_text_does_nothing_in_a_browser(visit, report, tmp_path):
     for claim in document["claims"]:
         claim["statement"] = claim["over"] = claim["section"] = evil
     (tmp_path / "report.json").write_text(json.dumps(document))
-    command = [sys.executable, "-m", "cumsum_model", "render", str(tmp_path / "report.json")]
-    subprocess.run(command, check=True, capture_output=True)
+    assert main(["render", str(tmp_path / "report.json")]) == 0
     page = visit(tmp_path / "report.html")
     page.wait_for_timeout(200)
     assert evil in page.locator("h3").first.inner_text()

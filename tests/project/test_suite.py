@@ -1,7 +1,6 @@
 """The suite as its users run it: `pytest claims/` in a process of its own, on good and bad checkpoints."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -9,6 +8,7 @@ import sys
 
 import pytest
 import torch
+from verifying import summary, verdicts, verdicts_of, verify
 
 from cumsum_model.config import CumsumConfig
 from cumsum_model.task import REFERENCE, untrained
@@ -16,102 +16,70 @@ from toy_model.checkout import ROOT
 from toy_model.checkpoint.checkpoint import write_checkpoint
 
 
-def verify(*arguments, cwd=ROOT):
-    command = [sys.executable, "-m", "pytest", "claims/", "-p", "no:cacheprovider", *map(str, arguments)]
-    # Under pytest-xdist this process says so in its environment, and pytest-benchmark would listen.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+@pytest.fixture(scope="session")
+def in_two_processes(once):
+    """The folder of another report of the shipped checkpoint, with stdout.txt beside it."""
+
+    def make(folder):
+        result = verify("-n", "2", f"--report={folder}")
+        (folder / "stdout.txt").write_text(result.stdout)
+        assert result.returncode == 0, result.stdout + result.stderr
+
+    return once("in-two-processes", make)
 
 
-def summary(result):
-    """The line that counts everything, which is printed on several."""
-    found = re.findall(
-        r"^\d+ claims: .*(?:\n(?!problem|warning|report|=|\d+ (?:passed|failed)).*)*", result.stdout, re.MULTILINE
-    )
-    assert found, result.stdout + result.stderr
-    return " ".join(found[-1].split())
+@pytest.fixture(scope="session")
+def printed(shipped_report):
+    return (shipped_report / "stdout.txt").read_text()
 
 
-def verdicts(result):
-    """The (verdict, statement) of every claim in the order of the report, timings left out."""
-    found = re.findall(r"^(HOLDS|REFUTED|ERROR|N/A|NOT RUN) +(.*)$", result.stdout, re.MULTILINE)
-    return [(verdict, statement) for verdict, statement in found if not statement.startswith("Forward pass")]
-
-
-def refuted(result):
-    """Names of the tests that pytest lists as refuted on the checkpoint."""
-    return set(re.findall(r"^REFUTED \S+::(\w+)\[checkpoint\]", result.stdout, re.MULTILINE))
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("reports")
-
-
-@pytest.fixture(scope="module")
-def reference_run(folder):
-    return verify("--benchmark-max-time=0.1", f"--report={folder / 'one'}")
-
-
-def test_every_claim_holds_on_the_reference(reference_run):
-    assert reference_run.returncode == 0, reference_run.stdout
-    assert {verdict for verdict, _ in verdicts(reference_run)} == {"HOLDS"}
-    n_refuted, n_controls = re.search(r"controls refuted (\d+)/(\d+);", summary(reference_run)).groups()
+def test_every_claim_holds_on_the_reference(printed):
+    assert {verdict for verdict, _ in verdicts(printed)} == {"HOLDS"}
+    n_refuted, n_controls = re.search(r"controls refuted (\d+)/(\d+);", summary(printed)).groups()
     assert n_refuted == n_controls
-    assert int(n_controls) > len(verdicts(reference_run))
+    assert int(n_controls) > len(verdicts(printed))
 
 
-def test_timings_are_reported_and_a_missing_gpu_is_no_failure(reference_run):
-    assert len(re.findall(r"^TIMED +Forward pass of the engine: 1", reference_run.stdout, re.MULTILINE)) >= 2
+def test_timings_are_reported_and_a_missing_gpu_is_no_failure(printed):
+    assert len(re.findall(r"^TIMED +Forward pass of the engine: 1", printed, re.MULTILINE)) >= 2
     if not torch.cuda.is_available():
-        assert "not run: no CUDA device" in reference_run.stdout
+        assert "not run: no CUDA device" in printed
 
 
-def test_two_processes_give_the_same_verdicts_and_the_same_report(reference_run, folder):
-    parallel = verify("-n", "2", f"--report={folder / 'two'}")
-    assert parallel.returncode == 0
-    assert verdicts(parallel) == verdicts(reference_run)
+def test_two_processes_give_the_same_verdicts_and_the_same_report(shipped_report, printed, in_two_processes):
+    in_two = (in_two_processes / "stdout.txt").read_text()
+    assert verdicts(in_two) == verdicts(printed)
     claims_and_controls = r"\d+ claims: .*controls refuted \d+/\d+"
-    assert (
-        re.match(claims_and_controls, summary(parallel))[0] == re.match(claims_and_controls, summary(reference_run))[0]
-    )
-    documents = [json.loads((folder / name / "report.json").read_text()) for name in ("one", "two")]
+    assert re.match(claims_and_controls, summary(in_two))[0] == re.match(claims_and_controls, summary(printed))[0]
+    documents = [json.loads((folder / "report.json").read_text()) for folder in (shipped_report, in_two_processes)]
     for document in documents:
         del document["run"]["arguments"], document["timings"], document["summary"]
     assert documents[0] == documents[1]
 
 
-def test_the_same_checkpoint_gives_the_same_report(reference_run):
-    def without_times(result):
-        start, end = result.stdout.index("= verification report ="), result.stdout.index("-- Speed")
-        return result.stdout[start:end]
+def test_the_same_checkpoint_gives_the_same_report_to_the_letter(printed, in_two_processes):
+    def without_times(text):
+        start, end = text.index("= verification report ="), text.index("-- Speed")
+        return text[start:end]
 
-    assert without_times(verify("--benchmark-disable")) == without_times(reference_run)
+    assert without_times((in_two_processes / "stdout.txt").read_text()) == without_times(printed)
 
 
 def test_an_untrained_model_is_refuted(tmp_path):
     write_checkpoint(tmp_path / "model.safetensors", untrained(CumsumConfig(), seed=5), {})
-    result = verify("--checkpoint", tmp_path, "--benchmark-disable")
+    result = verify(f"--checkpoint={tmp_path}", "--benchmark-disable", f"--report={tmp_path / 'report'}")
     assert result.returncode == 1
+    found = verdicts_of(tmp_path / "report" / "report.json")
     mechanism = {
         "test_attention_is_uniform",
         "test_every_reader_reads_the_value",
         "test_what_is_written_pushes_pos_against_neg",
     }
     behaviour = {"test_every_answer_is_right", "test_near_zero_sums_are_distinguished"}
-    assert mechanism | behaviour <= refuted(result)
-    holding = [statement for verdict, statement in verdicts(result) if verdict == "HOLDS"]
-    assert len(holding) < len(verdicts(result)) / 10, holding
+    assert mechanism | behaviour <= {name for name, verdict in found.items() if verdict == "refuted"}
+    holding = [statement for verdict, statement in verdicts(result.stdout) if verdict == "HOLDS"]
+    assert len(holding) < len(verdicts(result.stdout)) / 10, holding
     assert "Traceback" not in result.stdout
-
-
-@pytest.mark.parametrize("sizes", [{"n_ctx": 12, "max_value": 3}, {"n_layers": 2}, {"n_heads": 2, "d_mlp": 5}])
-def test_models_of_other_sizes_are_judged_without_an_error(tmp_path, sizes):
-    write_checkpoint(tmp_path / "model.safetensors", untrained(CumsumConfig(**sizes), seed=5), {})
-    result = verify("--checkpoint", tmp_path, "--benchmark-disable", "--no-controls")
-    assert result.returncode == 1
-    assert {verdict for verdict, _ in verdicts(result)} <= {"REFUTED", "N/A", "HOLDS"}
-    assert "in error" not in summary(result)
 
 
 def test_a_checkpoint_that_cannot_be_read_is_one_line_and_exit_code_4(tmp_path):
@@ -190,17 +158,53 @@ BREAKS = {
 }
 
 
+CAME_OUT = {"refuted", "not about this model", "holds", "refuted as published", "stands"}
+"""Every verdict but those that say that something went wrong."""
+
+SIZES = {
+    "short": {"n_ctx": 12, "max_value": 3},
+    "two_layers": {"n_layers": 2},
+    "two_heads": {"n_heads": 2, "d_mlp": 5},
+}
+
+
+@pytest.fixture(scope="session")
+def reports(once, reference):
+    """Reports of checkpoints that were broken by hand, and of untrained ones of other sizes, all made in one run."""
+
+    def make(folder):
+        models = {}
+        for damage in BREAKS:
+            weights = {name: tensor.clone() for name, tensor in reference.state_dict().items()}
+            damage(weights)
+            models[damage.__name__] = untrained(reference.cfg, seed=0)
+            models[damage.__name__].load_state_dict(weights)
+        for name, sizes in SIZES.items():
+            models[name] = untrained(CumsumConfig(**sizes), seed=5)
+        for name, model in models.items():
+            write_checkpoint(folder / f"{name}.safetensors", model, {})
+        paths = [f"--checkpoint={folder / name}.safetensors" for name in models]
+        result = verify(*paths, "--benchmark-disable", "--no-controls", f"--report={folder}")
+        assert result.returncode == 1, result.stdout
+        assert sorted(path.parent.name for path in folder.glob("*/report.json")) == sorted(models)
+
+    return once("several-checkpoints", make)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_models_of_other_sizes_are_judged_without_an_error(reports, name):
+    report = reports / name / "report.json"
+    assert json.loads(report.read_text())["tone"] == "bad"
+    assert set(verdicts_of(report).values()) <= CAME_OUT
+
+
 @pytest.mark.parametrize("damage", BREAKS, ids=lambda damage: damage.__name__)
-def test_breaking_the_fixture_by_hand_refutes_the_claims_about_it(tmp_path, reference, damage):
-    weights = {name: tensor.clone() for name, tensor in reference.state_dict().items()}
-    damage(weights)
-    broken = untrained(reference.cfg, seed=0)
-    broken.load_state_dict(weights)
-    write_checkpoint(tmp_path / "model.safetensors", broken, {})
-    result = verify("--checkpoint", tmp_path, "--benchmark-disable", "--no-controls")
-    assert result.returncode == 1
-    assert BREAKS[damage] <= refuted(result)
-    assert "in error" not in summary(result)
+def test_breaking_the_fixture_by_hand_refutes_the_claims_about_it(reports, damage):
+    report = reports / damage.__name__ / "report.json"
+    assert json.loads(report.read_text())["tone"] == "bad"
+    found = verdicts_of(report)
+    assert BREAKS[damage] <= {name for name, verdict in found.items() if verdict == "refuted"}
+    assert set(found.values()) <= CAME_OUT
 
 
 def test_an_unfinished_run_beside_the_model_is_told_in_the_header(tmp_path):

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from cumsum_model.scope import REFERENCE
+from cumsum_model.system import REFERENCE
 from toy_model.checkout import ROOT
 from toy_model.sweep.suite import fingerprint
 
@@ -130,7 +130,7 @@ def test_a_sweep_trains_and_verifies_with_the_same_fingerprint_as_a_checkout(ins
     options = ["--seeds", "0:1", "--no-controls", "--out", "sweep", *ONE_CLAIM, *SHORT]
     assert "wrote sweep/universality.html" in command(installed, elsewhere, "sweep", *options)
     script = "from toy_model.sweep.suite import fingerprint; print(fingerprint())"
-    assert run(installed.python, elsewhere, "-c", script).stdout.strip() == fingerprint()
+    assert run(installed.python, elsewhere, "-c", script).stdout.strip() == fingerprint("cumsum_model")
 
 
 def test_an_editable_installation_has_everything_in_the_checkout(tmp_path):

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -247,3 +248,16 @@ def test_a_file_that_is_no_certificate_is_one_line(scheduler, tmp_path, capsys):
     assert main(["sweep", "--seeds", "7", "--out", str(tmp_path), "--scheduler", scheduler, *files]) == 4
     *_, told = capsys.readouterr().err.splitlines()
     assert told.startswith(f"error: --scheduler {scheduler}: cannot be reached (")
+
+
+def test_a_scheduler_that_says_nothing_is_not_waited_for(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cluster, "PATIENCE", 5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        accepted = []
+        threading.Thread(target=lambda: accepted.append(server.accept()), daemon=True).start()
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        assert main(["sweep", "--seeds", "1", "--out", str(tmp_path), "--scheduler", address]) == 4
+        for connection, _ in accepted:
+            connection.close()
+    *_, told = capsys.readouterr().err.splitlines()
+    assert told.startswith(f"error: --scheduler {address}: cannot be reached (")

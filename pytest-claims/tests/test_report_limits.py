@@ -5,10 +5,9 @@ import json
 
 import jsonschema
 import pytest
+from pytest_claims.__main__ import main
 from pytest_claims.output import json as document
 from pytest_claims.output.json import MAX_BYTES, MAX_VALUES, ReportError, encode, from_document, read_report
-
-from cumsum_model.__main__ import main
 
 MEASUREMENT = {
     "name": "gap",
