@@ -17,10 +17,11 @@ from cumsum_model.data import EVALUATION_SIZE, CumsumDataset, running_means
 from cumsum_model.diagnosis import sample, share_right
 from cumsum_model.model import CumsumTransformer
 from toy_model import statistics
+from toy_model.architectures import in_words, taken_for_granted
 from toy_model.behaviour import cross_entropy
 from toy_model.checkpoint.card import provenance
 from toy_model.checkpoint.checkpoint import Checkpoint
-from toy_model.checkpoint.naming import Misreading
+from toy_model.checkpoint.misreading import Misreading
 from toy_model.checkpoint.refusal import one_line
 
 MOST_STATES = 1_000
@@ -131,6 +132,8 @@ def _live_neurons(model: CumsumTransformer, data: CumsumDataset) -> int:
 
 
 def _neurons(model: CumsumTransformer) -> Measured:
+    if model.cfg.d_mlp == 0:
+        return "there are none"
     if max(model.cfg.d_model, model.cfg.d_vocab, model.cfg.d_mlp) > MOST_SINGULAR:
         return f"not told: d_model, d_vocab or d_mlp is more than {MOST_SINGULAR:,}"
     return cast_of(model)
@@ -145,6 +148,7 @@ def as_json(inspection: Inspected) -> dict[str, Any]:
         "format": checkpoint.format,
         "token_order": checkpoint.reading.token_order or "value",
         "notes": list(checkpoint.notes),
+        "taken_for_granted": taken_for_granted(checkpoint.model),
         "config": asdict(checkpoint.model.cfg),
         "neurons": inspection.neurons,
         "parameters": {name: list(tensor.shape) for name, tensor in checkpoint.model.state_dict().items()},
@@ -154,7 +158,11 @@ def as_json(inspection: Inspected) -> dict[str, Any]:
         "not_measured": {name: value for name, value in inspection.diagnosis.items() if isinstance(value, str)},
         "looks_misread": None
         if inspection.misreading is None
-        else {"found": inspection.misreading.found, "options": inspection.misreading.options},
+        else {
+            "found": inspection.misreading.found,
+            "options": inspection.misreading.options,
+            "of_another_model": inspection.misreading.is_of_another_model,
+        },
     }
 
 
@@ -171,6 +179,7 @@ def as_text(inspection: Inspected) -> list[str]:
         f"checkpoint {shown(checkpoint.path)}, sha256 {checkpoint.sha256[:12]}",
         f"read as    {checkpoint.read_as}",
         *(f"           {note}" for note in checkpoint.notes),
+        f"as         {in_words(checkpoint.model)}: no file says so, it is taken for granted",
         f"sizes      {', '.join(f'{name} {size}' for name, size in asdict(cfg).items())}",
         f"trained by {one_line(provenance(checkpoint.card))}",
         "",
@@ -189,5 +198,6 @@ def as_text(inspection: Inspected) -> list[str]:
         lines.append(f"  {label:<44} {shown_value}")
     lines.append(f"  neurons: {inspection.neurons}")
     if inspection.misreading is not None:
-        lines += ["", f"LOOKS MISREAD: {inspection.misreading.found}; say {inspection.misreading.options}"]
+        say = f"; say {inspection.misreading.options}" if inspection.misreading.options else ""
+        lines += ["", f"LOOKS MISREAD: {inspection.misreading.found}{say}"]
     return lines

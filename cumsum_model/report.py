@@ -26,6 +26,7 @@ from cumsum_model.proof.rounding import margin_error
 from cumsum_model.proof.tables import Unprovable
 from cumsum_model.sequence_box import sequence_box
 from cumsum_model.task import TASK
+from toy_model.architectures import in_words
 from toy_model.checkout import ROOT
 from toy_model.checkpoint.card import provenance
 from toy_model.checkpoint.checkpoint import Checkpoint, CheckpointError, parse_model, serialised
@@ -53,6 +54,7 @@ def details(checkpoint: Checkpoint[CumsumTransformer], device: str) -> Subject:
     n_parameters = sum(tensor.numel() for tensor in checkpoint.model.state_dict().values())
     facts = [
         ("file", "; ".join((checkpoint.read_as, *checkpoint.notes))),
+        ("taken for granted", f"{in_words(checkpoint.model)}: no file of weights says so"),
         ("sizes", ", ".join(f"{name} {getattr(cfg, name)}" for name in sizes)),
         ("parameters", f"{n_parameters:,}"),
         ("trained by", provenance(checkpoint.card)),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from cumsum_model.model import CumsumTransformer
     from toy_model.checkpoint.checkpoint import Checkpoint
-    from toy_model.checkpoint.naming import Misreading
+    from toy_model.checkpoint.misreading import Misreading
 
 
 def _inspected(

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from cumsum_model.data import CumsumDataset
     from cumsum_model.model import CumsumTransformer
-    from toy_model.checkpoint.naming import Misreading, Reading
+    from toy_model.checkpoint.misreading import Misreading
+    from toy_model.checkpoint.naming import Reading
 
 REFERENCE = ROOT / "fixtures" / "cumsum" / "reference.safetensors"
 """The checkpoint that this project ships: seed 42 of the published recipe, whose epoch 8 is selected."""

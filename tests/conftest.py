@@ -1,6 +1,7 @@
 import os
 
 import pytest
+import torch
 from once import Once
 from verifying import make_shipped
 
@@ -105,3 +106,14 @@ def visit(browser):
 
 def _is_own(url, path):
     return url.startswith("data:") or url.partition("#")[0] == path.as_uri()
+
+
+@pytest.fixture
+def save(tmp_path):
+    """What torch.save makes of an object, in a file of the test's own."""
+
+    def save(saved, name="new.pt", **options):
+        torch.save(saved, tmp_path / name, **options)
+        return tmp_path / name
+
+    return save

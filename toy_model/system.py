@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_claims.universality.outcome import Proved
 
     from toy_model.checkpoint.checkpoint import Checkpoint
-    from toy_model.checkpoint.naming import Misreading
+    from toy_model.checkpoint.misreading import Misreading
 
 
 @dataclass(frozen=True, kw_only=True)

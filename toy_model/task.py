@@ -13,7 +13,8 @@ from toy_model.recipe import Recipe, changed
 if TYPE_CHECKING:
     import torch
 
-    from toy_model.checkpoint.naming import Misreading, Reading
+    from toy_model.checkpoint.misreading import Misreading
+    from toy_model.checkpoint.naming import Reading
     from toy_model.dataset import Dataset
     from toy_model.transformer import Transformer
 

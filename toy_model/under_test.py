@@ -14,8 +14,10 @@ import pytest
 from pytest_claims.files import shown
 from pytest_claims.text import readable
 
-from toy_model.checkpoint.checkpoint import Checkpoint, CheckpointError, Reading, Stored, load_stored, read_stored
+from toy_model.architectures import in_words
+from toy_model.checkpoint.checkpoint import Checkpoint, CheckpointError, Reading, read_stored
 from toy_model.checkpoint.container import SAFETENSORS
+from toy_model.checkpoint.stored import MODEL_FILES, TRAINING_FILE, Stored, load_stored
 from toy_model.system import System
 from toy_model.task import M
 
@@ -37,14 +39,24 @@ def checkpoint_of(config: pytest.Config, path: Path | None, system: System[M]) -
     return read[system.name, path]
 
 
+def checkpoints_in(folder: Path) -> list[Path] | None:
+    """The folder itself where it holds one model, also in shards; None where its files are a checkpoint each."""
+    return [folder] if any((folder / name).is_file() for name in (*MODEL_FILES, TRAINING_FILE)) else None
+
+
 def subject_line(checkpoint: Checkpoint[Any]) -> str:
-    """What names a checkpoint in a header: file, digest, how it was read, and what its card says of it."""
+    """What names a checkpoint in a header: file, digest, how it was read, and what its card says of it.
+
+    Where no card of ours says how it was trained, also what is taken for granted of it.
+    """
     words = f"checkpoint {os.path.relpath(checkpoint.path)}, sha256 {checkpoint.sha256[:12]}"
     if checkpoint.read_as != SAFETENSORS or checkpoint.notes:
         words += f", {'; '.join((checkpoint.read_as, *checkpoint.notes))}"
     recipe = checkpoint.card.get("recipe") if checkpoint.card else None
     if checkpoint.card and isinstance(recipe, dict):
         words += f", seed {recipe.get('seed')}, epoch {checkpoint.card.get('kept_epoch')}"
+    else:
+        words += f"; taken for granted: {in_words(checkpoint.model)}"
     return " ".join(readable(words).split())
 
 
@@ -57,16 +69,16 @@ def hand_over(node: Any, system: System[Any]) -> None:
         stored = _stored(node.config, path, system)
         named = None if path is None else os.fsencode(path)
         file = os.fsencode(stored.path)
-        handed_over.append((system.name, named, file, stored.content, stored.card, stored.unfinished))
+        handed_over.append((system.name, named, file, stored.content, stored.card, stored.unfinished, stored.shards))
 
 
 def _stored(config: pytest.Config, path: Path | None, system: System[Any]) -> Stored:
     """The bytes of a checkpoint: of the file itself, once; in a process of pytest-xdist's what it was handed."""
     stored = config.stash.setdefault(STORED, {})
     if not stored and hasattr(config, "workerinput"):
-        for name, named, file, content, card, unfinished in config.workerinput[HANDED_OVER]:
-            known = Stored(Path(os.fsdecode(file)), content, card, unfinished)
+        for name, named, file, content, card, unfinished, shards in config.workerinput[HANDED_OVER]:
+            known = Stored(Path(os.fsdecode(file)), content, card, unfinished, tuple(map(tuple, shards)))
             stored[name, None if named is None else Path(os.fsdecode(named))] = known
     if (system.name, path) not in stored:
-        stored[system.name, path] = load_stored(system.reference if path is None else path, system)
+        stored[system.name, path] = load_stored(system.reference if path is None else path, system.package)
     return stored[system.name, path]

@@ -10,11 +10,15 @@ from pytest_claims import Control, Illustrations, Report, Subject
 from cumsum_model.data import CumsumDataset, evaluation_set
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.system import SYSTEM
-from toy_model.under_test import checkpoint_of, subject_line
+from toy_model.under_test import checkpoint_of, checkpoints_in, subject_line
 
 
 def pytest_claims_load(config: pytest.Config, path: Path | None) -> CumsumTransformer:
     return checkpoint_of(config, path, SYSTEM).model
+
+
+def pytest_claims_checkpoints(config: pytest.Config, path: Path) -> list[Path] | None:
+    return checkpoints_in(path)
 
 
 def pytest_claims_subject(config: pytest.Config, path: Path | None) -> str:

@@ -5,7 +5,7 @@ import pytest
 from played import REFUTED
 from small_suite import edit, run_suite, write_suite
 
-from cumsum_model.system import REFERENCE
+from cumsum_model.task import REFERENCE
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import torch
 from played import ONE_CLAIM, REFUTED, play, verify
 
 from cumsum_model import mutants
-from cumsum_model.system import REFERENCE, SYSTEM
+from cumsum_model.system import SYSTEM
+from cumsum_model.task import REFERENCE
 from toy_model.checkout import ROOT
 from toy_model.checkpoint.checkpoint import read_checkpoint
 

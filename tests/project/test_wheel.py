@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from cumsum_model.system import REFERENCE
+from cumsum_model.task import REFERENCE
 from toy_model.checkout import ROOT
 from toy_model.sweep.suite import fingerprint
 

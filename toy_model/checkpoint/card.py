@@ -41,10 +41,10 @@ def provenance(card: Mapping[str, Any] | None) -> str:
     recipe = card.get("recipe")
     if not isinstance(recipe, Mapping):
         return f"not known: the card has no recipe{_converted(card)}"
-    told = [f"{name.replace('_', ' ')} {recipe[name]}" for name in ("seed", "epochs", "train_size") if name in recipe]
+    words = [f"{name.replace('_', ' ')} {recipe[name]}" for name in ("seed", "epochs", "train_size") if name in recipe]
     if "kept_epoch" in card:
-        told.append(f"kept epoch {card['kept_epoch']}")
-    return ", ".join(told) + _converted(card)
+        words.append(f"kept epoch {card['kept_epoch']}")
+    return ", ".join(words) + _converted(card)
 
 
 def _converted(card: Mapping[str, Any]) -> str:

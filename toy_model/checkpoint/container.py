@@ -11,16 +11,15 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from toy_model.checkpoint.foreign import what_it_is
 from toy_model.checkpoint.refusal import CheckpointError, one_line
-from toy_model.checkpoint.torch_archive import read_archive
+from toy_model.checkpoint.torch_file import BEFORE_1_6, read_archive, read_legacy
 
 SAFETENSORS, TORCH_SAVE = "safetensors", "torch.save state dict"
 
-_BEFORE_1_6 = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-_ZIP = b"PK\x03\x04"
-_PICKLE = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
-_ANEW = "load it where you trust it and save it anew: torch.save(model.state_dict(), path)"
+OLD_TORCH_SAVE = "torch.save state dict from before torch 1.6"
 
+_ZIP = b"PK\x03\x04"
 
 MAX_HEADER = 4 * 2**20
 """Bytes of a safetensors header: some 40,000 tensors; more would take long to refuse."""
@@ -42,18 +41,17 @@ def parse(content: bytes) -> Source:
     if content.startswith(_ZIP):
         state, notes = read_archive(content)
         return Source(TORCH_SAVE, state, notes)
-    if content.startswith(_BEFORE_1_6):
-        raise CheckpointError(f"is a torch.save file from before torch 1.6, a bare pickle, and was not read; {_ANEW}")
-    if content.startswith(_PICKLE):
-        raise CheckpointError(f"is a bare pickle, which could run code, and was not read; {_ANEW}")
-    raise CheckpointError("is neither a safetensors file nor a torch.save archive")
+    if content.startswith(BEFORE_1_6):
+        state, notes = read_legacy(content)
+        return Source(OLD_TORCH_SAVE, state, notes)
+    raise CheckpointError(what_it_is(content))
 
 
 def _require_each_once(header: bytes) -> None:
     """Refuse a header that names a tensor twice: readers differ in which of the two they take."""
 
-    def pairs(found: list[tuple[str, object]]) -> None:
-        names = Counter(name for name, _ in found)
+    def pairs(entries: list[tuple[str, object]]) -> None:
+        names = Counter(name for name, _ in entries)
         twice = next((name for name, times in names.items() if times > 1), None)
         if twice is not None:
             raise CheckpointError(f"is not a valid safetensors file: its header has {one_line(twice)} twice")

@@ -1,8 +1,7 @@
 """From the names, shapes and rows that a file has to ours: classic TransformerLens, row v + max_value of the value v.
 
-Two namings are known. A HookedTransformer's state dict has our names, and buffers beside the parameters. A
-TransformerLens 4 bridge has one matrix for all heads, the other way round: `q.weight [n_heads * d_head, d_model]`
-is `W_Q [n_heads, d_model, d_head]`. This is the inverse of `convert_tl_checkpoint` there.
+Two namings are known. A HookedTransformer's state dict has our names, and buffers beside the parameters; `bridge` knows
+those of a TransformerLens 4 bridge. What wrappers put in front of names or into them is taken off by `spelling`.
 """
 
 from __future__ import annotations
@@ -12,15 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from einops import rearrange
 from torch import Tensor
 
-from toy_model.checkpoint.refusal import CheckpointError, one_line
+from toy_model.checkpoint.bridge import from_bridge, is_bridge
+from toy_model.checkpoint.refusal import CheckpointError
+from toy_model.checkpoint.spelling import plainly_spelled
 
 VALUE, WRAPPED = TOKEN_ORDERS = ("value", "wrapped")
-
-PREFIXES = ("module.", "_orig_mod.", "model.")
-"""What DataParallel, torch.compile and a wrapping module put before every name."""
 
 LEAST_IGNORE = -1e4
 """Scores of the future are replaced by IGNORE: -inf, and -1e5 in older versions. Either leaves it no attention."""
@@ -53,41 +50,57 @@ PLAIN = Reading()
 """A file taken as it stands: nothing was said of it."""
 
 
-def is_bridge(state: Mapping[str, Tensor]) -> bool:
-    """Whether the names are those of a TransformerLens 4 bridge."""
-    return any(f"{prefix}embed.weight" in state for prefix in ("", *PREFIXES)) and "embed.W_E" not in state
-
-
-def without_prefix(state: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
-    """The state without a prefix that all its names have, and a note that says so."""
-    for prefix in PREFIXES:
-        if state and all(name.startswith(prefix) for name in state):
-            return {name.removeprefix(prefix): w for name, w in state.items()}, (f'names without their "{prefix}"',)
-    return state, ()
+def of_a_bridge(state: Mapping[str, Tensor]) -> bool:
+    """Whether the names of a file are those of a TransformerLens 4 bridge, whatever stands in front of them."""
+    return is_bridge(plainly_spelled(state)[0])
 
 
 def classic(state: Mapping[str, Tensor], reading: Reading) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """The parameters under classic names with rows in the order of values, and notes on what was done.
+    """The parameters under classic names with rows in the order of values, as float32, and notes on what was done.
 
     What is not known keeps its name, for `checkpoint.infer_config` to refuse. Raises CheckpointError.
     """
-    state, notes = without_prefix(state)
-    if is_bridge(state):
+    plain, notes = plainly_spelled(state)
+    if is_bridge(plain):
         if reading.n_heads is None:
             notes += ("taken to have 1 head, which a bridge's file does not say",)
-        parameters = _from_bridge(state, reading.n_heads or 1)
+        parameters, more = from_bridge(plain, reading.n_heads or 1)
+        notes += more
     else:
-        parameters, dropped = _without_buffers(state)
+        parameters, dropped = _without_buffers(plain)
         if dropped:
             others = f" and {len(dropped) - 2} more" if len(dropped) > 2 else ""
             notes += (f"left out {', '.join(dropped[:2])}{others}: buffers, not parameters",)
         W_Q = parameters.get("blocks.0.attn.W_Q")
         if reading.n_heads is not None and W_Q is not None and W_Q.dim() == 3 and len(W_Q) != reading.n_heads:
             raise CheckpointError(f"blocks.0.attn.W_Q has {len(W_Q)} heads by its shape, not {reading.n_heads}")
+    parameters, more = _as_float32(parameters)
     W_E = parameters.get("embed.W_E")
     if reading.wrapped and W_E is not None and W_E.dim() > 0:
         parameters["embed.W_E"] = W_E.roll(len(W_E) // 2, 0)
-    return parameters, notes
+    return parameters, notes + more
+
+
+def _as_float32(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """The same numbers as float32, which narrower types are exactly. float64 that would be rounded is refused.
+
+    A rounded model is another one, and a bound that the one meets by a hair the other may miss.
+    """
+    widened, seen = {}, []
+    for name, tensor in state.items():
+        kind = str(tensor.dtype).removeprefix("torch.")
+        widened[name] = tensor
+        if not tensor.is_floating_point() or tensor.dtype == torch.float32:
+            continue
+        widened[name] = tensor.float()
+        if kind not in seen:
+            seen.append(kind)
+        if tensor.itemsize > 4 and not ((widened[name].double() == tensor) | tensor.isnan()).all():
+            raise CheckpointError(
+                f"{name} is {kind} and not all of its numbers are float32: rounded it would be another model; "
+                "if you mean that one, save model.float().state_dict()"
+            )
+    return widened, tuple(f"{kind} in the file, which is float32 exactly" for kind in seen)
 
 
 def _without_buffers(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
@@ -119,86 +132,3 @@ def _is_causal(mask: Tensor, n_ctx: Sequence[int] | None) -> bool:
     if mask.dtype != torch.bool or mask.dim() != 2 or mask.shape[0] != mask.shape[1]:
         return False
     return n_ctx in (None, mask.shape[:1]) and torch.equal(mask, torch.ones_like(mask).tril())
-
-
-def _from_bridge(state: Mapping[str, Tensor], n_heads: int) -> dict[str, Tensor]:
-    """The classic parameters of a bridge's state dict. Names that a bridge has not are kept as they are."""
-    parameters = {}
-    n_layers = 1 + max((int(m[1]) for name in state if (m := re.match(r"blocks\.(\d{1,4})\.", name))), default=0)
-    known = _bridge_names(n_layers)
-    taken = {name for name, _ in known.values()}
-    for theirs in known:
-        if theirs not in state:
-            raise CheckpointError(f"{theirs} is missing")
-    for theirs, tensor in state.items():
-        ours, axes = known.get(theirs, (theirs, ""))
-        if not axes and theirs in taken:
-            raise CheckpointError(f"{one_line(theirs)} is not a parameter of a TransformerLens bridge")
-        if axes:
-            before = axes.partition(" -> ")[0]
-            n_dims = len(re.sub(r"\([^)]*\)", "one", before).split())
-            if tensor.dim() != n_dims:
-                raise CheckpointError(f"{theirs} has shape {tuple(tensor.shape)}, expected axes {before}")
-            rows = tensor.shape[-1] if theirs.endswith("o.weight") else len(tensor)
-            if "head" in axes and rows % n_heads:
-                raise CheckpointError(f"{theirs} has {rows} rows for all heads, which {n_heads} heads cannot share")
-            tensor = rearrange(tensor, axes, **({"head": n_heads} if "head" in axes else {})).contiguous()
-        parameters[ours] = tensor
-    return parameters
-
-
-def _bridge_names(n_layers: int) -> dict[str, tuple[str, str]]:
-    """The names of a bridge, and for each the classic name and how the axes move."""
-    names = {
-        "embed.weight": ("embed.W_E", "d_vocab d_model -> d_vocab d_model"),
-        "pos_embed.weight": ("pos_embed.W_pos", "n_ctx d_model -> n_ctx d_model"),
-        "unembed.weight": ("unembed.W_U", "d_vocab_out d_model -> d_model d_vocab_out"),
-        "unembed.bias": ("unembed.b_U", "d_vocab_out -> d_vocab_out"),
-    }
-    for block in (f"blocks.{layer}" for layer in range(n_layers)):
-        for kind in "qkv":
-            weight, bias = f"{block}.attn.W_{kind.upper()}", f"{block}.attn.b_{kind.upper()}"
-            names[f"{block}.attn.{kind}.weight"] = weight, "(head d_head) d_model -> head d_model d_head"
-            names[f"{block}.attn.{kind}.bias"] = bias, "(head d_head) -> head d_head"
-        names[f"{block}.attn.o.weight"] = f"{block}.attn.W_O", "d_model (head d_head) -> head d_head d_model"
-        names[f"{block}.attn.o.bias"] = f"{block}.attn.b_O", "d_model -> d_model"
-        for kind in ("in", "out"):
-            names[f"{block}.mlp.{kind}.weight"] = f"{block}.mlp.W_{kind}", "d_out d_in -> d_in d_out"
-            names[f"{block}.mlp.{kind}.bias"] = f"{block}.mlp.b_{kind}", "d_out -> d_out"
-    return names
-
-
-@dataclass(frozen=True)
-class Misreading:
-    """A reading in which a file answers rightly, where as it was read it does not.
-
-    better              what to say of the file that was not said
-    as_read, as_better  the shares of right answers
-    """
-
-    better: Reading
-    as_read: float
-    as_better: float
-    max_value: int
-
-    @property
-    def found(self) -> str:
-        """What is wrong, in words that follow the name of the file."""
-        wrong, asked = [], []
-        if self.better.token_order is not None:
-            wrong.append(f"its embedding rows look wrapped (0, +1 .. +{self.max_value}, -{self.max_value} .. -1)")
-            asked.append("in that order")
-        if self.better.n_heads is not None:
-            wrong.append(f"its matrices look like those of {self.better.n_heads} heads")
-            asked.append("with so many heads")
-        return (
-            f"{' and '.join(wrong)}: as they stand {self.as_read:.0%} of the evaluation set is answered rightly, "
-            f"{' and '.join(asked)} {self.as_better:.0%}"
-        )
-
-    @property
-    def options(self) -> str:
-        """The options that ask for the better reading."""
-        order, heads = self.better.token_order, self.better.n_heads
-        asked = [f"--token-order {order}"] if order is not None else []
-        return " ".join([*asked, f"--n-heads {heads}"] if heads is not None else asked)

@@ -62,12 +62,14 @@ def progress_bar(what: str, lengths: int) -> Iterator[Callable[[int], None]]:
 FILES = """\
 Files that are read:
   safetensors            ours, or with the names of a HookedTransformer or of a TransformerLens 4 bridge
-  torch.save             the state dict of either, or a training checkpoint that holds it as "state_dict",
-                         "model_state_dict" or "model"
-  a folder               that `train` wrote
+  torch.save             the state dict of either, also from before torch 1.6 or from a GPU; or a training checkpoint
+                         that holds it among other things
+  a folder               that `train` wrote, or with pytorch_model.bin, or with shards under a *.index.json
+Whatever a wrapper put into the names (module., _orig_mod., _fsdp_wrapped_module., net., ..) is taken off; float16 and
+bfloat16 are read as the float32 numbers that they are; without an MLP the model is one whose MLP has no neurons.
 
-Nothing in a file is executed: there is no unpickler, the pickle that torch.save writes is read as data. Not read:
-whole pickled modules, and torch.save files from before torch 1.6. Save model.state_dict() instead.
+Nothing in a file is executed: torch.load(weights_only=True) reads it, once it is known to ask for no more than a state
+dict needs. Not read: whole pickled modules, TorchScript, numpy archives. Save model.state_dict() instead.
 """
 
 

@@ -17,7 +17,8 @@ from pytest_claims.files import sweep_up, write_whole
 from pytest_claims.universality.outcome import OUTCOME_FILE, RUNS, Ending, Outcome, OutcomeError, encode, read_outcome
 from pytest_claims.universality.runs import read_run
 
-from toy_model.checkpoint.checkpoint import MODEL_FILE, CheckpointError, card_path, load_stored, read_stored
+from toy_model.checkpoint.checkpoint import MODEL_FILE, CheckpointError, card_path, read_stored
+from toy_model.checkpoint.stored import load_stored
 from toy_model.recipe import arguments, difference, recipe_from
 from toy_model.sweep.plan import Job
 from toy_model.sweep.suite import Suite, fingerprint
@@ -83,7 +84,7 @@ def standing(folder: Path, job: Job, suite: Suite, system: System[Any]) -> Stand
         if outcome.ending is Ending.DIVERGED:  # which no claim had a part in
             return Standing(replace(outcome, suite=suite.name))
     try:
-        stored = load_stored(run, system)
+        stored = load_stored(run, system.package)
         trained = read_stored(stored, system)
     except CheckpointError:
         return Standing()

@@ -31,6 +31,14 @@ from cumsum_model.proof.check.classes import Rejected as Rejected
 MAX_ROWS_A_CLASS, MAX_ROWS_OF_FEW = 20, 500_000
 """The same in all together: so many a class, three times what any model here has, or where classes are few so many."""
 
+ARCHITECTURE = {
+    "activation": "ReLU",
+    "normalisation": "none",
+    "scores": "divided by sqrt(d_head)",
+    "attention": "causal",
+}
+"""Of the models that this checker computes, and nothing in a file of weights says."""
+
 
 @dataclass(frozen=True)
 class Checked:
@@ -70,7 +78,12 @@ class _Check:
     def __init__(self, document: Any, weights: Mapping[str, NDArray[np.float32]], sha256: str) -> None:
         require(isinstance(document, dict), "it is not a JSON object")
         require(document["format"] == "cumsum certificate", "it is not a certificate of this kind")
-        require(document["version"] == 1, f"its version is {str(document['version'])[:20]!r}, this checker reads 1")
+        require(
+            document["version"] in (1, 2),
+            f"its version is {str(document['version'])[:20]!r}, this checker reads 1 and 2",
+        )
+        if document["version"] == 2:
+            require(document["architecture"] == ARCHITECTURE, "it is of a model of another architecture")
         certified = str(document["checkpoint"]["sha256"])
         require(certified == sha256, f"it is of another checkpoint: sha256 {certified[:12]!r}.., not {sha256[:12]!r}..")
         short = {name.split(".")[-1]: weight for name, weight in weights.items()}

@@ -9,6 +9,7 @@ from certificates import document_of, drop, every_class, first_of, put, query_of
 
 from cumsum_model import mutants
 from cumsum_model.proof.certificate import certify
+from cumsum_model.proof.certificate_file import differing
 from cumsum_model.proof.check.checker import Rejected
 
 
@@ -95,7 +96,9 @@ LISTS = ("labels", "verdicts", "signs", "smallest", "smallest_witness", "largest
         (lambda d: d["smallest_margin"].update(proved=5.0), "its smallest margin is 5.0"),
         (lambda d: d["lengths"][1].update(smallest_margin=0.5), "length 2: the smallest margin is 0.5"),
         (lambda d: d["smallest_margin"].update(values=[0]), "hardest sequence is no sequence|another sum|no witness"),
-        (lambda d: d.update(version=2), "its version is '2'"),
+        (lambda d: d.update(version=3), "its version is '3', this checker reads 1 and 2"),
+        (lambda d: d["architecture"].update(activation="GELU"), "is of a model of another architecture"),
+        (lambda d: d.pop("architecture"), "not a complete certificate"),
         (lambda d: d.update(format="recipe"), "not a certificate of this kind"),
         (lambda d: d.pop("lengths"), "not a complete certificate"),
         (lambda d: d["checkpoint"].update(sha256="1" * 64), "of another checkpoint"),
@@ -186,3 +189,14 @@ def test_what_is_said_of_mixed_classes_is_verified(short, change, reason):
     change(*first_of(document, "S"))
     with pytest.raises(Rejected, match=reason):
         verify(document, model)
+
+
+def test_a_certificate_from_before_architectures_were_named_is_read(short, document):
+    def age(document):
+        document.update(version=1)
+        del document["architecture"]
+
+    old = tampered(document, age)
+    assert verify(old, short).sequences == verify(document, short).sequences
+    assert differing(old, short) is None
+    assert differing(tampered(document, lambda d: d.pop("architecture")), short) == "architecture"
