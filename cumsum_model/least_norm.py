@@ -103,7 +103,7 @@ def _move(*holders: tuple[Tensor, Float[Tensor, "d n"]]) -> None:
 
     Of a parameter of n rows all move alike, which costs what their mean does, n times, and what stays.
     """
-    rows = [(parameter.view(-1, J.shape[1]), J) for parameter, J in holders]
+    rows = [(parameter.view(-1, J.shape[1]), J) for parameter, J in holders if parameter.numel()]
     target = torch.cat([row.mean(0) * len(row) ** 0.5 for row, _ in rows])
     columns = torch.cat([J * len(row) ** 0.5 for row, J in rows], dim=1)
     # By the pseudoinverse, since the default driver of lstsq gives other last digits in every process.

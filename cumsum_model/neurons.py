@@ -64,6 +64,8 @@ class Neurons:
     @cached_property
     def live(self) -> Bool[Tensor, " d_mlp"]:
         strength = self.strength * self.fires
+        if not len(strength):
+            return self.fires
         return (strength >= LIVE_FRACTION * strength.max()) & (strength > 0)
 
     @cached_property
@@ -152,6 +154,27 @@ def neuron_roles(model: CumsumTransformer) -> tuple[Role, ...]:
         )
         for neuron in range(model.cfg.d_mlp)
     )
+
+
+def no_neurons(model: CumsumTransformer) -> str | None:
+    """Why what is said of every neuron is not about a model that has none."""
+    return None if model.cfg.d_mlp else "this is about neurons, of which this model has none"
+
+
+def no_live_neurons(model: CumsumTransformer) -> str | None:
+    """As `scope.no_account_of`, for what is said of live neurons: why it is not about a model that has none."""
+    reason = no_account_of(model)
+    if reason is None and not read_neurons(model).live.any():
+        reason = "this is about live neurons, in this model no neuron does anything"
+    return reason
+
+
+def nothing_to_compare(model: CumsumTransformer) -> str | None:
+    """The same for what compares live neurons of one side."""
+    reason = no_live_neurons(model)
+    if reason is None and all(len(live_neurons(model, side)) < 2 for side in ("neg", "pos")):
+        reason = "this compares live neurons of one side, the model has no two on any"
+    return reason
 
 
 def live_neurons(model: CumsumTransformer, side: str) -> list[int]:

@@ -88,6 +88,8 @@ def unexplained_push(model: CumsumTransformer) -> float:
 
     Dead neurons included, whatever the mean does to them. In logits.
     """
+    if not model.cfg.d_mlp:
+        return 0.0
     rest = value_outputs(model) - torch.outer(token_values(model), value_step(model))
     read = (rest - rest.mean(0)) @ model.blocks[0].mlp.W_in.double()
     push = read_neurons(model).push

@@ -63,16 +63,34 @@ def let_head_move(mutant: CumsumTransformer, direction: Float[Tensor, " d_model"
     attn.W_O[0] += torch.outer(channel, direction)
 
 
+def require_working_neurons(model: CumsumTransformer) -> None:
+    """Raise CannotBeMade where no neuron of any layer adds anything to the logits: there is nothing of it to break."""
+    if not any((block.mlp.W_out @ model.W_U).any() for block in model.blocks):
+        raise CannotBeMade("no neuron of this model does anything")
+
+
 def neurons_by_strength(model: CumsumTransformer) -> list[int]:
-    """Neurons of the first layer, strongest first, by what each reads times what it adds to the logits."""
+    """Neurons of the first layer, strongest first, by what each reads times what it adds to the logits.
+
+    Raises CannotBeMade where there are none.
+    """
+    if not model.cfg.d_mlp:
+        raise CannotBeMade("this model has no neurons")
     mlp = model.blocks[0].mlp
     strength = mlp.W_in.norm(dim=0) * (mlp.W_out @ model.W_U).norm(dim=-1)
     return strength.argsort(descending=True).tolist()
 
 
+def strongest_neuron(model: CumsumTransformer) -> int:
+    """The strongest neuron of the first layer. Raises CannotBeMade where none does anything."""
+    require_working_neurons(model)
+    return neurons_by_strength(model)[0]
+
+
 def strongest_and_weakest(model: CumsumTransformer) -> tuple[int, int]:
-    """Two different neurons of the first layer. Raises CannotBeMade where there is only one."""
+    """Two different neurons of the first layer. Raises CannotBeMade where there is only one, or none does anything."""
     strongest, *others = neurons_by_strength(model)
     if not others:
         raise CannotBeMade("there is no second neuron")
+    require_working_neurons(model)
     return strongest, others[-1]

@@ -264,9 +264,14 @@ class Transformer(nn.Module):
             from transformer_lens.model_bridge import TransformerBridge
             from transformer_lens.utilities.tl_checkpoint_conversion import convert_tl_checkpoint
 
-        sizes = ("n_ctx", "n_layers", "n_heads", "d_model", "d_head", "d_mlp", "d_vocab", "d_vocab_out")
+        names = ("n_ctx", "n_layers", "n_heads", "d_model", "d_head", "d_mlp", "d_vocab", "d_vocab_out")
+        sizes = {name: getattr(self.cfg, name) for name in names}
+        weights = {name: tensor.cpu() for name, tensor in self.state_dict().items()}
+        if not self.cfg.d_mlp:  # a bridge has neurons: one that reads and writes nothing
+            sizes["d_mlp"] = 1
+            weights = {name: _grown(tensor) if not tensor.numel() else tensor for name, tensor in weights.items()}
         cfg = TransformerBridgeConfig(
-            **{size: getattr(self.cfg, size) for size in sizes},
+            **sizes,
             act_fn="relu",
             attn_only=self.cfg.attn_only,
             normalization_type=self.cfg.normalization_type,  # by default it is "LN"
@@ -276,7 +281,6 @@ class Transformer(nn.Module):
         # boot_native seeds and draws from the global generator; the caller's must not notice.
         with torch.random.fork_rng(devices=[]):
             bridge = TransformerBridge.boot_native(cfg)
-        weights = {name: tensor.cpu() for name, tensor in self.state_dict().items()}
         bridge.load_state_dict(convert_tl_checkpoint(weights, cfg), strict=True)
         if self.device.type != "cpu":  # `.to` announces every move on stdout
             bridge = bridge.to(self.device)
@@ -285,6 +289,11 @@ class Transformer(nn.Module):
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name}={size}" for name, size in asdict(self.cfg).items())
         return f"{type(self).__name__}({sizes})"
+
+
+def _grown(empty: Tensor) -> Tensor:
+    """Zeros, one for each entry that an axis of no length has room for."""
+    return torch.zeros([max(size, 1) for size in empty.shape])
 
 
 def _altered(alterations: Mapping[str, Hook], at: At) -> At:

@@ -8,7 +8,7 @@ from cumsum_model import mutants, writeup
 from cumsum_model.data import EVERY_SEQUENCE, NEG, POS, VOCAB_OUT, ZERO, labels_of, tokens_of
 from cumsum_model.explanation import explain
 from cumsum_model.mutants.symmetries import EVERYTHING, NEURON_NUMBERS
-from cumsum_model.neurons import dead_neurons, live_neurons
+from cumsum_model.neurons import dead_neurons, live_neurons, no_live_neurons
 from cumsum_model.proof.certificate import certify, certify_without_counting
 from cumsum_model.proof.explanation import distance
 from cumsum_model.proof.rounding import margin_error
@@ -113,7 +113,7 @@ def test_what_neurons_are_needed_for(model, measure, proved):
     over=f"those of less than 1/20 of the strongest's strength zero-ablated; {EVERY_SEQUENCE}",
     evidence="proved",
     refuted_by=[mutants.lean_on_a_dead_neuron, mutants.favour_zero, mutants.silence_mlp],
-    unless=no_account_of,
+    unless=no_live_neurons,
 )
 def test_dead_neurons_are_needed_by_no_sequence(model, measure, proved):
     dead = dead_neurons(model)
@@ -130,7 +130,7 @@ def test_dead_neurons_are_needed_by_no_sequence(model, measure, proved):
     over=f"all live neurons of one side zero-ablated; {EVERY_SEQUENCE}",
     evidence="proved",
     refuted_by=[mutants.let_neurons_read_backwards, mutants.flip_strongest_neuron, mutants.fold_the_mlp_away],
-    unless=no_account_of,
+    unless=no_live_neurons,
 )
 def test_each_side_is_needed_for_its_own_sign(model, measure, proved):
     # At zero both sides fire and hold each other in balance, so either alone tips it.

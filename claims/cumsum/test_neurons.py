@@ -6,10 +6,10 @@ from pytest_claims import claim
 from cumsum_model import mutants, writeup
 from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE
 from cumsum_model.mutants.symmetries import NEURON_NUMBERS
-from cumsum_model.neurons import live_neurons, read_neurons
+from cumsum_model.neurons import live_neurons, no_live_neurons, nothing_to_compare, read_neurons
 from cumsum_model.proof.activity import activity
 from cumsum_model.proof.answers import answers, may_differ
-from cumsum_model.scope import no_account_of, not_the_reference
+from cumsum_model.scope import not_the_reference
 from cumsum_model.writeup import SIBLING
 from toy_model import intervention, surgery
 from toy_model.statistics import monotone_resolution
@@ -19,13 +19,6 @@ HALF_A_UNIT = 0.5
 """Nearer to a mean of 0 than to one of 1 on either side."""
 
 FROM_THE_WEIGHTS = "the weights (exact); live neurons: those of at least 1/20 of the strongest's strength"
-
-
-def nothing_to_compare(model):
-    reason = no_account_of(model)
-    if reason is None and all(len(live_neurons(model, side)) < 2 for side in ("neg", "pos")):
-        reason = "this compares live neurons of one side, the model has no two on any"
-    return reason
 
 
 @claim(
@@ -40,7 +33,7 @@ def nothing_to_compare(model):
         mutants.let_all_neurons_fire_on_positive_means,
         mutants.let_all_neurons_fire_on_negative_means,
     ],
-    unless=no_account_of,
+    unless=no_live_neurons,
 )
 def test_neurons_are_one_sided(model, measure, proved):
     neurons, fires = read_neurons(model), proved(activity, model)
@@ -60,7 +53,7 @@ def test_neurons_are_one_sided(model, measure, proved):
     over=EVERY_SEQUENCE,
     evidence="proved",
     refuted_by=[mutants.move_kinks, mutants.silence_near_zero],
-    unless=no_account_of,
+    unless=no_live_neurons,
 )
 def test_all_live_neurons_fire_next_to_zero(model, measure, proved):
     # At the published sizes a mean of 1/20: that of sum +1 at full length, which the hardest sequences have.
@@ -100,7 +93,7 @@ def test_kinks_lie_between_an_eighth_and_a_sixth(model, measure, proved):
         mutants.untrained,
         mutants.silence_mlp,
     ],
-    unless=no_account_of,
+    unless=no_live_neurons,
     exhaustive=True,
 )
 def test_neurons_push_their_own_side(model, measure):

@@ -7,6 +7,7 @@ from cumsum_model.data import NEG, POS, ZERO
 from cumsum_model.gauge import not_in_the_basis_of_training
 from cumsum_model.least_norm import as_training_leaves
 from cumsum_model.mutants.symmetries import LOGIT_GAUGE, STREAM_BASIS
+from cumsum_model.neurons import no_live_neurons
 from cumsum_model.scope import no_account_of
 from cumsum_model.writeup import SIBLING, not_of_the_published_sizes
 from toy_model import statistics
@@ -37,7 +38,7 @@ def test_pos_and_neg_are_opposite(model, measure):
     over="a unit of mean past the neurons and the output of every live neuron (exact, from the weights)",
     evidence="exact",
     refuted_by=[mutants.unembed_neg_apart_from_pos, mutants.swap_verdicts, mutants.untrained],
-    unless=no_account_of,
+    unless=no_live_neurons,
     exhaustive=True,
 )
 def test_what_is_written_pushes_pos_against_neg(model, measure):

@@ -9,7 +9,7 @@ from torch import Tensor
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.surgery import unread_direction, values_of
 from cumsum_model.task import TASK
-from toy_model.surgery import copied, rewired
+from toy_model.surgery import CannotBeMade, copied, rewired
 
 SCORE_STEP = 3.0
 """Score added per step of a preference: one step multiplies a key's weight by e^3 = 20."""
@@ -82,12 +82,21 @@ def add_head_output_twice(model: CumsumTransformer) -> CumsumTransformer:
 
 def add_mlp_output_twice(model: CumsumTransformer) -> CumsumTransformer:
     """What the neurons write is added to the stream twice."""
+    require_mlp_output(model)
     return rewired(model, {"blocks.0.hook_mlp_out": lambda mlp_out: 2 * mlp_out})
 
 
 def drop_mlp_output(model: CumsumTransformer) -> CumsumTransformer:
     """What the MLP writes never arrives, on no run: the weights say nothing of it."""
+    require_mlp_output(model)
     return rewired(model, {"blocks.0.hook_mlp_out": lambda mlp_out: 0 * mlp_out})
+
+
+def require_mlp_output(model: CumsumTransformer) -> None:
+    """Raise CannotBeMade where the first MLP adds nothing to the stream."""
+    mlp = model.blocks[0].mlp
+    if not (mlp.W_out.any() or mlp.b_out.any()):
+        raise CannotBeMade("the MLP of this model adds nothing to the stream")
 
 
 def _positions(model: CumsumTransformer) -> Float[Tensor, " n_ctx"]:

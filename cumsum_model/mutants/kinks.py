@@ -9,12 +9,14 @@ from cumsum_model.model import CumsumTransformer
 from cumsum_model.mutants.symmetries import EVERYTHING, FIGURES, changes
 from cumsum_model.neurons import read_neurons
 from cumsum_model.reading import mean_readout, stored_mean
+from cumsum_model.surgery import require_working_neurons
 from toy_model.engine import run
 from toy_model.surgery import CannotBeMade, copied
 
 
 def let_neurons_read_backwards(model: CumsumTransformer) -> CumsumTransformer:
     """Every neuron fires on the other side of zero."""
+    require_working_neurons(model)
     mutant = copied(model)
     mutant.blocks[0].mlp.W_in *= -1
     return mutant
@@ -84,12 +86,14 @@ def deafen_dead_neurons(model: CumsumTransformer) -> CumsumTransformer:
 
 def _start_later(model: CumsumTransformer, by: float) -> CumsumTransformer:
     """Move every kink by so many units of mean, towards its own side."""
+    require_working_neurons(model)
     mutant = copied(model)
     mutant.blocks[0].mlp.b_in -= (by * read_neurons(model).slope.abs()).float()
     return mutant
 
 
 def _on_one_side(model: CumsumTransformer, side: int) -> CumsumTransformer:
+    require_working_neurons(model)
     mutant = copied(model)
     slope = read_neurons(model).slope
     mutant.blocks[0].mlp.W_in[:, slope.sign() == -side] *= -1

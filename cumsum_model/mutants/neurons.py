@@ -8,12 +8,21 @@ from cumsum_model.data import NEG, POS
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.neurons import read_neurons
 from cumsum_model.ov_circuit import value_step
-from cumsum_model.surgery import let_head_move, neurons_by_strength, strongest_and_weakest, unread_direction, values_of
+from cumsum_model.surgery import (
+    let_head_move,
+    neurons_by_strength,
+    require_working_neurons,
+    strongest_and_weakest,
+    strongest_neuron,
+    unread_direction,
+    values_of,
+)
 from toy_model.surgery import copied
 
 
 def silence_mlp(model: CumsumTransformer) -> CumsumTransformer:
     """No neuron's output reaches the stream."""
+    require_working_neurons(model)
     mutant = copied(model)
     for block in mutant.blocks:
         block.mlp.W_out.zero_()
@@ -23,21 +32,21 @@ def silence_mlp(model: CumsumTransformer) -> CumsumTransformer:
 def silence_strongest_neuron(model: CumsumTransformer) -> CumsumTransformer:
     """The strongest neuron's output does not reach the stream."""
     mutant = copied(model)
-    mutant.blocks[0].mlp.W_out[neurons_by_strength(model)[0]] = 0
+    mutant.blocks[0].mlp.W_out[strongest_neuron(model)] = 0
     return mutant
 
 
 def double_strongest_neuron(model: CumsumTransformer) -> CumsumTransformer:
     """The strongest neuron writes twice as much."""
     mutant = copied(model)
-    mutant.blocks[0].mlp.W_out[neurons_by_strength(model)[0]] *= 2
+    mutant.blocks[0].mlp.W_out[strongest_neuron(model)] *= 2
     return mutant
 
 
 def flip_strongest_neuron(model: CumsumTransformer) -> CumsumTransformer:
     """The strongest neuron pushes the wrong way."""
     mutant = copied(model)
-    mutant.blocks[0].mlp.W_out[neurons_by_strength(model)[0]] *= -1
+    mutant.blocks[0].mlp.W_out[strongest_neuron(model)] *= -1
     return mutant
 
 
@@ -94,6 +103,7 @@ def let_a_dead_neuron_heed_the_token(model: CumsumTransformer) -> CumsumTransfor
 
 def suppress_zero(model: CumsumTransformer) -> CumsumTransformer:
     """Every neuron pushes "zero" down by as much as it lifted it."""
+    require_working_neurons(model)
     mutant = copied(model)
     mlp = mutant.blocks[0].mlp
     zero = model.W_U[:, 1]

@@ -10,6 +10,7 @@ import torch
 from cumsum_model.config import CumsumConfig
 from cumsum_model.data import NEG, POS, ZERO
 from cumsum_model.model import CumsumTransformer
+from cumsum_model.surgery import require_working_neurons
 from cumsum_model.task import PUBLISHED, TASK
 from cumsum_model.variants import louder, without_relus
 from toy_model.surgery import copied
@@ -45,6 +46,7 @@ def raise_confidence(model: CumsumTransformer) -> CumsumTransformer:
 
 def fold_the_mlp_away(model: CumsumTransformer) -> CumsumTransformer:
     """Every ReLU is an identity and the MLP folded into the unembedding: nearly the same function without neurons."""
+    require_working_neurons(model)
     return without_relus(model)
 
 

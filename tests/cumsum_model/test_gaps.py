@@ -48,7 +48,7 @@ SECTIONS = (
     "neurons",
     "without_mlp",
     "interventions",
-    "replacement",
+    "explanation",
     "every_sequence",
     "hooks",
 )

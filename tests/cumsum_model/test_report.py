@@ -16,6 +16,7 @@ from cumsum_model.proof.certificate import certify
 from cumsum_model.report import BELONGS_TO, MATRIX_TITLE, details, illustrate, proof, stored_model
 from cumsum_model.system import SYSTEM
 from cumsum_model.task import REFERENCE, untrained
+from toy_model.checkout import CLAIMS
 from toy_model.checkpoint.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 
 
@@ -85,7 +86,7 @@ def test_every_figure_stands_beside_claims_that_there_are(described, reference):
     names = [figure.name for title, figures in drawn.items() if title != MATRIX_TITLE for figure in figures]
     assert sorted(names) == sorted(BELONGS_TO)
     assert len(BELONGS_TO) == len(FIGURES)
-    assert all((REFERENCE.parent.parent / "claims" / file).is_file() for file in BELONGS_TO.values())
+    assert all((CLAIMS / "cumsum" / file).is_file() for file in BELONGS_TO.values())
 
 
 def test_neurons_of_the_shipped_checkpoint_are_told_by_side():

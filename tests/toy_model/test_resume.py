@@ -19,9 +19,8 @@ from cumsum_model.__main__ import main
 from cumsum_model.config import CumsumConfig
 from cumsum_model.system import SYSTEM
 from cumsum_model.task import PUBLISHED
-from toy_model import recipe
 from toy_model.checkpoint.checkpoint import TRAINING_FILE, read_checkpoint
-from toy_model.recipe import Recipe
+from toy_model.recipe import Recipe, changed, options_of
 from toy_model.training.state_file import Unfinished, UnfinishedError, encode, read_unfinished
 from toy_model.training.training import train
 
@@ -164,7 +163,7 @@ def test_a_run_that_is_done_is_not_done_again(tmp_path, capsys):
 @pytest.fixture
 def half(tmp_path):
     """A folder with a run that stopped after two of four epochs."""
-    made = recipe.recipe_of({"seed": 3, "epochs": 4, "train_size": 400, "val_size": 50, "batch_size": 100})
+    made = dataclasses.replace(PUBLISHED, seed=3, epochs=4, train_size=400, val_size=50, batch_size=100)
     states = []
     train(made, SYSTEM, keep=states.append)
     out = tmp_path / "half"
@@ -379,9 +378,11 @@ def test_tensorboard_has_each_step_once(half, tmp_path):
 def test_every_number_of_a_recipe_is_an_option_with_its_default():
     of_recipe = {field.name for field in dataclasses.fields(Recipe)} - {"config"}
     of_model = {field.name for field in dataclasses.fields(CumsumConfig)}
-    assert {option.field for option in recipe.OPTIONS if not option.of_model} == of_recipe
-    assert {option.field for option in recipe.OPTIONS if option.of_model} == of_model
-    assert recipe.recipe_of({option.field: option.default for option in recipe.OPTIONS}) == PUBLISHED
+    options = options_of(PUBLISHED)
+    assert {option.field for option in options if not option.of_model} == of_recipe
+    assert {option.field for option in options if option.of_model} == of_model
+    assert all(option.meaning for option in options)
+    assert changed(PUBLISHED, {option.field: option.value for option in options}) == PUBLISHED
 
 
 def test_every_option_reaches_the_recipe(tmp_path):
