@@ -18,13 +18,14 @@ from cumsum_model.task import REFERENCE
 from toy_model.behaviour import accuracy
 from toy_model.checkpoint.checkpoint import read_checkpoint
 from toy_model.engine import run
+from toy_model.surgery import copied
 
 DIFFERENCES = [(POS, ZERO), (POS, NEG), (ZERO, NEG)]
 
 
 def differences(model, tokens, right, other):
     """Of every given sequence, at its last position, in float64."""
-    logits = run(mutants.surgery.copied(model).double(), tokens)[:, -1]
+    logits = run(copied(model).double(), tokens)[:, -1]
     return logits[:, right] - logits[:, other]
 
 
@@ -239,7 +240,7 @@ def test_a_sum_that_no_sequence_has_is_refused(reference):
 
 
 def test_several_heads_have_no_common_denominator(reference):
-    model = mutants.surgery.copied(reference)
+    model = copied(reference)
     model.cfg = type(model.cfg)(n_heads=2)
     with pytest.raises(ValueError, match="single Z"):
         sums_of(model, 2, 10, POS, ZERO)

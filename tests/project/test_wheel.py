@@ -129,7 +129,7 @@ def test_mutants_are_listed(installed, elsewhere):
 def test_a_sweep_trains_and_verifies_with_the_same_fingerprint_as_a_checkout(installed, elsewhere):
     options = ["--seeds", "0:1", "--no-controls", "--out", "sweep", *ONE_CLAIM, *SHORT]
     assert "wrote sweep/universality.html" in command(installed, elsewhere, "sweep", *options)
-    script = "from toy_model.sweep.suite import fingerprint; print(fingerprint())"
+    script = "from toy_model.sweep.suite import fingerprint; print(fingerprint('cumsum_model'))"
     assert run(installed.python, elsewhere, "-c", script).stdout.strip() == fingerprint("cumsum_model")
 
 
@@ -154,9 +154,9 @@ def bare(installed, tmp_path_factory):
     ("words", "code", "named"),
     [
         (["certify"], 4, "reference.safetensors: No such file or directory"),
-        (["verify"], 1, "claims does not exist: run from a checkout installed with pip install -e"),
-        (["mutants"], 1, "claims does not exist: run from a checkout installed with pip install -e"),
-        (["sweep", "--seeds", "0:1", "--out", "sweep"], 1, "claims does not exist: run from a checkout"),
+        (["verify"], 1, "claims/cumsum does not exist: run from a checkout installed with pip install -e"),
+        (["mutants"], 1, "claims/cumsum does not exist: run from a checkout installed with pip install -e"),
+        (["sweep", "--seeds", "0:1", "--out", "sweep"], 1, "claims/cumsum does not exist: run from a checkout"),
     ],
 )
 def test_packages_without_claims_and_fixtures_say_so_in_a_line(bare, elsewhere, words, code, named):

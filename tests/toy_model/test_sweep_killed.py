@@ -44,7 +44,7 @@ def handed_out_again(run):
     def read(*names):
         return {name: (run / name).read_bytes() for name in names}
 
-    def train_model(arguments, code):
+    def train_model(package, arguments, code):
         return TrainedFiles(read("model.safetensors", "model.card.json"), seconds=outcome.seconds["train"])
 
     def verify_model(name, files, suite, code):

@@ -22,7 +22,7 @@ from toy_model.sweep.plan import PlanError, parse_grid, parse_seeds
         (["--seeds", "0", "--grid", "width=3"], "'width=3' is no option with values"),
         (["--seeds", "0", "--grid", "d_mlp"], "'d_mlp' is no option with values"),
         (["--seeds", "0", "--grid", "d_mlp=a"], "the values of d_mlp are whole numbers"),
-        (["--seeds", "0", "--grid", "d_mlp=0"], "d_mlp must be a whole number of at least 1"),
+        (["--seeds", "0", "--grid", "n_heads=0"], "n_heads must be a whole number of at least 1"),
         (["--seeds", "0", "--grid", "seed=1"], "seeds are given with --seeds"),
         (["--seeds", "0", "--grid", "d_mlp=2", "--grid", "d-mlp=4"], "d_mlp is given twice"),
         (["--seeds", "0", "--grid", "lr_start=nan"], "lr_start must be a finite number"),

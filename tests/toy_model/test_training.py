@@ -85,7 +85,7 @@ def test_the_draws_are_those_of_two_dataloaders_and_the_global_generator(in_floa
         losses.append(loss.item())
         list(val_loader)
 
-    assert [epoch.loss for epoch in train(recipe, SYSTEM, in_float64).history] == pytest.approx(losses, abs=1e-9)
+    assert [epoch.loss for epoch in train(recipe, in_float64).history] == pytest.approx(losses, abs=1e-9)
 
 
 SIZES = {
@@ -138,9 +138,9 @@ def test_the_gradient_leaves_model_and_batch_alone():
 
 def test_training_by_autograd_comes_to_the_same(in_float64, monkeypatch):
     recipe = dataclasses.replace(SHORT, epochs=2, train_size=1_200, batch_size=100)
-    expected = train(recipe, SYSTEM, in_float64)
+    expected = train(recipe, in_float64)
     monkeypatch.setattr(gradient, "written_out", gradient.by_autograd)
-    by_autograd = train(recipe, SYSTEM, in_float64)
+    by_autograd = train(recipe, in_float64)
     losses = [epoch.loss for epoch in by_autograd.history]
     assert [epoch.loss for epoch in expected.history] == pytest.approx(losses, abs=1e-9)
 
@@ -246,7 +246,7 @@ PUBLISHED_RECIPE_MEASURED = [0.0157, 0.0138, 0.0982, 0.0170, 0.0271, 0.0002, 0.0
 
 def test_the_published_recipe_gives_the_published_model(reference, in_float64):
     """Trains it in full, some minutes. The fixture is what the recipe gives, up to what float32 rounds."""
-    trained = train(dataclasses.replace(PUBLISHED, seed=42), SYSTEM, in_float64)
+    trained = train(dataclasses.replace(PUBLISHED, seed=42), in_float64)
     assert trained.kept.index == 8
     for name, tensor in trained.model.state_dict().items():
         torch.testing.assert_close(tensor, reference.state_dict()[name].double(), atol=1e-3, rtol=0)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pytest_claims.files import shown
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class CheckpointError(ValueError):

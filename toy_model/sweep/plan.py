@@ -86,7 +86,7 @@ def parse_seeds(text: str) -> list[int]:
 def parse_grid(texts: Sequence[str], published: Recipe) -> dict[str, list[Number]]:
     """The values of each option of the published recipe, as written "d_mlp=2,4,8". Raises PlanError.
 
-    >>> from cumsum_model.system import PUBLISHED
+    >>> from cumsum_model.task import PUBLISHED
     >>> parse_grid(["d_mlp=2,4", "lr-end=1e-4"], PUBLISHED)
     {'d_mlp': [2, 4], 'lr_end': [0.0001]}
     """

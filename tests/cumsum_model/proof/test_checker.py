@@ -23,17 +23,6 @@ from cumsum_model.task import REFERENCE
 from toy_model.checkpoint.checkpoint import read_checkpoint
 
 
-def test_a_certificate_from_before_architectures_were_named_is_read(short, document):
-    def age(document):
-        document.update(version=1)
-        del document["architecture"]
-
-    old = tampered(document, age)
-    assert verify(old, short).sequences == verify(document, short).sequences
-    assert differing(old, short) is None
-    assert differing(tampered(document, lambda d: d.pop("architecture")), short) == "architecture"
-
-
 def test_another_checkpoint_is_rejected(short, document):
     """Not by its name alone: every single weight moved by a little makes some proof fail or is a checkpoint as good."""
     with pytest.raises(Rejected, match=r"of another checkpoint: sha256 '000000000000'\.\., not '111111111111'"):
