@@ -37,7 +37,9 @@ def test_installing_and_verifying_say_how_long_they_take(tmp_path):
 
 
 def test_help_lists_every_target_that_is_described():
-    printed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert [line.split()[0] for line in printed.splitlines()] == DESCRIBED
 
 
