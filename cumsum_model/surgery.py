@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.neurons import read_neurons
-from toy_model.surgery import CannotBeMade
+from toy_model.surgery import CannotBeMade, copied
 
 
 @torch.no_grad()
@@ -21,7 +19,7 @@ def one_neuron_a_side(model: CumsumTransformer) -> CumsumTransformer:
     they differ in strength alone, it is the same function. Neurons that no mean moves are silenced.
     """
     neurons = read_neurons(model)
-    merged = copy.deepcopy(model)
+    merged = copied(model)
     mlp = merged.blocks[0].mlp
     W_in, b_in, W_out = (weights.double() for weights in (mlp.W_in, mlp.b_in, mlp.W_out))
     spread = neurons.push.amax(-1) - neurons.push.amin(-1)

@@ -18,7 +18,7 @@ from einops import einsum
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from toy_model.transformer import EPSILON, Block, LayerNorm, Transformer
+from toy_model.transformer import Block, LayerNorm, Transformer, as_it_is, centred_and_scale
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "ReLU": torch.relu,
@@ -58,7 +58,7 @@ OURS = Architecture()
 def taken_for_granted(model: Transformer) -> dict[str, str]:
     """What no file of weights says of `model`, by a word for each: short enough for one line."""
     return {
-        "activation": "ReLU" if any("mlp" in block._modules for block in model.blocks) else "none",
+        "activation": "none" if model.cfg.attn_only else "ReLU",
         "normalisation": "none" if model.cfg.normalization_type is None else "layer norm before each part",
         "scores": "divided by sqrt(d_head)",
         "attention": "causal",
@@ -75,7 +75,7 @@ def in_words(model: Transformer) -> str:
 
 def others(model: Transformer) -> Iterator[Architecture]:
     """The usual other models that could have weights of these names and shapes, the fewest differences first."""
-    has_neurons = any("mlp" in block._modules and block.mlp.b_in.numel() for block in model.blocks)
+    has_neurons = not model.cfg.attn_only and model.cfg.d_mlp
     activations = tuple(ACTIVATIONS) if has_neurons else ("ReLU",)
     norms = (False, True) if model.cfg.normalization_type is None else (False,)
     every = (Architecture(*parts) for parts in product(activations, norms, (True, False), (True, False)))
@@ -89,7 +89,7 @@ def logits(
     resid = F.embedding(toks, model.W_E) + model.W_pos[: toks.shape[-1]]
     for block in model.blocks:
         resid = resid + _attention(block, _normalised(resid, block.ln1, architecture), architecture)
-        if "mlp" in block._modules:
+        if not model.cfg.attn_only:
             pre = _normalised(resid, block.ln2, architecture) @ block.mlp.W_in + block.mlp.b_in
             resid = resid + ACTIVATIONS[architecture.activation](pre) @ block.mlp.W_out + block.mlp.b_out
     return _normalised(resid, model.ln_final, architecture) @ model.W_U + model.unembed.b_U
@@ -97,11 +97,11 @@ def logits(
 
 def _normalised(resid: Tensor, own: LayerNorm | None, architecture: Architecture) -> Tensor:
     if own is not None:
-        return own(resid, lambda _, activation: activation)
+        return own(resid, as_it_is)
     if not architecture.normalised:
         return resid
-    centred = resid - resid.mean(-1, keepdim=True)
-    return centred / (centred.square().mean(-1, keepdim=True) + EPSILON).sqrt()
+    centred, scale = centred_and_scale(resid)
+    return centred / scale
 
 
 def _attention(block: Block, resid: Tensor, architecture: Architecture) -> Tensor:

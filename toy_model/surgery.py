@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
 
+from toy_model.task import M
 from toy_model.transformer import Hook, Transformer
-
-M = TypeVar("M", bound=Transformer)
 
 
 class CannotBeMade(ValueError):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from toy_model.config import Config
-from toy_model.recipe import Recipe, changed
+from toy_model.recipe import Recipe
 
 if TYPE_CHECKING:
     import torch
@@ -53,10 +53,6 @@ class Task(Generic[M]):
     evaluated_on: Callable[[], str]
     config_of: Callable[[Mapping[str, int]], Config]
     misread: Callable[[M, Reading, Callable[[Reading], M], bool], Misreading | None]
-
-    def recipe_with(self, **numbers: Any) -> Recipe:
-        """The published recipe with some numbers changed, by field; sizes of the model among them."""
-        return changed(self.recipe, numbers)
 
     def untrained(self, cfg: Config, seed: int) -> M:
         """The model that training with `seed` starts from."""

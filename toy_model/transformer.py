@@ -56,6 +56,12 @@ class PosEmbed(nn.Module):
         _parameters(self, cfg, "W_pos")
 
 
+def centred_and_scale(resid: Float[Tensor, "*batch d_model"]) -> tuple[Tensor, Tensor]:
+    """What layer norm divides, and what it divides it by: each vector less its mean, and its standard deviation."""
+    centred = resid - resid.mean(-1, keepdim=True)
+    return centred, (centred.square().mean(-1, keepdim=True) + EPSILON).sqrt()
+
+
 class LayerNorm(nn.Module):
     w: Float[Tensor, " d_model"]
     b: Float[Tensor, " d_model"]
@@ -65,8 +71,8 @@ class LayerNorm(nn.Module):
         _parameters(self, cfg, *LAYER_NORM)
 
     def forward(self, resid: Float[Tensor, "batch pos d_model"], at: At) -> Float[Tensor, "batch pos d_model"]:
-        centred = resid - resid.mean(-1, keepdim=True)
-        scale = at("hook_scale", (centred.square().mean(-1, keepdim=True) + EPSILON).sqrt())
+        centred, scale = centred_and_scale(resid)
+        scale = at("hook_scale", scale)
         return at("hook_normalized", centred / scale) * self.w + self.b
 
 
@@ -125,6 +131,7 @@ class Block(nn.Module):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()
+        self.attn_only = cfg.attn_only
         normalised = cfg.normalization_type is not None
         self.ln1 = LayerNorm(cfg) if normalised else None
         self.attn = Attention(cfg)
@@ -136,7 +143,7 @@ class Block(nn.Module):
         resid = at("hook_resid_pre", resid)
         read = resid if self.ln1 is None else self.ln1(resid, within("ln1", at))
         resid = resid + at("hook_attn_out", self.attn(read, within("attn", at)))
-        if "mlp" in self._modules:
+        if not self.attn_only:
             resid = at("hook_resid_mid", resid)
             read = resid if self.ln2 is None else self.ln2(resid, within("ln2", at))
             resid = resid + at("hook_mlp_out", self.mlp(read, within("mlp", at)))

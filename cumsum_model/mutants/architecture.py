@@ -9,6 +9,7 @@ from torch import Tensor
 from cumsum_model.config import CumsumConfig
 from cumsum_model.model import CumsumTransformer
 from toy_model.surgery import rewired
+from toy_model.transformer import centred_and_scale
 
 
 def add_a_head(model: CumsumTransformer) -> CumsumTransformer:
@@ -25,8 +26,8 @@ def normalise_before_unembedding(model: CumsumTransformer) -> CumsumTransformer:
     """The stream is centred and scaled to a length of its own, as by layer norm, before it is unembedded."""
 
     def normalise(resid: Tensor) -> Tensor:
-        centred = resid - resid.mean(-1, keepdim=True)
-        return centred / (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+        centred, scale = centred_and_scale(resid)
+        return centred / scale
 
     last = model.cfg.n_layers - 1
     return rewired(model, {f"blocks.{last}.hook_resid_post": normalise})
