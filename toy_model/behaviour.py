@@ -16,7 +16,7 @@ from toy_model.transformer import Transformer
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How well a model does over all positions of a data set.
+    """How well a model does over the scored positions of a data set.
 
     cross_entropy is in nats; the three p_* summarise the probability given to the right label.
     """
@@ -63,6 +63,13 @@ def right_label_probabilities(
     return chosen.squeeze(-1)
 
 
+def right_label_log_probabilities(
+    logits: Float[Tensor, "batch pos d_vocab_out"], labels: Int[Tensor, "batch pos"]
+) -> Float[Tensor, "batch pos"]:
+    """Its logarithm, in nats and float64."""
+    return -cross_entropies(logits, labels)
+
+
 def margins(
     logits: Float[Tensor, "batch pos d_vocab_out"], labels: Int[Tensor, "batch pos"]
 ) -> Float[Tensor, "batch pos"]:
@@ -79,12 +86,12 @@ def label_entropy(labels: Int[Tensor, "batch pos"]) -> float:
 
 
 def behaviour(model: Transformer, data: Dataset) -> Behaviour:
-    """Run `model` on `data` and summarise."""
-    logits = run(model, data.toks)
-    p_right = right_label_probabilities(logits, data.labels)
+    """Run `model` on `data` and summarise what it answers at the positions that are scored."""
+    logits, labels = run(model, data.toks)[:, data.scored], data.labels[:, data.scored]
+    p_right = right_label_probabilities(logits, labels)
     return Behaviour(
-        cross_entropy=cross_entropy(logits, data.labels).item(),
-        accuracy=accuracy(logits, data.labels),
+        cross_entropy=cross_entropy(logits, labels).item(),
+        accuracy=accuracy(logits, labels),
         p_mean=p_right.mean().item(),
         p_median=p_right.median().item(),
         p_min=p_right.min().item(),

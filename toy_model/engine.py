@@ -15,13 +15,23 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from toy_model.transformer import MLP, Attention, Block, Embed, PosEmbed, Transformer, Unembed
+from toy_model.transformer import (
+    MLP,
+    Attention,
+    Block,
+    Embed,
+    LayerNorm,
+    PosEmbed,
+    Transformer,
+    Unembed,
+    centred_and_scale,
+)
 
 AT_ONCE = 200_000
 """Attention scores in one piece of a batch on the CPU: less than a megabyte."""
 
 
-_OWN = frozenset((Embed, PosEmbed, Attention, MLP, Block, Unembed, nn.ModuleList))
+_OWN = frozenset((Embed, PosEmbed, LayerNorm, Attention, MLP, Block, Unembed, nn.ModuleList))
 
 
 def forward(model: Transformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab_out"]:
@@ -33,8 +43,8 @@ def forward(model: Transformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor,
 
 
 def _is_plain(model: Transformer) -> bool:
-    """Whether the model is nothing but attention and neurons, unaltered, all modules as they were made."""
-    if model.alterations or model.cfg.attn_only or model.cfg.normalization_type is not None:
+    """Whether the model is unaltered, all modules as they were made."""
+    if model.alterations:
         return False
     modules = [*model._modules.values()]
     for block in model.blocks:
@@ -65,9 +75,10 @@ def _logits(model: Transformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor,
     stream = F.embedding(toks, W_E) + W_pos if rows is None else W_pos[:, None] + W_E
     resid = stream.flatten(0, 1)
     for block in model.blocks:
-        attn, mlp = _parameters(block.attn), _parameters(block.mlp)
+        attn = _parameters(block.attn)
         n_heads, _, d_head = attn["W_Q"].shape
-        by_head = resid.expand(n_heads, *resid.shape)
+        read = _normalised(block.ln1, resid)
+        by_head = read.expand(n_heads, *read.shape)
         q = torch.baddbmm(attn["b_Q"][:, None], by_head, attn["W_Q"])
         k = torch.baddbmm(attn["b_K"][:, None], by_head, attn["W_K"])
         v = torch.baddbmm(attn["b_V"][:, None], by_head, attn["W_V"])
@@ -82,10 +93,22 @@ def _logits(model: Transformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor,
         z = scores.softmax(-1).bmm(v).view(n_heads, batch * n, d_head)
         z = z.transpose(0, 1).reshape(batch * n, n_heads * d_head)
         resid = torch.addmm(resid, z, attn["W_O"].flatten(0, 1)) + attn["b_O"]
-        post = torch.addmm(mlp["b_in"], resid, mlp["W_in"]).relu_()
-        resid = torch.addmm(resid, post, mlp["W_out"]) + mlp["b_out"]
+        if not block.attn_only:
+            mlp = _parameters(block.mlp)
+            post = torch.addmm(mlp["b_in"], _normalised(block.ln2, resid), mlp["W_in"]).relu_()
+            resid = torch.addmm(resid, post, mlp["W_out"]) + mlp["b_out"]
     unembed = _parameters(model.unembed)
-    return torch.addmm(unembed["b_U"], resid, unembed["W_U"]).view(batch, n, model.cfg.d_vocab_out)
+    return torch.addmm(unembed["b_U"], _normalised(model.ln_final, resid), unembed["W_U"]).view(
+        batch, n, model.cfg.d_vocab_out
+    )
+
+
+def _normalised(norm: LayerNorm | None, resid: Float[Tensor, "row d_model"]) -> Float[Tensor, "row d_model"]:
+    if norm is None:
+        return resid
+    own = _parameters(norm)
+    centred, scale = centred_and_scale(resid)
+    return torch.addcmul(own["b"], centred / scale, own["w"])
 
 
 def _parameters(module: nn.Module) -> dict[str, Tensor]:

@@ -47,11 +47,55 @@ def resample_neurons(neurons: Iterable[int], layer: int = 0, seed: int = RESAMPL
     return _replace_neurons(neurons, layer, resample)
 
 
+def zero_heads(heads: Iterable[int], layer: int = 0) -> Intervention:
+    """Zero-ablation: the given heads write nothing (their z is 0) at every position."""
+    return _replace_heads(heads, layer, torch.zeros_like)
+
+
+def mean_heads(heads: Iterable[int], layer: int = 0) -> Intervention:
+    """Mean-ablation: the z of the given heads is its mean over all sequences and positions of the batch."""
+    return _replace_heads(heads, layer, lambda z: z.mean((0, 1), keepdim=True).expand_as(z))
+
+
+def positional_mean_heads(heads: Iterable[int], layer: int = 0) -> Intervention:
+    """Mean-ablation by position: the z of the given heads is its mean over the sequences of the batch."""
+    return _replace_heads(heads, layer, lambda z: z.mean(0, keepdim=True).expand_as(z))
+
+
+def resample_heads(heads: Iterable[int], layer: int = 0, seed: int = RESAMPLING_SEED) -> Intervention:
+    """Resample-ablation: the given heads write what they do at the same position of another sequence of the batch."""
+
+    def resample(z: Float[Tensor, "batch pos head d_head"]) -> Float[Tensor, "batch pos head d_head"]:
+        order = torch.randperm(len(z), generator=torch.Generator().manual_seed(seed))
+        return z[order.to(z.device)]
+
+    return _replace_heads(heads, layer, resample)
+
+
+HEAD_ABLATIONS: dict[str, Ablation] = {
+    "zero": zero_heads,
+    "mean": mean_heads,
+    "mean by position": positional_mean_heads,
+    "resample": resample_heads,
+}
+
+
 ABLATIONS: dict[str, Ablation] = {
     "zero": zero_neurons,
     "mean": mean_neurons,
     "resample": resample_neurons,
 }
+
+
+def _replace_heads(heads: Iterable[int], layer: int, replacement: Hook) -> Intervention:
+    chosen = list(heads)
+
+    def replace(z: Float[Tensor, "batch pos head d_head"]) -> Float[Tensor, "batch pos head d_head"]:
+        replaced = z.clone()
+        replaced[:, :, chosen] = replacement(z)[:, :, chosen]
+        return replaced
+
+    return {f"blocks.{layer}.attn.hook_z": replace}
 
 
 def _replace_neurons(neurons: Iterable[int], layer: int, replacement: Hook) -> Intervention:
@@ -73,6 +117,17 @@ def uniform_attention(layer: int = 0) -> Intervention:
         return torch.ones_like(pattern).tril() / counts[:, None]
 
     return {f"blocks.{layer}.attn.hook_pattern": average}
+
+
+def cut_direct_path() -> Intervention:
+    """Zero-ablation of the direct path of a one-layer model: the stream is what attention writes, nothing else."""
+    written: list[Tensor] = []
+
+    def remember(attn_out: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
+        written[:] = [attn_out]
+        return attn_out
+
+    return {"blocks.0.hook_attn_out": remember, "blocks.0.hook_resid_post": lambda _resid_post: written[0]}
 
 
 def move_resid_mid(shift: Float[Tensor, "batch pos d_model"], layer: int = 0) -> Intervention:

@@ -7,21 +7,25 @@ import torch
 
 from cumsum_model.config import CumsumConfig
 from cumsum_model.data import CumsumDataset
-from cumsum_model.task import untrained
+from cumsum_model.task import TASK
+from sorted_list_model.config import SortedListConfig
+from sorted_list_model.task import TASK as SORTED_LIST
 from toy_model import engine
 from toy_model.surgery import rewired
 
 SIZES = [
-    CumsumConfig(),
-    CumsumConfig(max_value=3, n_ctx=7, n_layers=2, n_heads=3, d_model=10, d_head=4, d_mlp=5),
+    (TASK, CumsumConfig()),
+    (TASK, CumsumConfig(max_value=3, n_ctx=7, n_layers=2, n_heads=3, d_model=10, d_head=4, d_mlp=5)),
+    (SORTED_LIST, SortedListConfig()),
+    (SORTED_LIST, SortedListConfig(max_value=9, n_ctx=7, n_layers=2, n_heads=3, d_model=10, d_head=4)),
 ]
 
 
-@pytest.mark.parametrize("cfg", SIZES, ids=["default", "other sizes"])
+@pytest.mark.parametrize(("task", "cfg"), SIZES, ids=["cumsum", "cumsum, others", "lists", "lists, others"])
 @pytest.mark.parametrize("batch", [0, 1, 3, 50, 700], ids=lambda batch: f"batch {batch}")
 @pytest.mark.parametrize("n", [1, 6], ids=lambda n: f"n = {n}")
-def test_it_computes_what_the_plain_pass_does(cfg, batch, n):
-    model = untrained(cfg, seed=1)
+def test_it_computes_what_the_plain_pass_does(task, cfg, batch, n):
+    model = task.untrained(cfg, seed=1)
     for _, parameter in model.named_parameters():  # biases too
         parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)), alpha=0.1)
     model.double()

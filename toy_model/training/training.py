@@ -18,7 +18,7 @@ from toy_model.behaviour import accuracy
 from toy_model.engine import run
 from toy_model.recipe import Recipe
 from toy_model.task import M, Task
-from toy_model.training import gradient
+from toy_model.training import gradient, lookup
 from toy_model.training.optimizer import Adam
 
 
@@ -111,8 +111,11 @@ class Training(Generic[M]):
         self._generator = torch.Generator().manual_seed(recipe.seed + 1)
         self._val_set = task.draw(cfg, recipe.val_size, self._generator).to(device)
 
-        written_out = self.device.type == "cpu" and gradient.can_be_written_out(self.model, self._train_set)
-        self._gradient = gradient.written_out if written_out else gradient.by_autograd
+        self._gradient = gradient.by_autograd
+        if self.device.type == "cpu" and gradient.can_be_written_out(self.model, self._train_set):
+            self._gradient = gradient.written_out
+        elif lookup.can_be_looked_up(self.model, self._train_set):
+            self._gradient = lookup.by_lookup
         self._optimizer = Adam(self.model, recipe.weight_decay)
         self._kept: Epoch | None = None
         self._kept_weights: dict[str, Tensor] = {}
