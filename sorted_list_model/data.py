@@ -28,6 +28,10 @@ EVALUATION_SET = f"SortedListDataset({EVALUATION_SIZE}, seed={EVALUATION_SEED}),
 VALIDATION_SET = f"SortedListDataset({VALIDATION_SIZE}, seed={EVALUATION_SEED}), {ANSWERS}"
 """What "on the validation set" means: the lists that training validates on, whose first 500 are the above."""
 
+LISTS = 2_000
+FIRST_LISTS = f"the first {LISTS:,} lists of SortedListDataset({VALIDATION_SIZE}, seed={EVALUATION_SEED})"
+"""What is said of most lists is measured on these."""
+
 
 def draw_lists(size: int, max_value: int, list_len: int, generator: torch.Generator) -> Int[Tensor, "size list_len"]:
     """Different numbers of 0 .. max_value in random order, as the original release draws them."""
@@ -137,3 +141,8 @@ def evaluation_set(max_value: int = MAX_VALUE, list_len: int = LIST_LEN) -> Sort
 def validation_set(max_value: int = MAX_VALUE, list_len: int = LIST_LEN) -> SortedListDataset:
     """The set that the published training run was validated on, for a model of these sizes."""
     return SortedListDataset(VALIDATION_SIZE, list_len, max_value, EVALUATION_SEED)
+
+
+def first_lists(max_value: int = MAX_VALUE, list_len: int = LIST_LEN) -> SortedListDataset:
+    """The first lists of the validation set."""
+    return SortedListDataset.of(validation_set(max_value, list_len).lists[:LISTS], max_value)

@@ -1,0 +1,80 @@
+"""Lists that are hard, or are said to be: large jumps, high lists, close triples. All are drawn from a seed."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from sorted_list_model.data import LIST_LEN, MAX_VALUE, SortedListDataset
+from sorted_list_model.model import SortedListTransformer
+from toy_model.engine import run
+
+
+def drawn_from(numbers: Int[Tensor, " number"], size: int, n: int, generator: torch.Generator) -> Int[Tensor, "size n"]:
+    """`n` different ones of `numbers` in random order, `size` times."""
+    order = torch.rand(size, len(numbers), generator=generator).argsort(-1)[:, :n]
+    return numbers[order]
+
+
+def lists_with_jump(
+    gap: int, size: int, seed: int, list_len: int = LIST_LEN, max_value: int = MAX_VALUE
+) -> Int[Tensor, "size list_len"]:
+    """Lists with two successive numbers that are `gap` apart: d and d + gap, d uniform, the others outside of them.
+
+    Raises ValueError where there is no such list.
+    """
+    outside = max_value - gap
+    if gap < 1 or outside < list_len - 2:
+        raise ValueError(f"no list of {list_len} numbers of 0 .. {max_value} has a jump of {gap}")
+    generator = torch.Generator().manual_seed(seed)
+    d = torch.randint(0, max_value - gap + 1, (size, 1), generator=generator)
+    others = drawn_from(torch.arange(outside), size, list_len - 2, generator)
+    others = others + (others >= d) * (gap + 1)
+    lists = torch.cat([d, d + gap, others], -1)
+    return lists.gather(-1, torch.rand(lists.shape, generator=generator).argsort(-1))
+
+
+def lists_with_close_triple(
+    size: int, seed: int, list_len: int = LIST_LEN, max_value: int = MAX_VALUE
+) -> Int[Tensor, "size list_len"]:
+    """Lists that contain d, d+1 and d+2, d uniform, and other numbers at random."""
+    generator = torch.Generator().manual_seed(seed)
+    d = torch.randint(0, max_value - 1, (size, 1), generator=generator)
+    others = drawn_from(torch.arange(max_value - 2), size, list_len - 3, generator)
+    others = others + (others >= d) * 3
+    lists = torch.cat([d, d + 1, d + 2, others], -1)
+    return lists.gather(-1, torch.rand(lists.shape, generator=generator).argsort(-1))
+
+
+def lists_with_minimum(
+    minimum: int, size: int, seed: int, list_len: int = LIST_LEN, max_value: int = MAX_VALUE
+) -> Int[Tensor, "size list_len"]:
+    """Lists whose smallest number is `minimum`, the others at random above it."""
+    generator = torch.Generator().manual_seed(seed)
+    others = drawn_from(torch.arange(minimum + 1, max_value + 1), size, list_len - 1, generator)
+    lists = torch.cat([torch.full((size, 1), minimum), others], -1)
+    return lists.gather(-1, torch.rand(lists.shape, generator=generator).argsort(-1))
+
+
+def right(model: SortedListTransformer, data: SortedListDataset) -> Bool[Tensor, "batch query"]:
+    """Which answers are right."""
+    return run(model, data.toks)[:, data.scored].argmax(-1).cpu() == data.targets.cpu()
+
+
+def accuracy_by_jump(model: SortedListTransformer, gaps: range, size: int, seed: int) -> Float[Tensor, " gap"]:
+    """How often the number after a jump of each size is answered rightly, on `size` lists that are drawn for each."""
+    cfg = model.cfg
+    lists = torch.cat([lists_with_jump(gap, size, seed, cfg.list_len, cfg.max_value) for gap in gaps])
+    data = SortedListDataset.of(lists, cfg.max_value)
+    of_gap = data.jumps == torch.tensor(gaps).repeat_interleave(size)[:, None]
+    answered = right(model, data)[:, 1:]
+    return (answered & of_gap).view(len(gaps), -1).sum(-1) / of_gap.view(len(gaps), -1).sum(-1).double()
+
+
+def accuracy_at_SEP(model: SortedListTransformer, minima: range, size: int, seed: int) -> Float[Tensor, " minimum"]:
+    """How often the smallest number is answered rightly, on `size` lists that are drawn for each smallest number."""
+    cfg = model.cfg
+    lists = [lists_with_minimum(minimum, size, seed, cfg.list_len, cfg.max_value) for minimum in minima]
+    answered = right(model, SortedListDataset.of(torch.cat(lists), cfg.max_value))[:, 0]
+    return torch.stack([of_minimum.double().mean() for of_minimum in answered.split(size)])

@@ -1,0 +1,144 @@
+"""The OV circuit broken: a head copies nothing, something else, or boosts and suppresses other numbers.
+
+Training leaves the unembedding a rank of 18 for 51 numbers, so that attention to a number cannot move one logit alone.
+A circuit that is asked for is therefore made as nearly as the ranks of what is there allow.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sorted_list_model.model import SortedListTransformer
+from sorted_list_model.ov_circuit import ov_circuit
+from sorted_list_model.surgery import OV, exchange, lesser_head, main_head, reread, rewrite_ov
+from toy_model.surgery import copied
+
+BLUR = 0.3
+"""How much of the unembedding of its neighbour an answer gets where unembeddings are blurred."""
+
+
+def silence_main_head(model: SortedListTransformer) -> SortedListTransformer:
+    """The main head writes nothing."""
+    return _silenced(model, main_head(model))
+
+
+def silence_lesser_head(model: SortedListTransformer) -> SortedListTransformer:
+    """The lesser head writes nothing."""
+    return _silenced(model, lesser_head(model))
+
+
+def exchange_OV(model: SortedListTransformer) -> SortedListTransformer:
+    """The heads exchange what they do with what they attend to."""
+    mutant = copied(model)
+    exchange(mutant, OV)
+    return mutant
+
+
+def copy_one_higher(model: SortedListTransformer) -> SortedListTransformer:
+    """Both heads do with each number what they did with the one below it: the diagonal of OV is shifted."""
+    return _reading(model, 1)
+
+
+def copy_one_higher_in_main_head(model: SortedListTransformer) -> SortedListTransformer:
+    """The diagonal of the main head's OV is shifted, that of the other head is not."""
+    return _reading(model, 1, main_head(model))
+
+
+def copy_one_higher_in_lesser_head(model: SortedListTransformer) -> SortedListTransformer:
+    """The diagonal of the lesser head's OV is shifted, that of the main head is not."""
+    return _reading(model, 1, lesser_head(model))
+
+
+def negate_OV(model: SortedListTransformer) -> SortedListTransformer:
+    """Both heads take away what they added: they suppress what they attend to."""
+    mutant = copied(model)
+    mutant.blocks[0].attn.W_O *= -1
+    return mutant
+
+
+def blur_unembedding(model: SortedListTransformer) -> SortedListTransformer:
+    """Every answer gets three tenths of the unembeddings of both its neighbours: nearly no answer changes."""
+    return _blurred(model, (-1, 1))
+
+
+def blur_unembedding_upwards(model: SortedListTransformer) -> SortedListTransformer:
+    """Every answer gets three tenths of the unembedding of the number below it: a source boosts what is above it."""
+    return _blurred(model, (-1,))
+
+
+def boost_nothing_below(model: SortedListTransformer) -> SortedListTransformer:
+    """Attention to a number adds to those below it what it adds on average, as nearly as the rank of W_U allows."""
+    return _flattened(model, torch.ones_like(_circuit_of(model)).tril(-1).bool())
+
+
+def suppress_nothing_above(model: SortedListTransformer) -> SortedListTransformer:
+    """Attention to a number adds to those above it what it adds on average, as nearly as the rank of W_U allows."""
+    return _flattened(model, torch.ones_like(_circuit_of(model)).triu(1).bool())
+
+
+def mirror_cross_terms(model: SortedListTransformer) -> SortedListTransformer:
+    """What attention to s does to those just below and just above s changes places, as nearly as the rank allows."""
+    mutant = copied(model)
+    for head, circuit in enumerate(ov_circuit(model)):
+        wanted = circuit.clone()
+        n = len(circuit)
+        for s in range(n):
+            for offset in range(1, min(s, n - 1 - s, 5) + 1):
+                wanted[s, s - offset], wanted[s, s + offset] = circuit[s, s + offset], circuit[s, s - offset]
+        rewrite_ov(mutant, head, wanted - circuit)
+    return mutant
+
+
+def copy_in_both_heads(model: SortedListTransformer) -> SortedListTransformer:
+    """Both heads have the sum of both OV circuits, halved: no number has a head of its own."""
+    mutant = copied(model)
+    mean = ov_circuit(model).mean(0)
+    for head, circuit in enumerate(ov_circuit(model)):
+        rewrite_ov(mutant, head, mean - circuit)
+    return mutant
+
+
+def copy_exactly(model: SortedListTransformer) -> SortedListTransformer:
+    """Attention to a number raises its own logit and no other, as nearly as the rank of W_U allows."""
+    mutant = copied(model)
+    for head, circuit in enumerate(ov_circuit(model)):
+        strength = (circuit - circuit.mean(-1, keepdim=True)).diagonal()
+        rewrite_ov(mutant, head, torch.diag(strength) - circuit)
+    return mutant
+
+
+def _circuit_of(model: SortedListTransformer) -> Float[Tensor, "source answer"]:
+    return ov_circuit(model)[0]
+
+
+def _flattened(model: SortedListTransformer, where: Tensor) -> SortedListTransformer:
+    """Every head's circuit with the entries of `where` replaced by the mean of their row."""
+    mutant = copied(model)
+    for head, circuit in enumerate(ov_circuit(model)):
+        rewrite_ov(mutant, head, torch.where(where, circuit.mean(-1, keepdim=True), circuit) - circuit)
+    return mutant
+
+
+def _silenced(model: SortedListTransformer, head: int) -> SortedListTransformer:
+    mutant = copied(model)
+    mutant.blocks[0].attn.W_O[head] = 0
+    return mutant
+
+
+def _reading(model: SortedListTransformer, by: int, *heads: int) -> SortedListTransformer:
+    mutant = copied(model)
+    matrix, attn = reread(model, by), mutant.blocks[0].attn
+    for head in heads or range(model.cfg.n_heads):
+        attn.W_V[head] = (matrix @ attn.W_V[head].double()).to(attn.W_V)
+    return mutant
+
+
+def _blurred(model: SortedListTransformer, offsets: tuple[int, ...]) -> SortedListTransformer:
+    mutant = copied(model)
+    n, W_U = model.cfg.max_value + 1, mutant.unembed.W_U
+    for offset in offsets:
+        answers = torch.arange(max(0, -offset), min(n, n - offset), device=model.device)
+        W_U[:, answers] += BLUR * model.W_U[:, answers + offset]
+    return mutant

@@ -1,0 +1,75 @@
+"""Which models a claim is about."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+
+from sorted_list_model.config import SortedListConfig
+from sorted_list_model.model import SortedListTransformer
+from sorted_list_model.task import REFERENCE, TASK
+from toy_model.checkpoint.checkpoint import read_checkpoint
+
+
+def no_account_of(model: SortedListTransformer) -> str | None:
+    """Why an account of one layer of heads does not apply to `model`; None if it does."""
+    if model.cfg.n_layers > 1:
+        return f"this is an account of one layer, the model has {model.cfg.n_layers}"
+    return None
+
+
+def no_account_of_triples(model: SortedListTransformer) -> str | None:
+    """As `no_account_of`, for what is true where there are lists with three numbers after another."""
+    if model.cfg.list_len < 4 or model.cfg.max_value < 20:
+        return "this is about lists of at least four numbers, of a range of more than twenty"
+    return no_account_of(model)
+
+
+def no_account_of_two_heads(model: SortedListTransformer) -> str | None:
+    """As `no_account_of_triples`, for what is said of how two heads divide the work."""
+    if model.cfg.n_heads != 2:
+        return f"this is an account of two heads, the model has {model.cfg.n_heads}"
+    return no_account_of_triples(model)
+
+
+def not_of_0_to_50(model: SortedListTransformer) -> str | None:
+    """Why claims that name numbers of 0 .. 50, and positions, do not apply to `model`; None if they do."""
+    sizes = SortedListConfig()
+    if (model.cfg.max_value, model.cfg.n_ctx) != (sizes.max_value, sizes.n_ctx):
+        return "this is about lists of ten numbers of 0 .. 50"
+    return no_account_of(model)
+
+
+def not_the_reference(model: SortedListTransformer) -> str | None:
+    """Why claims about what the shipped checkpoint's heads divide up do not apply to `model`; None if they do.
+
+    They apply to the shipped checkpoint, to the same recipe run elsewhere, which differs in the last digits, and to
+    edited copies: models that share most of the matrices.
+    """
+    mine, theirs = model.state_dict(), reference_model().state_dict()
+    shared = [
+        mine[name].shape == theirs[name].shape and bool((mine[name].cpu() - theirs[name]).norm() < norm / 20)
+        for name, norm in _norms().items()
+    ]
+    if sum(shared) >= 3 and model.cfg == reference_model().cfg:
+        return None
+    return (
+        "this claim is about the shipped checkpoint alone: which head serves which numbers is an accident of the seed"
+    )
+
+
+not_the_reference.one_model_only = True  # type: ignore[attr-defined]  # see `unless` in pytest_claims.claim
+
+
+@cache
+def _norms() -> dict[str, torch.Tensor]:
+    theirs = reference_model().state_dict()
+    names = ("embed.W_E", "unembed.W_U", *(f"blocks.0.attn.W_{kind}" for kind in "QKVO"))
+    return {name: theirs[name].norm() for name in names}
+
+
+@cache
+def reference_model() -> SortedListTransformer:
+    """The model that this project ships. Raises CheckpointError."""
+    return read_checkpoint(REFERENCE, TASK).model

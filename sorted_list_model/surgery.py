@@ -1,0 +1,98 @@
+"""Edits of this model: matrices of a head, and circuits that are wanted."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sorted_list_model.data import evaluation_set
+from sorted_list_model.decomposition import read_by_heads
+from sorted_list_model.heads import by_importance
+from sorted_list_model.model import SortedListTransformer
+from toy_model.surgery import CannotBeMade
+
+QK = ("W_Q", "W_K", "b_Q", "b_K")
+OV = ("W_V", "W_O", "b_V")
+
+CUTOFF = 0.02
+"""Relative size of a singular value below which a direction counts as not there: training leaves W_U a rank of 18."""
+
+
+def main_head(model: SortedListTransformer) -> int:
+    """The head whose ablation costs most on the evaluation set. Raises CannotBeMade where there is only one."""
+    return _heads(model)[0]
+
+
+def lesser_head(model: SortedListTransformer) -> int:
+    """The head whose ablation costs least. Raises CannotBeMade where there is only one."""
+    return _heads(model)[-1]
+
+
+def _heads(model: SortedListTransformer) -> list[int]:
+    require_two_heads(model)
+    return _by_importance(model)
+
+
+@cache
+def _by_importance(model: SortedListTransformer) -> list[int]:
+    return by_importance(model, evaluation_set(model.cfg.max_value, model.cfg.list_len))
+
+
+def require_two_heads(model: SortedListTransformer) -> None:
+    """Raise CannotBeMade where there is no second head."""
+    if model.cfg.n_heads < 2:
+        raise CannotBeMade("the model has a single head")
+
+
+def exchange(mutant: SortedListTransformer, names: tuple[str, ...]) -> None:
+    """Let the first two heads exchange the parameters of these names."""
+    require_two_heads(mutant)
+    for name in names:
+        parameter = getattr(mutant.blocks[0].attn, name)
+        parameter[:2] = parameter[:2].flip(0)
+
+
+def rewrite_ov(mutant: SortedListTransformer, head: int, added: Float[Tensor, "source answer"]) -> None:
+    """Let a head add `added` to the logits of the numbers beside what it does when it attends to each number.
+
+    In the units of `ov_circuit.ov_circuit`. What the head makes of SEP and of positions is left as it is. The sum is
+    approximated by the nearest matrix of the head's rank.
+    """
+    n, attn, final = mutant.cfg.max_value + 1, mutant.blocks[0].attn, mutant.ln_final
+    assert final is not None
+    readers = (final.w.double()[:, None] * mutant.W_U.double())[:, :n]
+    readers = readers - readers.mean(0)  # the final layer norm takes the mean off whatever is written
+    change = torch.zeros(mutant.cfg.d_vocab, mutant.cfg.d_model, dtype=torch.float64, device=mutant.device)
+    change[:n] = added.to(change) @ torch.linalg.pinv(readers, rtol=CUTOFF)
+    W_OV = attn.W_V[head].double() @ attn.W_O[head].double()
+    design, effects = _design(mutant)
+    written = design @ W_OV
+    written[: len(change)] += change
+    U, S, Vh = torch.linalg.svd(written, full_matrices=False)
+    d_head = mutant.cfg.d_head
+    roots = S[:d_head].sqrt()
+    attn.W_V[head] = (effects @ (U[:, :d_head] * roots)).to(attn.W_V)
+    attn.W_O[head] = (roots[:, None] * Vh[:d_head]).to(attn.W_O)
+
+
+def reread(model: SortedListTransformer, by: int) -> Float[Tensor, "d_model d_model"]:
+    """A matrix M: where a head reads `read @ M`, it takes each number for the one `by` above it, the last for the last.
+
+    What it reads of SEP and of positions is left as it is. Least squares; exact up to what layer norm couples.
+    """
+    design, effects = _design(model)
+    n = model.cfg.max_value + 1
+    change = torch.zeros_like(design)
+    change[:n] = design[:n][(torch.arange(n) + by).clamp(0, n - 1)] - design[:n]
+    return torch.eye(model.cfg.d_model, dtype=design.dtype, device=design.device) + effects @ change
+
+
+def _design(model: SortedListTransformer) -> tuple[Float[Tensor, "effect d_model"], Float[Tensor, "d_model effect"]]:
+    """What heads read, split into effects: of each token, of each position, and the mean. And its pseudo-inverse."""
+    read = read_by_heads(model)[: 2 * model.cfg.list_len]
+    mean = read.mean((0, 1))
+    design = torch.cat([read.mean(0) - mean, read.mean(1) - mean, mean[None]])
+    return design, torch.linalg.pinv(design, rtol=CUTOFF)
