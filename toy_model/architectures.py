@@ -1,8 +1,8 @@
 """What a file of weights does not say of the model that they belong to, and models that are like ours but for that.
 
 The names and shapes of weights are the same whether neurons are ReLU or GELU, whether there is a layer norm without
-weights, whether scores are divided by sqrt(d_head). This project has one of each; `logits` computes what a model with
-another would answer, so that a file of such a model can be recognised and refused.
+weights, whether scores are divided by sqrt(d_head). The models here have one of each; `logits` computes what a model
+with another would answer, so that a file of such a model can be recognised and refused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from einops import einsum
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from toy_model.transformer import Block, LayerNorm, Transformer, as_it_is, centred_and_scale
+from toy_model.transformer import EPSILON, Block, LayerNorm, Transformer, as_it_is, centred_and_scale
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "ReLU": torch.relu,
@@ -57,9 +57,10 @@ OURS = Architecture()
 
 def taken_for_granted(model: Transformer) -> dict[str, str]:
     """What no file of weights says of `model`, by a word for each: short enough for one line."""
+    norm = f"layer norm before each part, epsilon {EPSILON:g}"
     return {
         "activation": "none" if model.cfg.attn_only else "ReLU",
-        "normalisation": "none" if model.cfg.normalization_type is None else "layer norm before each part",
+        "normalisation": "none" if model.cfg.normalization_type is None else norm,
         "scores": "divided by sqrt(d_head)",
         "attention": "causal",
     }
@@ -74,7 +75,10 @@ def in_words(model: Transformer) -> str:
 
 
 def others(model: Transformer) -> Iterator[Architecture]:
-    """The usual other models that could have weights of these names and shapes, the fewest differences first."""
+    """The usual other models that could have weights of these names and shapes, the fewest differences first.
+
+    A model whose layer norm has weights is one wherever it adds its epsilon: that hardly changes an answer.
+    """
     has_neurons = not model.cfg.attn_only and model.cfg.d_mlp
     activations = tuple(ACTIVATIONS) if has_neurons else ("ReLU",)
     norms = (False, True) if model.cfg.normalization_type is None else (False,)

@@ -22,6 +22,7 @@ INSIDE = (
     (r"tok_embed\.", "embed."),
     (r"pos\.", "pos_embed."),
     (r"layers\.(\d{1,4})\.", r"blocks.\1."),
+    (r"ln_out\.", "ln_final."),
     (r"head\.", "unembed."),
 )
 """How names begin inside a bridge, and how they do in its own state dict."""
@@ -37,7 +38,7 @@ def from_bridge(state: Mapping[str, Tensor], n_heads: int) -> tuple[dict[str, Te
     state, notes = _of_the_bridge(state)
     parameters = {}
     n_layers = 1 + max((int(m[1]) for name in state if (m := re.match(r"blocks\.(\d{1,4})\.", name))), default=0)
-    known = _bridge_names(n_layers, with_mlp=any(re.match(r"blocks\.\d{1,4}\.mlp\.", name) for name in state))
+    known = _bridge_names(n_layers, state)
     taken = {name for name, _ in known.values()}
     for theirs in known:
         if theirs not in state:
@@ -79,8 +80,9 @@ def _of_the_bridge(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], tupl
     return renamed, notes
 
 
-def _bridge_names(n_layers: int, *, with_mlp: bool) -> dict[str, tuple[str, str]]:
-    """The names of a bridge, and for each the classic name and how the axes move."""
+def _bridge_names(n_layers: int, state: Mapping[str, Tensor]) -> dict[str, tuple[str, str]]:
+    """The names of a bridge with the parts that `state` has, and for each the classic name and how the axes move."""
+    parts = {part for name in state for part in name.split(".")[:-1]}
     names = {
         "embed.weight": ("embed.W_E", "d_vocab d_model -> d_vocab d_model"),
         "pos_embed.weight": ("pos_embed.W_pos", "n_ctx d_model -> n_ctx d_model"),
@@ -94,7 +96,11 @@ def _bridge_names(n_layers: int, *, with_mlp: bool) -> dict[str, tuple[str, str]
             names[f"{block}.attn.{kind}.bias"] = bias, "(head d_head) -> head d_head"
         names[f"{block}.attn.o.weight"] = f"{block}.attn.W_O", "d_model (head d_head) -> head d_head d_model"
         names[f"{block}.attn.o.bias"] = f"{block}.attn.b_O", "d_model -> d_model"
-        for kind in ("in", "out") if with_mlp else ():
+        for kind in ("in", "out") if "mlp" in parts else ():
             names[f"{block}.mlp.{kind}.weight"] = f"{block}.mlp.W_{kind}", "d_out d_in -> d_in d_out"
             names[f"{block}.mlp.{kind}.bias"] = f"{block}.mlp.b_{kind}", "d_out -> d_out"
+    norms = {"ln_final": "ln_final"} | {f"blocks.{n}.{ln}": ln for n in range(n_layers) for ln in ("ln1", "ln2")}
+    for norm, part in norms.items():
+        for theirs, ours in (("weight", "w"), ("bias", "b")) if part in parts else ():
+            names[f"{norm}.{theirs}"] = f"{norm}.{ours}", "d_model -> d_model"
     return names

@@ -27,6 +27,10 @@ MAY_BE_EMPTY = "d_mlp"
 """A model may have an MLP without neurons, which adds its bias and nothing else."""
 
 
+MLP, NORM = r"(^|\.)mlp\.", r"(^|\.)(ln|ln_?\d|ln_final|ln_f|norm\d?)\."
+"""What names of parameters of an MLP and of a layer norm look like, also in models of others."""
+
+
 def with_mlp(state: Mapping[str, Tensor], config: type[Config]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """The parameters, with an MLP of no neurons in every block of a model that has none, and a note that says so.
 
@@ -48,6 +52,21 @@ def with_mlp(state: Mapping[str, Tensor], config: type[Config]) -> tuple[dict[st
     return parameters, ("attention alone: read as a model whose MLP has no neurons, d_mlp 0",)
 
 
+def _require_its_parts(state: Mapping[str, Tensor], task: Task[Any]) -> None:
+    """Raise CheckpointError where a model has parts that those of `task` have not, or the other way round."""
+    config = type(task.recipe.config)
+    mlp, norm = (next((name for name in state if re.search(part, name)), None) for part in (MLP, NORM))
+    differs = []
+    if mlp is not None and config.attn_only:
+        differs.append(f"an MLP ({one_line(mlp)[:60]})")
+    if norm is not None and config.normalization_type is None:
+        differs.append(f"layer norm ({one_line(norm)[:60]})")
+    if norm is None and config.normalization_type is not None:
+        differs.append("no weights of a layer norm")
+    if differs:
+        raise CheckpointError(f"has {' and '.join(differs)}: it is not a checkpoint of {task.title}")
+
+
 def infer_config(state: Mapping[str, Tensor], task: Task[Any]) -> Config:
     """Read the sizes of a model of `task` off the shapes of its parameters.
 
@@ -59,16 +78,16 @@ def infer_config(state: Mapping[str, Tensor], task: Task[Any]) -> Config:
         raise CheckpointError(f"has a block {n_layers - 1:,}, more than the {MAX_LAYERS:,} blocks that are read")
     kinds = parameter_kinds(type(task.recipe.config), n_layers)
 
+    known = any(theirs in kinds for theirs in state)
+    if known:
+        _require_its_parts(state, task)
     for name in kinds:
         if name not in state:
-            known = any(theirs in kinds for theirs in state)
             none = "" if known or not state else f": none of its {len(state):,} tensors has a name of this architecture"
             raise CheckpointError(f"{name} is missing{none}")
     for name, tensor in state.items():
         if name not in kinds:
-            norm = re.search(r"(^|\.)(ln|ln_?\d|ln_final|ln_f|norm\d?)\.", name)
-            why = ", which has no layer norm" if norm and type(task.recipe.config).normalization_type is None else ""
-            raise CheckpointError(f"{one_line(name)} is not a parameter of this architecture{why}")
+            raise CheckpointError(f"{one_line(name)} is not a parameter of this architecture")
         if tensor.dtype != torch.float32:
             raise CheckpointError(f"{name} is {str(tensor.dtype).removeprefix('torch.')}, expected float32")
         if tensor.dim() != len(AXES[kinds[name]]):

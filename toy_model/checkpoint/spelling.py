@@ -20,7 +20,7 @@ WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_fpw_module", "_chec
 COMPONENT = "_original_component"
 """What a TransformerLens bridge puts into the names of the model that it wraps, whose parts it has under two names."""
 
-ROOTS = ("embed", "pos_embed", "blocks", "ln_final", "unembed", "tok_embed", "pos", "layers", "head")
+ROOTS = ("embed", "pos_embed", "blocks", "ln_final", "unembed", "tok_embed", "pos", "layers", "ln_out", "head")
 """How names of a model itself begin: classic, a bridge's, and those of the model inside a bridge."""
 
 EMBEDDINGS = ("embed.W_E", "embed.weight", "tok_embed.weight")

@@ -154,7 +154,7 @@ def test_a_missing_tensor_is_named(save, weights, name):
     assert f"{name} is missing" in complaint(save(weights))
 
 
-@pytest.mark.parametrize("name", ["extra", "blocks.0.attn.masked", "blocks.0.ln1.w"])
+@pytest.mark.parametrize("name", ["extra", "blocks.0.attn.masked", "blocks.0.hook_scale"])
 def test_an_unexpected_tensor_is_named(save, weights, name):
     weights[name] = torch.ones(3)
     assert f"{name} is not a parameter of this architecture" in complaint(save(weights))
