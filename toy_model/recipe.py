@@ -90,9 +90,10 @@ class Option:
 
 
 def options_of(recipe: Recipe) -> tuple[Option, ...]:
-    """An option for every number of the recipe, with the value that it has there."""
+    """An option for every number of the recipe, with the value that it has there; none for neurons without an MLP."""
     of_recipe = [_option(recipe, number, of_model=False) for number in fields(recipe) if number.name != "config"]
-    return (*of_recipe, *(_option(recipe.config, size, of_model=True) for size in fields(recipe.config)))
+    sizes = (size for size in fields(recipe.config) if not (size.name == "d_mlp" and recipe.config.attn_only))
+    return (*of_recipe, *(_option(recipe.config, size, of_model=True) for size in sizes))
 
 
 def _option(holder: Recipe | Config, number: Field[Any], *, of_model: bool) -> Option:

@@ -10,9 +10,11 @@ from typing import Any
 import torch
 
 from toy_model.behaviour import behaviour
+from toy_model.dataset import Dataset
 from toy_model.intervention import neuron_costs
 from toy_model.task import M, Task
 from toy_model.training.training import Trained
+from toy_model.transformer import Transformer
 
 
 def make_card(trained: Trained[M], task: Task[M], device: str) -> dict[str, Any]:
@@ -29,9 +31,13 @@ def make_card(trained: Trained[M], task: Task[M], device: str) -> dict[str, Any]
         "metrics": {
             "evaluated_on": task.evaluated_on(),
             "behaviour": asdict(behaviour(trained.model, data)),
-            "cross_entropy_rise_by_zeroed_neuron": neuron_costs(trained.model, data).tolist(),
+            **({} if cfg.attn_only else _of_neurons(trained.model, data)),
         },
     }
+
+
+def _of_neurons(model: Transformer, data: Dataset) -> dict[str, list[float]]:
+    return {"cross_entropy_rise_by_zeroed_neuron": neuron_costs(model, data).tolist()}
 
 
 def provenance(card: Mapping[str, Any] | None) -> str:
