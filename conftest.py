@@ -44,7 +44,7 @@ settings.register_profile("thorough", settings.get_profile("ci"), max_examples=2
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("checkpoint", "how to read a checkpoint from elsewhere")
-    add_reading(group.addoption)
+    add_reading(group.addoption, *SYSTEMS)
     parser.getgroup("claims").addoption(
         "--timings",
         choices=("few", "all"),

@@ -17,10 +17,11 @@ from torch import Tensor
 from cumsum_model.config import CumsumConfig
 from cumsum_model.data import EVALUATION_SIZE, CumsumDataset, evaluation_set, near_zero_set
 from cumsum_model.model import CumsumTransformer
+from cumsum_model.task import WRAPPED
 from toy_model.architectures import OURS, Architecture, logits, others
 from toy_model.behaviour import cross_entropy
 from toy_model.checkpoint.misreading import Misreading
-from toy_model.checkpoint.naming import WRAPPED, Reading
+from toy_model.checkpoint.naming import Reading
 
 WRONG, RIGHT = 0.5, 0.9
 """Shares of right answers: below the first a reading is doubted, from the second on another one is believed.
@@ -92,7 +93,7 @@ def misread(
         tried = [(change, OURS) for change in readings]
         better = _best(tried, lambda change: reread(_with(reading, change)), data, data, RIGHT)
         if better is not None:
-            return Misreading(better[0], as_read, better[2], model.cfg.max_value)
+            return Misreading(better[0], as_read, better[2], _rows(model.cfg))
     if as_read >= NEARLY_RIGHT:
         return _of_other_neurons(model, data, as_read)
     needed = RIGHT if as_read < WRONG else 1 - (1 - as_read) / FEWER_ERRORS
@@ -101,7 +102,7 @@ def misread(
         tried = [(change, architecture) for change in changes for architecture in others(model)]
         better = _best(tried, lambda change: reread(_with(reading, change)), few, data, needed)
         if better is not None:
-            return Misreading(better[0], as_read, better[2], model.cfg.max_value, better[1])
+            return Misreading(better[0], as_read, better[2], _rows(model.cfg), better[1])
     return None
 
 
@@ -120,7 +121,12 @@ def _of_other_neurons(model: CumsumTransformer, data: CumsumDataset, as_read: fl
     best = next(kind for kind in kinds if losses[kind] <= 1.02 * least)  # the two GELUs hardly differ
     if losses[best] > LOWER_LOSS * loss or (share := share_right(model, data, best)) < as_read:
         return None
-    return Misreading(Reading(), as_read, share, model.cfg.max_value, best, (loss, losses[best]))
+    return Misreading(Reading(), as_read, share, _rows(model.cfg), best, (loss, losses[best]), "next to zero")
+
+
+def _rows(cfg: CumsumConfig) -> str:
+    """How the rows of a file look that has them in the other order."""
+    return f"{WRAPPED.name} (0, +1 .. +{cfg.max_value}, -{cfg.max_value} .. -1)"
 
 
 def _with(reading: Reading, change: Reading) -> Reading:
@@ -151,7 +157,7 @@ def _best(
 
 def _readings(cfg: CumsumConfig, reading: Reading, from_bridge: bool) -> Iterator[Reading]:
     """What could be said of the file that was not said: the order, the number of heads, or both."""
-    orders = [None, WRAPPED] if reading.token_order is None else [None]
+    orders = [None, WRAPPED.name] if reading.token_order is None else [None]
     width = cfg.n_heads * cfg.d_head
     divisors = [n for n in range(1, min(width, 1_000) + 1) if width % n == 0 and n != cfg.n_heads][:MOST_HEADS_TRIED]
     heads = [None, *divisors] if from_bridge and reading.n_heads is None else [None]

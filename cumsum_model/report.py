@@ -137,7 +137,7 @@ def _stored(checkpoint: Checkpoint[CumsumTransformer]) -> dict[str, Any]:
     if _is_drawn(checkpoint.model, content):
         stored["weights"] = base64.b64encode(content).decode()
     matrix = _matrix(checkpoint.sha256)
-    if matrix is not None and not checkpoint.reading.wrapped:  # the same bytes, yet another model
+    if matrix is not None and checkpoint.order is None:  # the same bytes, yet another model
         stored["matrix"] = matrix
     return stored
 

@@ -5,7 +5,7 @@ configuration of the run; it would go on to run the `conftest.py` beside it, whi
 run ends with exit code 4. Tests that have nothing to do with this suite are none of its business.
 
 A `pytest.ini` may name plugins that are loaded even earlier. So this is for those who forget the "=" of
-`--checkpoint=PATH`, with which pytest never looks there; `python -m cumsum_model verify PATH` does not, either.
+`--checkpoint=PATH`, with which pytest never looks there; the `verify` of a system's package does not, either.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ import pytest
 
 from toy_model.checkout import ROOT
 
-PARTS = ("claims", "tests", "benchmarks", "cumsum_model", "toy_model")
+SYSTEMS = ("cumsum_model",)
+"""The packages that have claims, and a `verify` of their own."""
+
+PARTS = ("claims", "tests", "benchmarks", *SYSTEMS, "toy_model")
 """The folders of the suite in which pytest may run what it finds."""
 
 OTHERS = ("pytest-claims", "examples")
@@ -72,6 +75,5 @@ def _lies_in(folder: Path, path: Path) -> bool:
 
 def _refusal(problem: str) -> pytest.UsageError:
     reason = " ".join(problem.split())[:500]
-    return pytest.UsageError(
-        f"{reason}; write options with a path as --checkpoint=PATH, or use: python -m cumsum_model verify PATH"
-    )
+    verify = " or ".join(f"python -m {package} verify PATH" for package in SYSTEMS)
+    return pytest.UsageError(f"{reason}; write options with a path as --checkpoint=PATH, or use: {verify}")

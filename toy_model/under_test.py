@@ -27,10 +27,15 @@ HANDED_OVER = "toy_model.checkpoint"
 
 
 def checkpoint_of(config: pytest.Config, path: Path | None, system: System[M]) -> Checkpoint[M]:
-    """A checkpoint, the shipped one if none is named. Raises pytest.UsageError in one line that names it."""
+    """A checkpoint, the shipped one if none is named. Raises pytest.UsageError in one line that names it.
+
+    The options of the command line are those of all systems: an order of rows is none of those that have no such.
+    """
     read = config.stash.setdefault(READ, {})
     if (system.name, path) not in read:
-        reading = Reading(config.getoption("token_order"), config.getoption("n_heads"))
+        order = config.getoption("token_order", None)
+        known = any(order == each.name for each in system.token_orders)
+        reading = Reading(order if known else None, config.getoption("n_heads"))
         try:
             stored = _stored(config, path, system)
             read[system.name, path] = read_stored(stored, system, config.getoption("claims_device"), reading)

@@ -83,7 +83,7 @@ def test_a_few_forward_passes_are_enough_where_all_is_well(save, reference, monk
 
 def test_a_card_without_a_recipe_does_not_vouch(tmp_path, reference):
     path = tmp_path / "model.safetensors"
-    write_checkpoint(path, build_model(classic(hooked(reference, wrapped=True), Reading())[0], SYSTEM), {})
+    write_checkpoint(path, build_model(classic(hooked(reference, wrapped=True), Reading(), SYSTEM)[0], SYSTEM), {})
     with pytest.raises(Misread):
         read_checkpoint(path, SYSTEM)
 

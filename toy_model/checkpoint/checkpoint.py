@@ -62,6 +62,7 @@ class Checkpoint(Generic[M]):
     format   the container, and whose names it has where they are not ours
     reading  the order of rows and number of heads that were asked for
     notes    what was left out of the file or taken for granted, for a reader to know
+    order    in which the file has the rows of the embedding, where that is known to be another one than ours
     """
 
     model: M
@@ -71,6 +72,7 @@ class Checkpoint(Generic[M]):
     format: str = SAFETENSORS
     reading: Reading = PLAIN
     notes: tuple[str, ...] = ()
+    order: str | None = None
 
     @property
     def vouched_for(self) -> bool:
@@ -82,9 +84,9 @@ class Checkpoint(Generic[M]):
     @property
     def read_as(self) -> str:
         """How the file was read, in a few words."""
-        wrapped = ", embedding rows wrapped" if self.reading.wrapped else ""
+        rows = f", embedding rows {self.order}" if self.order is not None else ""
         heads = f", n_heads {self.reading.n_heads} as told" if self.reading.n_heads is not None else ""
-        return f"{self.format}{wrapped}{heads}"
+        return f"{self.format}{rows}{heads}"
 
 
 def read_checkpoint(
@@ -110,7 +112,7 @@ def read_stored(
     if misreading is not None and misreading.is_of_another_model:
         raise OfAnotherModel(checkpoint.path, misreading)
     if misreading is not None:
-        raise Misread(checkpoint.path, misreading, task.package)
+        raise Misread(checkpoint.path, misreading, task)
     return checkpoint
 
 
@@ -136,7 +138,7 @@ def _read(stored: Stored, task: Task[M], device: torch.device | str, reading: Re
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     try:
-        parameters, notes = classic(source.state, reading)
+        parameters, notes = classic(source.state, reading, task)
         parameters, more = with_mlp(parameters, type(task.recipe.config))
         model = build_model(parameters, task).to(device)
     except CheckpointError as error:
@@ -145,12 +147,14 @@ def _read(stored: Stored, task: Task[M], device: torch.device | str, reading: Re
         raise NotThisModel(message, source.format, source.state, source.notes) from None
     kind = f"{source.format} of a TransformerLens bridge" if of_a_bridge(source.state) else source.format
     unfinished = (UNFINISHED,) if stored.unfinished else ()
-    return Checkpoint(model, path, sha256, card, kind, reading, (*source.notes, *notes, *more, *unfinished)), source
+    notes = (*source.notes, *notes, *more, *unfinished)
+    order = reading.token_order if reading.token_order not in (None, task.our_order) else None
+    return Checkpoint(model, path, sha256, card, kind, reading, notes, order), source
 
 
 def _misreading(checkpoint: Checkpoint[M], source: Source, task: Task[M]) -> Misreading | None:
     def reread(reading: Reading) -> M:
-        parameters, _ = with_mlp(classic(source.state, reading)[0], type(task.recipe.config))
+        parameters, _ = with_mlp(classic(source.state, reading, task)[0], type(task.recipe.config))
         return build_model(parameters, task).to(checkpoint.model.device)
 
     return task.misread(checkpoint.model, checkpoint.reading, reread, of_a_bridge(source.state))

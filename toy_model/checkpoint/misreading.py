@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from toy_model.architectures import OURS, Architecture
 from toy_model.checkpoint.naming import Reading
 from toy_model.checkpoint.refusal import CheckpointError
+from toy_model.task import Task
 
 
 @dataclass(frozen=True)
@@ -16,16 +18,19 @@ class Misreading:
 
     better              what to say of the file that was not said
     as_read, as_better  the shares of right answers
+    rows                how its embedding rows look, where they are in another order: "wrapped (0, +1 .. +5, -5 .. -1)"
     architecture        of the model that it answers rightly as; `OURS` where it is read as the right one
-    losses              cross-entropy in nats as read and as that model, on hard sequences, where the shares say little
+    losses              cross-entropy in nats as read and as that model, on hard inputs, where the shares say little
+    hard                which inputs those are: "next to zero"
     """
 
     better: Reading
     as_read: float
     as_better: float
-    max_value: int
+    rows: str = ""
     architecture: Architecture = OURS
     losses: tuple[float, float] | None = None
+    hard: str = ""
 
     @property
     def is_of_another_model(self) -> bool:
@@ -37,7 +42,7 @@ class Misreading:
         """What is wrong, in words that follow the name of the file."""
         wrong, asked = [], []
         if self.better.token_order is not None:
-            wrong.append(f"its embedding rows look wrapped (0, +1 .. +{self.max_value}, -{self.max_value} .. -1)")
+            wrong.append(f"its embedding rows look {self.rows or self.better.token_order}")
             asked.append("in that order")
         if self.better.n_heads is not None:
             wrong.append(f"its matrices look like those of {self.better.n_heads} heads")
@@ -47,8 +52,9 @@ class Misreading:
             beside = f" ({' and '.join(wrong)}, too)" if wrong else ""
             return (
                 f"answers {_percent(self.as_read)} of the evaluation set rightly as it was read ({_read_as(self)}), "
-                f"{_percent(self.as_better)} {instead}{_at(self.losses)}: this file is of another model{beside}, "
-                "which this project does not have; claims about it as it was read would be about another model"
+                f"{_percent(self.as_better)} {instead}{_at(self.hard, self.losses)}: this file is of another model"
+                f"{beside}, which this project does not have; claims about it as it was read would be about another "
+                "model"
             )
         return (
             f"{' and '.join(wrong)}: as they stand {self.as_read:.0%} of the evaluation set is answered rightly, "
@@ -65,11 +71,11 @@ class Misreading:
         return " ".join([*asked, f"--n-heads {heads}"] if heads is not None else asked)
 
 
-def _at(losses: tuple[float, float] | None) -> str:
+def _at(hard: str, losses: tuple[float, float] | None) -> str:
     """What the shares do not say: how sure the answers are."""
     if losses is None:
         return ""
-    return f", but next to zero the cross-entropy is {losses[0]:.3g} nats against {losses[1]:.3g}"
+    return f", but {hard} the cross-entropy is {losses[0]:.3g} nats against {losses[1]:.3g}"
 
 
 def _percent(share: float) -> str:
@@ -89,11 +95,11 @@ def _read_as(misreading: Misreading) -> str:
 class Misread(CheckpointError):
     """A file that answers wrongly as it was read, and rightly in another reading, which was not asked for."""
 
-    def __init__(self, path: Path, misreading: Misreading, package: str) -> None:
-        self.path, self.misreading, self.package = path, misreading, package
+    def __init__(self, path: Path, misreading: Misreading, task: Task[Any]) -> None:
+        self.path, self.misreading, self.package = path, misreading, task.package
         as_it_is = []
         if misreading.better.token_order is not None:
-            as_it_is.append("--token-order value")
+            as_it_is.append(f"--token-order {task.our_order}")
         if misreading.better.n_heads is not None:
             as_it_is.append("--n-heads with the number that it has")
         super().__init__(

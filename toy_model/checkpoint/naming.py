@@ -1,4 +1,4 @@
-"""From the names, shapes and rows that a file has to ours: classic TransformerLens, row v + max_value of the value v.
+"""From the names, shapes and rows that a file has to ours: classic TransformerLens, rows in the order of the task.
 
 Two namings are known. A HookedTransformer's state dict has our names, and buffers beside the parameters; `bridge` knows
 those of a TransformerLens 4 bridge. What wrappers put in front of names or into them is taken off by `spelling`.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,8 +17,7 @@ from torch import Tensor
 from toy_model.checkpoint.bridge import from_bridge, is_bridge
 from toy_model.checkpoint.refusal import CheckpointError
 from toy_model.checkpoint.spelling import plainly_spelled
-
-VALUE, WRAPPED = TOKEN_ORDERS = ("value", "wrapped")
+from toy_model.task import Task
 
 LEAST_IGNORE = -1e4
 """Scores of the future are replaced by IGNORE: -inf, and -1e5 in older versions. Either leaves it no attention."""
@@ -27,8 +27,7 @@ LEAST_IGNORE = -1e4
 class Reading:
     """What a file does not say of itself, where the user said it.
 
-    token_order  "value": row v + max_value of the embedding is the value v. "wrapped": the rows are those of
-                 0, +1 .. +max_value, -max_value .. -1, as the original release stored them
+    token_order  in which of the orders of its task the rows of the embedding are: see `Task.token_orders`
     n_heads      how many heads a bridge's matrices hold; every other file says so by its shapes
     """
 
@@ -36,14 +35,8 @@ class Reading:
     n_heads: int | None = None
 
     def __post_init__(self) -> None:
-        if self.token_order not in (None, *TOKEN_ORDERS):
-            raise ValueError(f"token_order is {self.token_order!r}; there are: {', '.join(TOKEN_ORDERS)}")
         if self.n_heads is not None and self.n_heads < 1:
             raise ValueError(f"n_heads must be at least 1, got {self.n_heads}")
-
-    @property
-    def wrapped(self) -> bool:
-        return self.token_order == WRAPPED
 
 
 PLAIN = Reading()
@@ -55,16 +48,22 @@ def of_a_bridge(state: Mapping[str, Tensor]) -> bool:
     return is_bridge(plainly_spelled(state)[0])
 
 
-def classic(state: Mapping[str, Tensor], reading: Reading) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """The parameters under classic names with rows in the order of values, as float32, and notes on what was done.
+def classic(
+    state: Mapping[str, Tensor], reading: Reading, task: Task[Any]
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """The parameters under classic names with rows in our order, as float32, and notes on what was done.
 
-    What is not known keeps its name, for `checkpoint.infer_config` to refuse. Raises CheckpointError.
+    What is not known keeps its name, for `checkpoint.infer_config` to refuse. A bridge whose heads nobody counted is
+    taken to have as many as the published model. Raises CheckpointError, and ValueError for an order of rows that
+    files of this task are never in.
     """
+    order = None if reading.token_order is None else task.token_order(reading.token_order)
     plain, notes = plainly_spelled(state)
     if is_bridge(plain):
+        n_heads = reading.n_heads or task.recipe.config.n_heads
         if reading.n_heads is None:
-            notes += ("taken to have 1 head, which a bridge's file does not say",)
-        parameters, more = from_bridge(plain, reading.n_heads or 1)
+            notes += (f"taken to have {n_heads} head{'' if n_heads == 1 else 's'}, which a bridge's file does not say",)
+        parameters, more = from_bridge(plain, n_heads)
         notes += more
     else:
         parameters, dropped = _without_buffers(plain)
@@ -76,8 +75,8 @@ def classic(state: Mapping[str, Tensor], reading: Reading) -> tuple[dict[str, Te
             raise CheckpointError(f"blocks.0.attn.W_Q has {len(W_Q)} heads by its shape, not {reading.n_heads}")
     parameters, more = _as_float32(parameters)
     W_E = parameters.get("embed.W_E")
-    if reading.wrapped and W_E is not None and W_E.dim() > 0:
-        parameters["embed.W_E"] = W_E.roll(len(W_E) // 2, 0)
+    if order is not None and W_E is not None and W_E.dim() > 0:
+        parameters["embed.W_E"] = order.restored(W_E)
     return parameters, notes + more
 
 

@@ -24,7 +24,7 @@ MODEL_FILES = (MODEL_FILE, f"{MODEL_FILE}.index.json", "pytorch_model.bin", "pyt
 """What a folder may hold its model in, ours first; the others as Hugging Face names them."""
 
 MAX_BYTES = 256 * 2**20
-"""Larger files are refused before they are read, as are larger shards together; the published model takes 10 kB."""
+"""Larger files are refused before they are read, as are larger shards together; models here take up to 1 MB."""
 
 MAX_CARD_BYTES = 2**20
 MAX_SHARDS = 1_000

@@ -18,7 +18,7 @@ from toy_model.checkpoint.refusal import CheckpointError, one_line
 
 MAX_BYTES = 16 * 2**20
 MAX_OPCODES = 1_000_000
-"""The published state dict takes some 1,200, a training checkpoint with the moments of Adam four times that."""
+"""A state dict of one block takes some 1,200, a training checkpoint with the moments of Adam four times that."""
 
 MAX_DEPTH = 200
 """How deep values may stand in each other. Hashing and comparing recurse."""

@@ -9,27 +9,41 @@ from typing import TYPE_CHECKING, Any
 from pytest_claims.commands.failure import UNREADABLE, fail
 from pytest_claims.files import a_path, shown
 
-from toy_model.commands.shared import FILES, add_reading, reading_of
+from toy_model.commands.shared import add_reading, files_read, paragraph, reading_of
 from toy_model.system import System
 
 if TYPE_CHECKING:
     from toy_model.checkpoint.checkpoint import Checkpoint
 
-CONVERT_HELP = f"""\
-Write a checkpoint of any kind as one of ours: safetensors, classic TransformerLens names, row v + max_value of the
-embedding for the value v. Beside it goes a card that says what it was made of, and what the card of IN said.
-
-{FILES}"""
-
+CONVERT_HELP = """\
+Write a checkpoint of any kind as one of ours: safetensors, classic TransformerLens names{rows}. Beside it goes a card
+that says what it was made of, and what the card of IN said."""
 
 CONVERT_EXAMPLES = """\
 exit code: 0 written, 1 not written, 4 IN cannot be read
 
 examples:
-  python -m {package} convert cumsum_model.pt mine.safetensors --token-order wrapped   the original release
-  python -m {package} convert bridge.pt mine.safetensors --n-heads 2                   a bridge of two heads
+  {released}   the original release
+  {bridge}   a bridge of {n_heads} heads
   python -m {package} verify mine.safetensors
 """
+
+
+def _help(system: System[Any]) -> str:
+    rows = f", rows of the embedding {system.token_orders[0].rows}" if system.token_orders else ""
+    return f"{paragraph(CONVERT_HELP.format(rows=rows))}\n\n{files_read(system)}"
+
+
+def _examples(system: System[Any]) -> str:
+    words, command = system.words, f"python -m {system.package} convert"
+    order = f" --token-order {words.released_order}" if words.released_order else ""
+    n_heads = 2 * system.recipe.config.n_heads
+    released = f"{command} {words.released} mine.safetensors{order}"
+    bridge = f"{command} bridge.pt mine.safetensors --n-heads {n_heads}"
+    width = max(len(released), len(bridge))
+    return CONVERT_EXAMPLES.format(
+        released=released.ljust(width), bridge=bridge.ljust(width), n_heads=n_heads, package=system.package
+    )
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], system: System[Any]) -> None:
@@ -37,14 +51,14 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], s
     convert = commands.add_parser(
         "convert",
         help="write a checkpoint of any kind as one of ours",
-        description=CONVERT_HELP.format(package=system.package),
-        epilog=CONVERT_EXAMPLES.format(package=system.package),
+        description=_help(system),
+        epilog=_examples(system),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     convert.set_defaults(command=lambda options: _convert(options, system))
     convert.add_argument("checkpoint", metavar="IN", help="the file, or a folder that `train` wrote")
     convert.add_argument("out", type=a_path, metavar="OUT", help="what to write; its name ends in .safetensors")
-    add_reading(convert.add_argument)
+    add_reading(convert.add_argument, system)
     convert.add_argument("--force", action="store_true", help="replace OUT and its card if they exist")
 
 
@@ -70,7 +84,7 @@ def _convert(options: argparse.Namespace, system: System[Any]) -> int:
     except CheckpointError as error:
         return fail(str(error), code=UNREADABLE)
     try:
-        written = write_checkpoint(out, checkpoint.model, converted_card(checkpoint))
+        written = write_checkpoint(out, checkpoint.model, converted_card(checkpoint, system))
     except OSError as error:
         return fail(f"OUT {out}: {error.strerror or error}; what was there before was kept")
     for note in checkpoint.notes:
@@ -83,7 +97,7 @@ def _convert(options: argparse.Namespace, system: System[Any]) -> int:
     return 0
 
 
-def converted_card(checkpoint: Checkpoint[Any]) -> dict[str, Any]:
+def converted_card(checkpoint: Checkpoint[Any], system: System[Any]) -> dict[str, Any]:
     """The card of what `checkpoint` is converted to: all that its own card says, and what it was."""
     card = dict(checkpoint.card or {})
     before = card.pop("converted_from", None)
@@ -91,7 +105,7 @@ def converted_card(checkpoint: Checkpoint[Any]) -> dict[str, Any]:
         "file": checkpoint.path.name,
         "sha256": checkpoint.sha256,
         "format": checkpoint.format,
-        "token_order": checkpoint.reading.token_order or "value",
+        **({"token_order": checkpoint.order or system.our_order} if system.token_orders else {}),
         "n_heads": checkpoint.model.cfg.n_heads,
     }
     if before is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_claims.commands.failure import UNREADABLE, fail
 from pytest_claims.files import shown
 
-from toy_model.commands.shared import FILES, add_reading, reading_of
+from toy_model.commands.shared import add_reading, files_read, paragraph, reading_of, released
 from toy_model.system import System
 
 if TYPE_CHECKING:
@@ -19,22 +19,18 @@ if TYPE_CHECKING:
 MOST_LINES = 300
 """Tensors of another model that are listed one by one."""
 
-INSPECT_HELP = f"""\
+INSPECT_HELP = """\
 Say what is in a checkpoint: format, sizes, every tensor, where it comes from, what is taken for granted because no
-file says it. Then a first diagnosis: how much of the evaluation set it answers rightly, how uniform attention is,
-whether OV has rank one, whether the stream stores the mean, how many neurons ever fire, and whether the rows of the
-embedding look wrapped or the model looks like one with other neurons, layer norm or unscaled scores. Of a file whose
-tensors are those of another model they are listed, and why it is not this one.
-
-{FILES}"""
+file says it. Then a first diagnosis: {diagnosis}. Of a file whose tensors are those of another model they are listed,
+and why it is not this one."""
 
 INSPECT_EXAMPLES = """\
 exit code: 0 read, whatever the diagnosis; 4 IN cannot be read, or is another model
 
 examples:
   python -m {package} inspect runs/seed7
-  python -m {package} inspect cumsum_model.pt --token-order wrapped
-  python -m {package} inspect cumsum_model.pt --json | jq .diagnosis.accuracy
+  python -m {package} inspect {released}
+  python -m {package} inspect runs/seed7 --json | jq .diagnosis.accuracy
 """
 
 
@@ -43,13 +39,13 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], s
     inspect = commands.add_parser(
         "inspect",
         help="say what is in a checkpoint of any kind, and whether it looks right",
-        description=INSPECT_HELP.format(package=system.package),
-        epilog=INSPECT_EXAMPLES.format(package=system.package),
+        description=f"{paragraph(INSPECT_HELP.format(diagnosis=system.words.diagnosis))}\n\n{files_read(system)}",
+        epilog=INSPECT_EXAMPLES.format(package=system.package, released=released(system)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     inspect.set_defaults(command=lambda options: _inspect(options, system))
     inspect.add_argument("checkpoint", metavar="IN", help="the file, or a folder that `train` wrote")
-    add_reading(inspect.add_argument)
+    add_reading(inspect.add_argument, system)
     inspect.add_argument("--json", action="store_true", help="print JSON")
 
 

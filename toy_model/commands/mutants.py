@@ -16,10 +16,10 @@ MUTANTS_HELP = """\
 Run every claim on every mutant and print the table: X refuted, . survived, ! error.
 
 A mutant is the checkpoint with one thing broken. Every claim should be refuted by at least two,
-every mutant be noticed by at least one claim, and those that break nothing (the same neurons in
-another order) by none but claims that depend on what differs. Whatever falls short is printed as a
-hole, and the exit code is 1. Takes about twenty minutes with -n 2, which uses two processes; with
--k EXPRESSION, which runs only claims that match, as long as those take.
+every mutant be noticed by at least one claim, and those that break nothing (the same parts in
+another order or basis) by none but claims that depend on what differs. Whatever falls short is
+printed as a hole, and the exit code is 1. Takes {minutes} with -n 2, which uses two
+processes; with -k EXPRESSION, which runs only claims that match, as long as those take.
 """
 
 
@@ -27,7 +27,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], s
     mutants = commands.add_parser(
         "mutants",
         help="run every claim on every broken model, and show which notices which",
-        description=MUTANTS_HELP.format(package=system.package),
+        description=MUTANTS_HELP.format(minutes=system.words.mutants_take),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     mutants.set_defaults(command=lambda options: _mutants(options, system))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_claims.commands.failure import UNREADABLE, fail
 from pytest_claims.files import shown
@@ -59,34 +60,58 @@ def progress_bar(what: str, lengths: int) -> Iterator[Callable[[int], None]]:
         yield lambda n: bar.update(task, completed=n**3)
 
 
+def paragraph(text: str) -> str:
+    """Broken into lines, for help that is printed as it stands."""
+    return textwrap.fill(" ".join(text.split()), 119, break_long_words=False, break_on_hyphens=False)
+
+
 FILES = """\
 Files that are read:
   safetensors            ours, or with the names of a HookedTransformer or of a TransformerLens 4 bridge
   torch.save             the state dict of either, also from before torch 1.6 or from a GPU; or a training checkpoint
                          that holds it among other things
   a folder               that `train` wrote, or with pytorch_model.bin, or with shards under a *.index.json
-Whatever a wrapper put into the names (module., _orig_mod., _fsdp_wrapped_module., net., ..) is taken off; float16 and
-bfloat16 are read as the float32 numbers that they are; without an MLP the model is one whose MLP has no neurons.
+{numbers}
 
 Nothing in a file is executed: torch.load(weights_only=True) reads it, once it is known to ask for no more than a state
 dict needs. Not read: whole pickled modules, TorchScript, numpy archives. Save model.state_dict() instead.
 """
 
 
-def add_reading(add: Callable[..., object]) -> None:
-    """The options that say how to read a file, for a command or for pytest: `add` is what takes one of them."""
-    add(
-        "--token-order",
-        choices=("value", "wrapped"),
-        help="rows of the embedding: value, from -max to +max (default), or wrapped, 0, +1 .. +max, -max .. -1, "
-        "as the original release stored them",
+def files_read(system: System[Any]) -> str:
+    """Which files are read, for the help of a command."""
+    without_mlp = "" if system.recipe.config.attn_only else "; without an MLP the model is one whose MLP has no neurons"
+    numbers = paragraph(
+        "Whatever a wrapper put into the names (module., _orig_mod., _fsdp_wrapped_module., net., ..) is taken off; "
+        f"float16 and bfloat16 are read as the float32 numbers that they are{without_mlp}."
     )
+    return FILES.format(numbers=numbers)
+
+
+def add_reading(add: Callable[..., object], *systems: System[Any]) -> None:
+    """The options that say how to read a file of some systems, for a command or for pytest.
+
+    `add` is what takes one of them. There is no `--token-order` where files of none have several.
+    """
+    orders = {order.name: order for system in systems for order in system.token_orders}
+    if orders:
+        ours = {system.our_order for system in systems}
+        described = (f"{name}, {order.rows}{' (default)' * (name in ours)}" for name, order in orders.items())
+        add("--token-order", choices=tuple(orders), help=f"rows of the embedding: {', or '.join(described)}")
+    heads = {system.recipe.config.n_heads: system.name for system in systems}
+    default = ", ".join(f"{n} of {name}" if len(heads) > 1 else f"{n}" for n, name in heads.items())
     add(
         "--n-heads",
         type=n_heads,
         metavar="N",
-        help="how many heads the matrices of a TransformerLens bridge hold (default: 1; other files say so)",
+        help=f"how many heads the matrices of a TransformerLens bridge hold (default: {default}; other files say so)",
     )
+
+
+def released(system: System[Any], equals: str = " ") -> str:
+    """The file that was released with a system's task and the option to read it with, for the examples of help."""
+    order = system.words.released_order
+    return f"{system.words.released} --token-order{equals}{order}" if order else system.words.released
 
 
 def n_heads(text: str) -> int:
@@ -103,4 +128,4 @@ def reading_of(options: argparse.Namespace) -> Reading:
     from toy_model.checkpoint.checkpoint import Reading
 
     torch.set_num_threads(1)
-    return Reading(options.token_order, options.n_heads)
+    return Reading(getattr(options, "token_order", None), options.n_heads)

@@ -53,7 +53,7 @@ the scheduler cannot be reached, 130 interrupted
 
 examples:
   python -m {package} sweep --seeds 0:32 --out sweeps/published
-  python -m {package} sweep --seeds 0:8 --grid d_mlp=4,8,16 --grid seq_len=10,20,40 --out sweeps/sizes
+  python -m {package} sweep --seeds 0:8 {grid} --out sweeps/sizes
   python -m {package} sweep --seeds 0:1000 --out sweeps/many --scheduler tls://10.0.0.1:8786 \\
     --tls-ca-file ca.pem --tls-cert cert.pem --tls-key key.pem
 """
@@ -61,11 +61,12 @@ examples:
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], system: System[Any]) -> None:
     """Add `sweep` to the command line."""
+    grid = " ".join(f"--grid {name}={','.join(map(str, some))}" for name, some in system.words.sizes.items())
     sweep = commands.add_parser(
         "sweep",
         help="train and verify many seeds, and say which claims hold on all",
         description=SWEEP_HELP.format(package=system.package),
-        epilog=SWEEP_EXAMPLES.format(package=system.package),
+        epilog=SWEEP_EXAMPLES.format(package=system.package, grid=grid),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     sweep.set_defaults(command=lambda options: _sweep(options, system))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_claims.commands.failure import fail
 from pytest_claims.files import a_path, alone_in, shown, sweep_up
 
+from toy_model.commands.shared import paragraph
 from toy_model.recipe import add_options, changed, chosen, difference
 from toy_model.system import System
 
@@ -35,16 +36,17 @@ and until they are there, after every epoch, a third:
 A run that was interrupted, killed, or that found the disk full goes on from there when the same command is given
 again, and gives the same model, to the bit, on the same machine. --force starts over.
 
-Everything random follows from --seed, so the same seed gives the same model. The defaults reproduce
-the published checkpoint (seed 42 keeps epoch 8, counted from 0) in under a minute on two cores.
+{seeds}
 """
+
+SEEDS = "Everything random follows from --seed, so the same seed gives the same model."
 
 TRAIN_EXAMPLES = """\
 exit code: 0 trained, 1 failed, 2 called wrongly, 3 diverged (the loss is no number), 130 interrupted
 
 examples:
   python -m {package} train --seed 7 --out runs/seed7
-  python -m {package} train --seq-len 40 --n-heads 2 --out runs/two-heads
+  python -m {package} train {sizes} --out runs/larger
   python -m {package} verify runs/seed7
 """
 
@@ -56,11 +58,13 @@ DIVERGED = 3
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], system: System[Any]) -> None:
     """Add `train` to the command line."""
+    words = system.words
+    sizes = " ".join(f"--{name.replace('_', '-')} {some[-1]}" for name, some in words.sizes.items())
     train = commands.add_parser(
         "train",
         help="train a checkpoint, with the published recipe or another",
-        description=TRAIN_HELP.format(package=system.package),
-        epilog=TRAIN_EXAMPLES.format(package=system.package),
+        description=TRAIN_HELP.format(seeds=paragraph(f"{SEEDS} {words.defaults}")),
+        epilog=TRAIN_EXAMPLES.format(package=system.package, sizes=sizes),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     train.set_defaults(command=lambda options: _train(options, system))
@@ -147,7 +151,7 @@ class _Run:
         n_ctx, d_vocab = recipe.config.n_ctx, recipe.config.d_vocab
         if n_ctx * d_vocab > MAX_STATES:
             raise _Refused(
-                f"{n_ctx} positions of {d_vocab} values each are more than the {MAX_STATES:,} that can be verified"
+                f"{n_ctx} positions of {d_vocab} tokens each are more than the {MAX_STATES:,} that can be verified"
             )
         return recipe
 

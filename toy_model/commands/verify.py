@@ -9,6 +9,7 @@ from typing import Any
 from pytest_claims.commands.failure import fail
 
 from toy_model.checkout import CLAIMS, missing, run_claims
+from toy_model.commands.shared import released
 from toy_model.system import System
 
 VERIFY = "verify"
@@ -20,7 +21,7 @@ PATH is a file of any kind that `inspect` reads, or a folder that `train` wrote;
 verified. Everything after PATH goes to pytest as it stands:
   --report=DIR        write report.html, report.json and report.md to DIR, whatever the verdict
   --baseline=FILE     fail if a claim was lost that held in the report.json of an earlier run
-  --token-order, --n-heads, --device, --no-controls, -k EXPRESSION, -n 2, ...
+  {reading}, --device, --no-controls, -k EXPRESSION, -n 2, ...
                       all that `pytest --help` tells in the project's folder
 
 pytest has its configuration and root folder from this project: no pytest.ini, conftest.py or module that lies around
@@ -34,19 +35,21 @@ checkpoint cannot be read
 
 examples:
   python -m {package} verify runs/seed7
-  python -m {package} verify cumsum_model.pt --token-order=wrapped
+  python -m {package} verify {released}
   python -m {package} verify runs/seed7 --report=new --baseline=old/report.json
 """
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], system: System[Any]) -> None:
     """Add `verify` to the help. It is never parsed, since its options are those of pytest."""
+    reading = "--token-order, --n-heads" if system.token_orders else "--n-heads"
+    command = system.package.replace("_", "-")
     parser = commands.add_parser(
         VERIFY,
         help="run the claims about a checkpoint",
         usage=f"python -m {system.package} verify [PATH] [option of pytest ...]",
-        description=VERIFY_HELP.format(package=system.package, command=system.package.replace("_", "-")),
-        epilog=VERIFY_EXAMPLES.format(package=system.package, command=system.package.replace("_", "-")),
+        description=VERIFY_HELP.format(reading=reading, command=command),
+        epilog=VERIFY_EXAMPLES.format(package=system.package, released=released(system, "=")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("checkpoint", nargs="?", metavar="PATH", help="default: the checkpoint that is shipped")

@@ -140,7 +140,7 @@ def _local(n_workers: int | None) -> Iterator[Client]:
     security = _own_certificate()
     with (
         safe_path(),
-        tempfile.TemporaryDirectory(prefix="cumsum-sweep-") as scratch,
+        tempfile.TemporaryDirectory(prefix="sweep-") as scratch,
         dask.config.set(
             {"distributed.scheduler.allowed-failures": ALLOWED_DEATHS, "temporary-directory": scratch, **NO_PAGES}
         ),

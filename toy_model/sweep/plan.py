@@ -97,7 +97,9 @@ def parse_grid(texts: Sequence[str], published: Recipe) -> dict[str, list[Number
         option = by_name.get(written.strip().replace("-", "_"))
         if option is None or not equals:
             names = ", ".join(each.name for each in options_of(published) if each.field != "seed")
-            raise PlanError(f"{text!r} is no option with values, such as d_mlp=2,4,8; there are: {names}")
+            d_model = published.config.d_model
+            such = f"such as d_model={d_model},{2 * d_model}"
+            raise PlanError(f"{text!r} is no option with values, {such}; there are: {names}")
         if option.field == "seed":
             raise PlanError(f"{text!r}: seeds are given with --seeds")
         if option.name in grid:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from toy_model.sweep.plan import Job
 
 TRAINING, VERIFYING = 3, 2
-"""What each takes of the bar; of the published sizes about fifty and thirty seconds."""
+"""What each takes of the bar: of a recipe that takes a minute, training takes somewhat longer."""
 
 
 class Progress:

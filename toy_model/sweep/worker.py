@@ -1,6 +1,6 @@
 """What a worker does: train one model, and verify one. Both take and give plain data, and touch no shared folder.
 
-They are what a user would run, `python -m cumsum_model train` and `pytest claims/`, each in a process of its own: there
+They are what a user would run, `python -m PACKAGE train` and `pytest claims/`, each in a process of its own: there
 is no second way to train or to verify, and nothing of one run is left in the next.
 """
 
