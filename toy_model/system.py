@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class System(Task[M]):
     """A task, and all that this project has to say of the model that is trained on it.
 
-    inspected   the first look at a checkpoint: as text and as plain data
+    inspected   the first look at a checkpoint: as text and as plain data, with its accuracy at diagnosis.accuracy
     details     what a report says of a checkpoint beside the verdicts
     illustrate  figures of a report
     mutants     the broken models, by kind

@@ -98,8 +98,9 @@ def add_reading(add: Callable[..., object], *systems: System[Any]) -> None:
         ours = {system.our_order for system in systems}
         described = (f"{name}, {order.rows}{' (default)' * (name in ours)}" for name, order in orders.items())
         add("--token-order", choices=tuple(orders), help=f"rows of the embedding: {', or '.join(described)}")
-    heads = {system.recipe.config.n_heads: system.name for system in systems}
-    default = ", ".join(f"{n} of {name}" if len(heads) > 1 else f"{n}" for n, name in heads.items())
+    heads = {system.name: system.recipe.config.n_heads for system in systems}
+    every = set(heads.values())
+    default = ", ".join(f"{n} of {name}" for name, n in heads.items()) if len(every) > 1 else f"{every.pop()}"
     add(
         "--n-heads",
         type=n_heads,
