@@ -36,9 +36,12 @@ from sorted_list_model.mutants.ov_circuit import (
     copy_one_higher,
     copy_one_higher_in_lesser_head,
     copy_one_higher_in_main_head,
+    copy_small_numbers_more,
     exchange_OV,
     mirror_cross_terms,
     negate_OV,
+    share_out_as_published,
+    sharpen_unembedding,
     silence_lesser_head,
     silence_main_head,
     suppress_nothing_above,
@@ -59,6 +62,7 @@ from sorted_list_model.mutants.whole import (
     cut_direct_path,
     enlarge_embeddings,
     forget_epsilon,
+    forget_the_largest_number,
     freeze_final_scale,
     freeze_first_scale,
     lower_confidence,
@@ -89,7 +93,7 @@ BASELINES = (untrained, shuffle_weights)
 ARCHITECTURES = (add_a_head, add_a_layer, unembed_without_layer_norm)
 """Of other sizes, or not of this kind at all: for what is said of the architecture, and no part of ALL."""
 
-IDEALS = (attend_to_next_alone,)
+IDEALS = (attend_to_next_alone, share_out_as_published)
 
 HIDDEN = (
     soften_scores,
@@ -127,14 +131,17 @@ BREAKING = (
     copy_one_higher_in_lesser_head,
     negate_OV,
     blur_unembedding_upwards,
+    sharpen_unembedding,
     boost_nothing_below,
     suppress_nothing_above,
     mirror_cross_terms,
     copy_in_both_heads,
+    copy_small_numbers_more,
     copy_exactly,
     swap_two_numbers,
     swap_two_distant_numbers,
     answer_one_higher,
+    forget_the_largest_number,
     cut_direct_path,
     reverse_direct_path,
     freeze_first_scale,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sorted_list_model.model import SortedListTransformer
 from sorted_list_model.ov_circuit import ov_circuit
-from sorted_list_model.surgery import OV, exchange, lesser_head, main_head, reread, rewrite_ov
+from sorted_list_model.surgery import OV, exchange, lesser_head, main_head, require_two_heads, reread, rewrite_ov
 from toy_model.surgery import copied
 
 BLUR = 0.3
@@ -68,6 +68,24 @@ def blur_unembedding_upwards(model: SortedListTransformer) -> SortedListTransfor
     return _blurred(model, (-1,))
 
 
+def sharpen_unembedding(model: SortedListTransformer) -> SortedListTransformer:
+    """Three tenths of the unembedding of the number above it are taken off each answer: none is boosted by it."""
+    mutant = copied(model)
+    n = model.cfg.max_value + 1
+    mutant.unembed.W_U[:, : n - 1] -= BLUR * model.W_U[:, 1:n]
+    return mutant
+
+
+def copy_small_numbers_more(model: SortedListTransformer) -> SortedListTransformer:
+    """Attention to 0 does twice as much as it did, to the largest number nothing, and so on in between."""
+    mutant = copied(model)
+    n = model.cfg.max_value + 1
+    for head, circuit in enumerate(ov_circuit(model)):
+        deviations = circuit - circuit.mean(-1, keepdim=True)
+        rewrite_ov(mutant, head, torch.linspace(1, -1, n, dtype=torch.float64)[:, None] * deviations)
+    return mutant
+
+
 def boost_nothing_below(model: SortedListTransformer) -> SortedListTransformer:
     """Attention to a number adds to those below it what it adds on average, as nearly as the rank of W_U allows."""
     return _flattened(model, torch.ones_like(_circuit_of(model)).tril(-1).bool())
@@ -97,6 +115,20 @@ def copy_in_both_heads(model: SortedListTransformer) -> SortedListTransformer:
     mean = ov_circuit(model).mean(0)
     for head, circuit in enumerate(ov_circuit(model)):
         rewrite_ov(mutant, head, mean - circuit)
+    return mutant
+
+
+def share_out_as_published(model: SortedListTransformer) -> SortedListTransformer:
+    """36 and 37 are left to the lesser head, as 28 .. 35 are: the heads exchange what they do with these two."""
+    require_two_heads(model)
+    mutant, circuits = copied(model), ov_circuit(model)
+    main, lesser = main_head(model), lesser_head(model)
+    exchanged = torch.zeros_like(circuits[0])
+    for number in (36, 37):
+        if number < len(exchanged):
+            exchanged[number] = 2 * circuits[main, number] - circuits[lesser, number]
+    rewrite_ov(mutant, lesser, exchanged)
+    rewrite_ov(mutant, main, -exchanged)
     return mutant
 
 

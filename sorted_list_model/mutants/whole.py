@@ -73,6 +73,13 @@ def swap_two_distant_numbers(model: SortedListTransformer) -> SortedListTransfor
     return _with_swapped_embeddings(model, 3 * n // 5, 4 * n // 5)
 
 
+def forget_the_largest_number(model: SortedListTransformer) -> SortedListTransformer:
+    """The largest number is answered with the unembedding of the one below it, less than half as loud."""
+    mutant = copied(model)
+    mutant.unembed.W_U[:, model.cfg.max_value] = 0.4 * model.W_U[:, model.cfg.max_value - 1]
+    return mutant
+
+
 def answer_one_higher(model: SortedListTransformer) -> SortedListTransformer:
     """The unembedding is off by one: whatever was answered, the number above it is."""
     mutant = copied(model)

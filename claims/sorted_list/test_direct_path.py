@@ -1,0 +1,66 @@
+"""The direct path: the current number speaks against being said again"""
+
+from pytest_claims import claim
+
+from sorted_list_model import direct_path, mutants, writeup
+from sorted_list_model.attribution import close, share_of, triples
+from sorted_list_model.data import FIRST_LISTS, VALIDATION_SET
+from sorted_list_model.scope import no_account_of, no_account_of_triples
+from toy_model.engine import run
+from toy_model.intervention import cut_direct_path, run_under
+
+FROM_THE_WEIGHTS = "every number (exact, mean over sorted positions), relative to the mean over numbers"
+
+
+@claim(
+    "The direct path lowers the logit of the current number and raises that of the one above it, for nine in ten",
+    source=f"ours: {writeup.DIRECT_PATH}, which draws it",
+    over=FROM_THE_WEIGHTS,
+    evidence="exact",
+    refuted_by=[mutants.answer_one_higher, mutants.untrained, mutants.shuffle_weights],
+    unless=no_account_of_triples,
+    exhaustive=True,
+)
+def test_the_direct_path_moves_on(model, measure):
+    path = direct_path.direct_path(model)
+    assert measure("numbers whose own logit it lowers", (path.diagonal() < 0).double().mean()) > 0.9
+    assert measure("numbers for which it raises the next", (path.diagonal(1) > 0).double().mean()) > 0.9
+
+
+@claim(
+    "Without the direct path the model says the current number again: that is what three quarters of its errors are",
+    source="ours",
+    over=f"{FIRST_LISTS}; the direct path zero-ablated",
+    evidence="sampled",
+    refuted_by=[mutants.reverse_direct_path, mutants.answer_one_higher, mutants.untrained],
+    unless=no_account_of,
+)
+def test_without_it_numbers_are_said_again(model, measure, lists):
+    logits = run(model, lists.toks)[:, lists.scored]
+    cut = run_under(model, lists.toks, cut_direct_path())[:, lists.scored]
+    targets, current = lists.targets.to(logits.device), lists.current.to(logits.device)
+    wrong = (cut.argmax(-1) != targets) & (logits.argmax(-1) == targets)
+    assert measure("new errors without it", wrong.double().mean()) > 0.01
+    assert measure("of these, the current number again", share_of(cut.argmax(-1) == current, wrong)) > 3 / 4
+
+
+@claim(
+    "It is not the direct path that keeps the model from answering d+2 at d of d, d+1, d+2: without it d is answered "
+    "there at least three times as often as d+2, and d+2 in fewer than 5 of 100 cases",
+    source=writeup.DIRECT_PATH,
+    over=f"{VALIDATION_SET}: where the list contains d, d+1, d+2; the direct path zero-ablated",
+    evidence="sampled",
+    refuted_by=[
+        mutants.silence_lesser_head,
+        mutants.blur_unembedding_upwards,
+        mutants.mirror_cross_terms,
+        mutants.untrained,
+    ],
+    unless=no_account_of_triples,
+)
+def test_it_does_not_decide_close_triples(model, measure, validation):
+    cut = run_under(model, validation.toks, cut_direct_path())[:, validation.scored].argmax(-1).cpu()[:, 1:-1]
+    (x, _, z), among = triples(validation), close(validation)
+    again, skipped = share_of(cut == x, among), share_of(cut == z, among)
+    assert measure("d again, over d+2", again / max(skipped, 1e-6)) > 3
+    assert measure("d+2", skipped) < 0.05
