@@ -79,8 +79,8 @@ def sums_of(model: CumsumTransformer, n: int, last: int, right: int, other: int)
     towards = W["W_U"][:, right] - W["W_U"][:, other]
     direct = resid_mid @ towards + W["b_out"] @ towards + W["b_U"][right] - W["b_U"][other]
     pre = resid_mid @ W["W_in"] + W["b_in"]
-    found = (weight[..., None] * pre, weight * direct, weight, W["W_out"] @ towards)
-    return Sums(*(tensor.numpy() for tensor in found))
+    tensors = (weight[..., None] * pre, weight * direct, weight, W["W_out"] @ towards)
+    return Sums(*(tensor.numpy() for tensor in tensors))
 
 
 def smallest_difference(sums: Sums, choices: Choices, total: int | None, *, time_limit: float = 60.0) -> Optimum:
@@ -90,21 +90,21 @@ def smallest_difference(sums: Sums, choices: Choices, total: int | None, *, time
     """
     started = time.perf_counter()
     lightest, heaviest = _range_of_Z(sums, choices)
-    bound, found, mu = -np.inf, np.inf, 0.0
+    bound, smallest, mu = -np.inf, np.inf, 0.0
     best: tuple[int, ...] = ()
     for programs in range(1, ROUNDS + 1):
-        left = time_limit - (time.perf_counter() - started)
-        least, tokens = _solve(sums, choices, total, mu, time_limit=left)
+        remaining = time_limit - (time.perf_counter() - started)
+        least, tokens = _solve(sums, choices, total, mu, time_limit=remaining)
         # Z (difference - mu) >= least, so difference >= mu + least / Z, at the Z that makes least of it.
         bound = max(bound, mu + least / (lightest if least < 0 else heaviest))
-        if tokens is not None and sums.difference(tokens) < found:
-            found, best = sums.difference(tokens), tokens
-        if not np.isfinite(found) or time.perf_counter() - started > time_limit:
-            return Optimum(bound, found, best, programs, finished=False)
-        if found - bound <= GAP * max(1.0, abs(found)):
+        if tokens is not None and sums.difference(tokens) < smallest:
+            smallest, best = sums.difference(tokens), tokens
+        if not np.isfinite(smallest) or time.perf_counter() - started > time_limit:
+            return Optimum(bound, smallest, best, programs, finished=False)
+        if smallest - bound <= GAP * max(1.0, abs(smallest)):
             break
-        mu = found
-    return Optimum(bound, found, best, programs, finished=True)
+        mu = smallest
+    return Optimum(bound, smallest, best, programs, finished=True)
 
 
 def relaxed_difference(sums: Sums, choices: Choices, total: int | None) -> float:

@@ -25,7 +25,10 @@ def read(path: Path) -> dict[str, Any]:
     """A file of `--benchmark-json`. Raises Unreadable."""
     try:
         saved = json.loads(path.read_text())
-        return {"suite": dict(saved["machine_info"]["suite"]), "figures": [_figure(one) for one in saved["benchmarks"]]}
+        return {
+            "suite": dict(saved["machine_info"]["suite"]),
+            "figures": [_figure(benchmark) for benchmark in saved["benchmarks"]],
+        }
     except OSError as error:
         raise Unreadable(f"{path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -44,10 +47,10 @@ def _figure(saved: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def markdown(found: Mapping[str, Any]) -> str:
+def markdown(results: Mapping[str, Any]) -> str:
     """The machine, and one table for each file of benchmarks."""
-    lines = [f"- {name}: {value}" for name, value in found["suite"].items()]
-    for title, figures in _by_file(found["figures"]):
+    lines = [f"- {name}: {value}" for name, value in results["suite"].items()]
+    for title, figures in _by_file(results["figures"]):
         lines += ["", f"### {title}", "", *_rows(figures)]
     return "\n".join(lines) + "\n"
 

@@ -91,9 +91,9 @@ def fitted(figure, what, sizes, model_of, cost, *, rounds, patience, goal, **mor
     figure(
         what, law.powers.tolist(), unit="power", goal=goal, medians=law.medians, steps=law.steps, family=proved, **more
     )
-    for size, told in proved.items():
-        assert told["right_classes"] > 0.999, f"size {size} does not do what the family is for: {told}"
-        assert told["mixed_signs"] < 0.01, f"size {size} is another kind of work: {told}"
+    for size, measured in proved.items():
+        assert measured["right_classes"] > 0.999, f"size {size} does not do what the family is for: {measured}"
+        assert measured["mixed_signs"] < 0.01, f"size {size} is another kind of work: {measured}"
 
 
 def test_time_over_lengths(reference, figure):
@@ -159,7 +159,7 @@ def test_a_trained_model_costs_what_the_family_says(reference, trained_for_40, v
         rounds=2,
         warm_up=0,
     )
-    mixed, mixed_if_trained = (shares(prove(one))["mixed_signs"] for one in (model, trained_for_40))
+    mixed, mixed_if_trained = (shares(prove(subject))["mixed_signs"] for subject in (model, trained_for_40))
     assert 0.5 < mixed / mixed_if_trained < 2, "the family is not what training for that length gives"
 
 
@@ -171,15 +171,15 @@ def beside_brute_force(reference, k):
     model = brute_force.first_positions(reference, k)
     pair = in_turns(lambda: prove(model), lambda: brute_force.smallest_margin(model, k), rounds=3)
     proved = prove(model).lengths[-1].smallest_margin
-    found = brute_force.smallest_margin(model, k)
-    assert abs(proved - found) <= margin_error(model), f"length {k}: proved {proved}, found {found}"
+    smallest = brute_force.smallest_margin(model, k)
+    assert abs(proved - smallest) <= margin_error(model), f"length {k}: proved {proved}, found {smallest}"
     return pair, {
         "ratio": float(np.median(pair.ratios)),
         "proof": spread(pair.ours),
         "forward": spread(pair.theirs),
         "sequences_per_second": 11**k / float(np.median(pair.theirs)),
         "proved": proved,
-        "found": found,
+        "found": smallest,
     }
 
 
@@ -246,19 +246,19 @@ def test_integer_program(reference, proved, figure, n):
     a, bound, attained = hardest(proved, n)
     choices, total = [*[range(11)] * (n - 1), [a]], 1 + reference.cfg.max_value * n
     classes = sum(length.labels.size for length in proved.lengths)
-    found = []
+    optima = []
 
     def solve():
         sums = sums_of(reference, n, a, POS, ZERO)
-        found.append(smallest_difference(sums, choices, total))
+        optima.append(smallest_difference(sums, choices, total))
 
     pair = in_turns(lambda: prove(reference), solve, rounds=3, warm_up=0)
     relaxed = []
     relaxed_seconds = seconds_of(
         lambda: relaxed.append(relaxed_difference(sums_of(reference, n, a, POS, ZERO), choices, total))
     )
-    assert bound - 1e-6 <= found[0].bound <= attained + 1e-6
-    assert found[0].found == pytest.approx(attained, abs=1e-6)
+    assert bound - 1e-6 <= optima[0].bound <= attained + 1e-6
+    assert optima[0].found == pytest.approx(attained, abs=1e-6)
     assert relaxed[0] <= attained + 1e-6
     figure(
         f"the proof of a class, in units of an integer program for one of {n} values",
@@ -266,8 +266,8 @@ def test_integer_program(reference, proved, figure, n):
         goal=1.0,
         seconds={"ours": spread(pair.ours / classes), "theirs": spread(pair.theirs)},
         proof={"bound": bound, "attained": attained},
-        bound=found[0].bound,
-        programs=found[0].programs,
-        finished=found[0].finished,
+        bound=optima[0].bound,
+        programs=optima[0].programs,
+        finished=optima[0].finished,
         with_mixtures={"bound": relaxed[0], "seconds": relaxed_seconds},
     )

@@ -70,11 +70,11 @@ def browser():
     from browsing import NAMES, OPTIONS, executable
     from playwright.sync_api import sync_playwright
 
-    found = executable()
-    if found is None:
+    browser_path = executable()
+    if browser_path is None:
         pytest.skip(f"no browser on this machine: none of {', '.join(NAMES)}")
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=found, args=OPTIONS)
+        yield playwright.chromium.launch(executable_path=browser_path, args=OPTIONS)
 
 
 @pytest.fixture

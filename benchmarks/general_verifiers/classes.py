@@ -67,6 +67,6 @@ def to_be_shown(W, n, furthest):
             yield Class(W, n, int(a), int(place), other)
 
 
-def row(tool, one, answer, seconds):
-    print(f"{tool:34} n={one.n:2} sum {one.sum:+} last {one.values[one.a]:+}  exact {one.least:8.4f}  ", end="")
+def row(tool, case, answer, seconds):
+    print(f"{tool:34} n={case.n:2} sum {case.sum:+} last {case.values[case.a]:+}  exact {case.least:8.4f}  ", end="")
     print(f"{answer:24} {seconds:9.4f} s", flush=True)

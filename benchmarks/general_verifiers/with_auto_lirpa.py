@@ -24,21 +24,21 @@ def auto_lirpa(W, _limit, _every):
     class Network(torch.nn.Module):
         """One-hot tokens, flattened, to the difference of logits. Softmax is spelled out: no bounds are known of it."""
 
-        def __init__(self, one):
+        def __init__(self, case):
             super().__init__()
-            W, blocks, self.n = one.W, np.eye(one.n), one.n
+            W, blocks, self.n = case.W, np.eye(case.n), case.n
             # Each table as a linear map of one-hot tokens: a block for each position.
-            positions = np.arange(one.n)
-            scores = np.zeros((one.n, len(one.values), one.n))
-            scores[positions, :, positions] = one.scores
-            v = np.einsum("jk,jtd->jtkd", blocks, one.v)
-            tokens = one.n * len(one.values)
-            self.scores = layer(scores.reshape(tokens, -1), np.zeros(one.n))
+            positions = np.arange(case.n)
+            scores = np.zeros((case.n, len(case.values), case.n))
+            scores[positions, :, positions] = case.scores
+            v = np.einsum("jk,jtd->jtkd", blocks, case.v)
+            tokens = case.n * len(case.values)
+            self.scores = layer(scores.reshape(tokens, -1), np.zeros(case.n))
             self.v = layer(v.reshape(tokens, -1), np.zeros(v[0, 0].size))
-            self.out = layer(W["W_O"][0], W["b_O"] + one.own)
+            self.out = layer(W["W_O"][0], W["b_O"] + case.own)
             self.pre = layer(W["W_in"], W["b_in"])
-            self.post = layer(one.push[:, None], np.array([W["b_out"] @ one.towards + one.bias]))
-            self.skip = layer(one.towards[:, None], np.zeros(1))
+            self.post = layer(case.push[:, None], np.array([W["b_out"] @ case.towards + case.bias]))
+            self.skip = layer(case.towards[:, None], np.zeros(1))
 
         def forward(self, x):
             weight = torch.exp(self.scores(x))
@@ -54,19 +54,19 @@ def auto_lirpa(W, _limit, _every):
         mixtures of tokens ("line"), or on tokens, which takes our dynamic program ("sum").
         """
 
-        def __init__(self, one, kind, **box):
+        def __init__(self, case, kind, **box):
             super().__init__(norm=np.inf, **box)
-            self.one, self.kind = one, kind
+            self.one, self.kind = case, kind
 
         def concretize_matrix(self, x, A, sign, extra_constr):
-            one, d_vocab = self.one, len(self.one.values)
-            A = A if isinstance(A, torch.Tensor) else torch.eye(one.n * d_vocab)[None]
-            A = -sign * A.reshape(-1, one.n, d_vocab).double()
-            free, own = A[:, :-1], A[:, -1, one.a]
+            case, d_vocab = self.one, len(self.one.values)
+            A = A if isinstance(A, torch.Tensor) else torch.eye(case.n * d_vocab)[None]
+            A = -sign * A.reshape(-1, case.n, d_vocab).double()
+            free, own = A[:, :-1], A[:, -1, case.a]
             return (-sign * (self.smallest(free) + own)).float()[None]
 
         def smallest(self, free):
-            one, d_vocab, left = self.one, len(self.one.values), self.one.total - self.one.a
+            case, d_vocab, rest = self.one, len(self.one.values), self.one.total - self.one.a
             if self.kind == "tokens":
                 return free.min(-1).values.sum(-1)
             if self.kind == "line":
@@ -74,35 +74,35 @@ def auto_lirpa(W, _limit, _every):
                 low = torch.full((len(free), 1, 1), -float(free.abs().max()) - 1, dtype=torch.double)
                 high = -low
                 token = torch.arange(d_vocab, dtype=torch.double)
-                at = lambda price: (free - price * token).min(-1).values.sum(-1) + price[:, 0, 0] * left  # noqa: E731
+                at = lambda price: (free - price * token).min(-1).values.sum(-1) + price[:, 0, 0] * rest  # noqa: E731
                 for _ in range(100):
                     third = (high - low) / 3
                     rises = (at(low + third) < at(high - third))[:, None, None]
                     low, high = torch.where(rises, low + third, low), torch.where(rises, high, high - third)
                 return at((low + high) / 2)
             least = torch.zeros(len(free), 1, dtype=torch.double)
-            for j in range(one.n - 1):
+            for j in range(case.n - 1):
                 moved = [
                     torch.nn.functional.pad(least + free[:, j, t, None], (t, d_vocab - 1 - t), value=np.inf)
                     for t in range(d_vocab)
                 ]
                 least = torch.stack(moved).amin(0)
-            return least[:, left]
+            return least[:, rest]
 
-    def bound(one, kind, method):
-        x = torch.zeros(1, one.n, len(one.values))
+    def bound(case, kind, method):
+        x = torch.zeros(1, case.n, len(case.values))
         low, high = torch.zeros_like(x), torch.ones_like(x)
-        x[..., len(one.values) // 2] = 1
+        x[..., len(case.values) // 2] = 1
         for end in (x, low, high):
-            end[0, -1] = torch.eye(len(one.values))[one.a]
-        network = BoundedModule(Network(one), x.flatten(1))
+            end[0, -1] = torch.eye(len(case.values))[case.a]
+        network = BoundedModule(Network(case), x.flatten(1))
         box = {"x_L": low.flatten(1), "x_U": high.flatten(1)}
-        known = PerturbationLpNorm(norm=np.inf, **box) if kind == "box" else Tokens(one, kind, **box)
+        known = PerturbationLpNorm(norm=np.inf, **box) if kind == "box" else Tokens(case, kind, **box)
         start = time.perf_counter()
         least = network.compute_bounds(x=(BoundedTensor((low + high).flatten(1) / 2, known),), method=method)[0].item()
         return least, time.perf_counter() - start
 
-    for kind, told in (
+    for kind, label in (
         ("box", "any mixtures, weights 0 to 1"),
         ("tokens", "a token at each position"),
         ("line", "the sum as a linear condition"),
@@ -110,12 +110,12 @@ def auto_lirpa(W, _limit, _every):
     ):
         for method in ("IBP", "CROWN", "CROWN-Optimized") if kind == "box" else ("CROWN", "CROWN-Optimized"):
             for n in (2, 5, 10, 20):
-                one = hardest(W, n)
-                least, seconds = bound(one, kind, method)
-                row(f"{method.replace('-Optimized', ' (alpha)')}, {told}", one, f">= {least:.4f}", seconds)
+                case = hardest(W, n)
+                least, seconds = bound(case, kind, method)
+                row(f"{method.replace('-Optimized', ' (alpha)')}, {label}", case, f">= {least:.4f}", seconds)
     for kind in ("line", "sum"):
         for n in (5, 10, 20):
-            answers = [bound(one, kind, "CROWN") for one in to_be_shown(W, n, 1)]
+            answers = [bound(case, kind, "CROWN") for case in to_be_shown(W, n, 1)]
             shown = sum(least > 0 for least, _ in answers)
             print(f"{kind}, n={n}, sums -1, 0, +1: {shown} of {len(answers)} differences shown, ", end="")
             print(f"{sum(seconds for _, seconds in answers):.2f} s")

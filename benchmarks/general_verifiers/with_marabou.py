@@ -42,8 +42,8 @@ class Query:
 
         start = time.perf_counter()
         answer = self.core.solve(self.made, Marabou.createOptions(timeoutInSeconds=int(limit), verbosity=0), "")[0]
-        told = {"unsat": "proved", "sat": "refuted for mixtures"}.get(answer, f"no answer ({answer.lower()})")
-        return told, time.perf_counter() - start
+        verdict = {"unsat": "proved", "sat": "refuted for mixtures"}.get(answer, f"no answer ({answer.lower()})")
+        return verdict, time.perf_counter() - start
 
 
 def marabou(W, limit, every):
@@ -57,21 +57,21 @@ def marabou(W, limit, every):
         ("marabou, denominator gone", marabou_linear),
     ):
         for n in LENGTHS:
-            one = hardest(W, n)
-            row(name, one, *build(core, one, 0.0, limit))
+            case = hardest(W, n)
+            row(name, case, *build(core, case, 0.0, limit))
     # The margin that it can still show, by bisection.
     for n in (5, 10, 20):
-        one = hardest(W, n)
-        low, high, spent = 0.0, one.least + 1.0, 0.0
+        case = hardest(W, n)
+        low, high, spent = 0.0, case.least + 1.0, 0.0
         while high - low > 1e-3:
-            answer, seconds = marabou_linear(core, one, (low + high) / 2, limit)
+            answer, seconds = marabou_linear(core, case, (low + high) / 2, limit)
             low, high = ((low + high) / 2, high) if answer == "proved" else (low, (low + high) / 2)
             spent += seconds
-        row("marabou, largest margin shown", one, f"> {low:.3f}", spent)
+        row("marabou, largest margin shown", case, f"> {low:.3f}", spent)
     asked = shown = 0
     solving, start = 0.0, time.perf_counter()
     for n in range(1, 21):
-        answers = [marabou_linear(core, one, 0.0, limit) for one in to_be_shown(W, n, np.inf if every else 1)]
+        answers = [marabou_linear(core, case, 0.0, limit) for case in to_be_shown(W, n, np.inf if every else 1)]
         asked, shown = asked + len(answers), shown + sum(answer == "proved" for answer, _ in answers)
         solving += sum(seconds for _, seconds in answers)
     print(
@@ -80,65 +80,68 @@ def marabou(W, limit, every):
     print(f"{solving:.2f} s of solving, {time.perf_counter() - start:.2f} s in all")
 
 
-def _chosen(query, one):
-    x = [[query.variable(*((t == one.a,) * 2 if j == one.n - 1 else (0, 1))) for t in one.tokens] for j in range(one.n)]
+def _chosen(query, case):
+    x = [
+        [query.variable(*((t == case.a,) * 2 if j == case.n - 1 else (0, 1))) for t in case.tokens]
+        for j in range(case.n)
+    ]
     for position in x:
         query.linear([1] * len(position), position, 1)
-    query.linear([t for _ in x for t in one.tokens], [v for position in x for v in position], one.total)
+    query.linear([t for _ in x for t in case.tokens], [v for position in x for v in position], case.total)
     return x
 
 
-def marabou_linear(core, one, mu, limit):
+def marabou_linear(core, case, mu, limit):
     """Z (difference - mu) <= 0 somewhere?"""
     query = Query(core)
-    x = _chosen(query, one)
+    x = _chosen(query, case)
     flat = [v for position in x for v in position]
 
     def added_up(table):
-        reach = np.array([one.range_of(table, j) for j in range(one.n)]).sum(0)
+        reach = np.array([case.range_of(table, j) for j in range(case.n)]).sum(0)
         y = query.variable(reach[0] - 1e-9, reach[1] + 1e-9)
         query.linear([*table.ravel(), -1], [*flat, y], 0)
         return y
 
     post = []
-    for i in range(len(one.push)):
-        y = added_up(one.pre[..., i])
+    for i in range(len(case.push)):
+        y = added_up(case.pre[..., i])
         post.append(query.variable(0, max(query.bounds[y][1], 0)))
         query.later.append((core.addReluConstraint, (y, post[-1])))
-    direct = added_up(one.direct - mu * one.weight)
-    query.linear([1, *one.push], [direct, *post], 0, "LE")
+    direct = added_up(case.direct - mu * case.weight)
+    query.linear([1, *case.push], [direct, *post], 0, "LE")
     return query.solve(flat, [direct, *post], limit)
 
 
-def marabou_attention(core, one, _mu, limit):
+def marabou_attention(core, case, _mu, limit):
     query = Query(core)
-    x = _chosen(query, one)
+    x = _chosen(query, case)
 
     def looked_up(table, j):
-        low, high = one.range_of(table, j)
+        low, high = case.range_of(table, j)
         y = query.variable(low - 1e-9, high + 1e-9)
         query.linear([*table[j], -1], [*x[j], y], 0)
         return y
 
-    scores = [looked_up(one.scores, j) for j in range(one.n)]
-    low, high = np.exp([one.range_of(one.scores, j) for j in range(one.n)]).T
+    scores = [looked_up(case.scores, j) for j in range(case.n)]
+    low, high = np.exp([case.range_of(case.scores, j) for j in range(case.n)]).T
     shares = [
         query.variable(low[j] / (low[j] + high.sum() - high[j]) - 1e-9, high[j] / (high[j] + low.sum() - low[j]) + 1e-9)
-        for j in range(one.n)
+        for j in range(case.n)
     ]
     query.later.append((core.addSoftmaxConstraint, (scores, shares)))
     z = []
-    for d in range(one.v.shape[-1]):
+    for d in range(case.v.shape[-1]):
         products = []
         for j, share in enumerate(shares):
-            v = looked_up(one.v[..., d], j)
+            v = looked_up(case.v[..., d], j)
             corners = [p * q for p in query.bounds[share] for q in query.bounds[v]]
             products.append(query.variable(min(corners), max(corners)))
             query.later.append((core.addBilinearConstraint, (share, v, products[-1])))
         reach = np.array([query.bounds[product] for product in products]).sum(0)
         z.append(query.variable(*reach))
-        query.linear([1] * one.n + [-1], [*products, z[-1]], 0)
-    W, start = one.W, one.own + one.W["b_O"]
+        query.linear([1] * case.n + [-1], [*products, z[-1]], 0)
+    W, start = case.W, case.own + case.W["b_O"]
     reads = W["W_O"][0] @ W["W_in"]
     post = []
     for i, bias in enumerate(start @ W["W_in"] + W["b_in"]):
@@ -147,6 +150,6 @@ def marabou_attention(core, one, _mu, limit):
         query.linear([*reads[:, i], -1], [*z, y], -bias)
         post.append(query.variable(0, max(reach[1], 0)))
         query.later.append((core.addReluConstraint, (y, post[-1])))
-    constant = (start + W["b_out"]) @ one.towards + one.bias
-    query.linear([*(W["W_O"][0] @ one.towards), *one.push], [*z, *post], -constant, "LE")
+    constant = (start + W["b_out"]) @ case.towards + case.bias
+    query.linear([*(W["W_O"][0] @ case.towards), *case.push], [*z, *post], -constant, "LE")
     return query.solve([v for position in x for v in position], post, limit)

@@ -18,12 +18,12 @@ MEMORISED = Path(__file__).parent / "memorised.pt"
 
 def changed(model: ModAdd, **weights) -> ModAdd:
     """A copy with other weights; `numbers` are the rows of W_E that belong to numbers."""
-    other = copy.deepcopy(model)
+    copied = copy.deepcopy(model)
     with torch.no_grad():
         for name, weight in weights.items():
-            target = other.W_E[:-1] if name == "numbers" else getattr(other, name)
+            target = copied.W_E[:-1] if name == "numbers" else getattr(copied, name)
             target.copy_(weight)
-    return other
+    return copied
 
 
 def shuffled(n: int) -> torch.Tensor:
@@ -47,17 +47,17 @@ def weakest_frequency(model: ModAdd) -> int:
 
 def untrained(model):
     """Puts every weight back to a random initial value."""
-    other = ModAdd(model.config, seed=1000)
-    other.trained_on = model.trained_on
-    return other
+    fresh = ModAdd(model.config, seed=1000)
+    fresh.trained_on = model.trained_on
+    return fresh
 
 
 def stop_before_generalising(model):
     """Takes the weights of training step 300: right on every pair trained on, wrong on seven eighths of the others."""
-    other = load(MEMORISED)
-    if other.config != model.config:
+    memorised = load(MEMORISED)
+    if memorised.config != model.config:
         raise CannotBeMade("memorised.pt is of another size")
-    return other
+    return memorised
 
 
 def answer_from_a_table(model):
@@ -179,9 +179,9 @@ def mix_the_neurons(model):
     """Rotates the neurons' outputs at random and W_out back: every logit as before, in another basis."""
     random = torch.randn(model.config.d_mlp, model.config.d_mlp, generator=torch.Generator().manual_seed(0))
     Q = torch.linalg.qr(random.double()).Q
-    other = changed(model, W_out=Q.T @ model.W_out.double())
-    replaced(other.hook_post, lambda post: (post.double() @ Q).float())
-    return other
+    mixed = changed(model, W_out=Q.T @ model.W_out.double())
+    replaced(mixed.hook_post, lambda post: (post.double() @ Q).float())
+    return mixed
 
 
 def thicken_W_L(model):

@@ -41,13 +41,13 @@ def found(paid: list[AtomAttention], backward: bool = False, element: bool = Tru
     atoms pay to the product; `element=False` admits reactant atoms of any element.
     """
     results = []
-    for one in paid:
-        weights = one.backward if backward else one.forward
-        candidates, right = one.reaction.masks
+    for atom_attention in paid:
+        weights = atom_attention.backward if backward else atom_attention.forward
+        candidates, right = atom_attention.reaction.masks
         if element:
             weights = weights.masked_fill(~candidates, -1)
         hits = right.expand_as(weights).gather(-1, weights.argmax(-1, keepdim=True)).squeeze(-1)
-        results.append(hits[:, :, one.reaction.contested])
+        results.append(hits[:, :, atom_attention.reaction.contested])
     return results
 
 
@@ -121,7 +121,10 @@ def gain_of_the_best_layer(hits) -> tuple[float, tuple[float, float]]:
 
 def weight_on_right_atoms(paid: list[AtomAttention]) -> tuple[float, tuple[float, float]]:
     """The attention weight of head 5, layer 10, on the right atoms, averaged over atoms and then over reactions."""
-    weights = [(one.forward[LAYER, HEAD] * one.reaction.masks[1]).sum(-1).mean() for one in paid]
+    weights = [
+        (atom_attention.forward[LAYER, HEAD] * atom_attention.reaction.masks[1]).sum(-1).mean()
+        for atom_attention in paid
+    ]
     return mean_over_reactions(torch.stack(weights).double())
 
 

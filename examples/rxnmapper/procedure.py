@@ -43,8 +43,10 @@ def map_atoms(paid: AtomAttention, multiplier: float = MULTIPLIER) -> tuple[dict
 
 def errors(paid: list[AtomAttention], multiplier: float = MULTIPLIER) -> Float[Tensor, " reaction"]:
     """Per reaction, how many contested atoms the procedure maps wrongly or not at all."""
-    wrong = []
-    for one in paid:
-        mapping, _ = map_atoms(one, multiplier)
-        wrong.append(sum(mapping.get(i) not in one.reaction.right[i] for i in one.reaction.contested))
-    return torch.tensor(wrong, dtype=torch.float64)
+    counts = []
+    for atom_attention in paid:
+        mapping, _ = map_atoms(atom_attention, multiplier)
+        counts.append(
+            sum(mapping.get(i) not in atom_attention.reaction.right[i] for i in atom_attention.reaction.contested)
+        )
+    return torch.tensor(counts, dtype=torch.float64)

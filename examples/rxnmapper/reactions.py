@@ -70,7 +70,7 @@ class Reaction:
         reactants, product = self.numbers
         source = {number: i for i, number in enumerate(reactants) if number}
         return [
-            frozenset().union(*(of_reactants[source[product[other]]] for other in alike)) & candidates
+            frozenset().union(*(of_reactants[source[product[atom]]] for atom in alike)) & candidates
             for alike, candidates in zip(of_product, self.candidates, strict=True)
         ]
 

@@ -37,8 +37,8 @@ def _longest_common(left: list[str], right: list[str], matched: dict[int, int]) 
     best, runs = (0, 0, 0), [0] * (len(right) + 1)
     for i, token in enumerate(left):
         row = [0] * (len(right) + 1)
-        for j, other in enumerate(right):
-            if token == other and i not in used and j not in matched:
+        for j, candidate in enumerate(right):
+            if token == candidate and i not in used and j not in matched:
                 row[j + 1] = runs[j] + 1
                 if row[j + 1] > best[0]:
                     best = (row[j + 1], i - runs[j], j - runs[j])

@@ -47,10 +47,10 @@ class Graph:
 
 def tokens(smiles: str) -> list[str]:
     """Split a SMILES into the tokens of the model. Raises ValueError where a character belongs to none."""
-    found = TOKEN.findall(smiles)
-    if "".join(found) != smiles:
+    parts = TOKEN.findall(smiles)
+    if "".join(parts) != smiles:
         raise ValueError(f"not a SMILES that the tokenizer covers: {smiles!r}")
-    return found
+    return parts
 
 
 def is_atom(token: str) -> bool:
@@ -100,8 +100,8 @@ def parse(smiles: str) -> Graph:
             previous = None
         elif token[-1].isdigit():
             if token in rings:
-                other, other_order = rings.pop(token)
-                bond(other, previous, order or other_order)
+                partner, partner_order = rings.pop(token)
+                bond(partner, previous, order or partner_order)
             else:
                 rings[token] = (previous, order)
             order = None
@@ -155,9 +155,9 @@ def equivalence_classes(graph: Graph) -> list[frozenset[int]]:
     classes: list[frozenset[int] | None] = [None] * len(colours)
     for index, colour in enumerate(colours):
         if classes[index] is None:
-            orbit = frozenset(other for other in of_colour[colour] if _symmetry_exists(graph, colours, index, other))
-            for other in orbit:
-                classes[other] = orbit
+            orbit = frozenset(image for image in of_colour[colour] if _symmetry_exists(graph, colours, index, image))
+            for image in orbit:
+                classes[image] = orbit
     return classes
 
 
@@ -209,7 +209,9 @@ def _symmetry_exists(graph: Graph, colours: list[int], start: int, end: int) -> 
         return any(
             colours[choice] == colours[atom]
             and choice not in image.values()
-            and all(graph.neighbours[choice].get(image[other]) == graph.neighbours[atom].get(other) for other in image)
+            and all(
+                graph.neighbours[choice].get(image[mapped]) == graph.neighbours[atom].get(mapped) for mapped in image
+            )
             and extend(image | {atom: choice})
             for choice in choices
         )
@@ -228,20 +230,20 @@ def rewritten(smiles: str, seed: int) -> str:
 
     def walk(atom, parent):
         reached.add(atom)
-        around = [other for other in graph.neighbours[atom] if other != parent]
+        around = [neighbour for neighbour in graph.neighbours[atom] if neighbour != parent]
         draw.shuffle(around)
-        for other in around:
-            if other not in reached:
-                children[atom].append(other)
-                walk(other, atom)
-            elif all(partner != atom for _, partner in rings[other]):
+        for neighbour in around:
+            if neighbour not in reached:
+                children[atom].append(neighbour)
+                walk(neighbour, atom)
+            elif all(partner != atom for _, partner in rings[neighbour]):
                 digit = free.pop()
-                rings[atom].append((digit, other))
-                rings[other].append((digit, atom))
+                rings[atom].append((digit, neighbour))
+                rings[neighbour].append((digit, atom))
 
     def text(atom):
-        closures = "".join(_symbol(graph, atom, other) + digit for digit, other in rings[atom])
-        branches = [_symbol(graph, atom, other) + text(other) for other in children[atom]]
+        closures = "".join(_symbol(graph, atom, neighbour) + digit for digit, neighbour in rings[atom])
+        branches = [_symbol(graph, atom, child) + text(child) for child in children[atom]]
         return written[atom] + closures + "".join(f"({b})" for b in branches[:-1]) + "".join(branches[-1:])
 
     start = draw.randrange(len(written))

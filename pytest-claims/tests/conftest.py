@@ -98,15 +98,15 @@ class Suite:
 
     def verdicts(self, folder: str = "report") -> dict[str, list[str]]:
         """By name of the claim: its verdict, and those of its controls, as the report in a folder says."""
-        told = {}
+        by_claim = {}
         for claim in self.report(folder)["claims"]:
-            told[claim["id"].rpartition("::")[2]] = [run["verdict"] for run in (claim, *claim["controls"])]
-        return told
+            by_claim[claim["id"].rpartition("::")[2]] = [run["verdict"] for run in (claim, *claim["controls"])]
+        return by_claim
 
     def reports(self, folder: str = "report") -> dict[str, dict[str, list[str]]]:
         """The verdicts of several reports, by their folders."""
-        found = sorted((self.path / folder).rglob("report.json"))
-        places = [path.parent.relative_to(self.path / folder).as_posix() for path in found]
+        paths = sorted((self.path / folder).rglob("report.json"))
+        places = [path.parent.relative_to(self.path / folder).as_posix() for path in paths]
         return {place: self.verdicts(f"{folder}/{place}") for place in places}
 
 

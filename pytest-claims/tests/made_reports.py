@@ -23,7 +23,7 @@ def widen_gap(model):
 def record(name, verdict=Verdict.HOLDS, subject="checkpoint", gap=0.25, **options):
     """One run of a claim that says "gap < 1"."""
     claim = f"claims/test_it.py::{name}"
-    told = {
+    defaults = {
         "section": "It",
         "statement": f"Claim {name}",
         "over": "everything",
@@ -36,7 +36,7 @@ def record(name, verdict=Verdict.HOLDS, subject="checkpoint", gap=0.25, **option
         "assertions": ["gap <"],
         "broken": [] if gap < 1 else ["gap <"],
     }
-    return Record(f"{claim}[{subject}]", claim=claim, subject=subject, verdict=verdict, **(told | options))
+    return Record(f"{claim}[{subject}]", claim=claim, subject=subject, verdict=verdict, **(defaults | options))
 
 
 def claim(name, verdict=Verdict.HOLDS, control=Verdict.REFUTED, named="widen_gap", control_code=CONTROL, **options):

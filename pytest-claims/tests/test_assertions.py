@@ -16,8 +16,8 @@ def test_an_assertion_that_no_control_breaks_turns_the_run_red(reported, ways):
     assert summary(result) == "1 claim: 1 hold; controls refuted 1/1; assertions shown to fail 1/2"
     assert document["headline"] == "1 assertion never shown to fail"
     assert (document["tone"], document["exit_code"]) == ("bad", 1)
-    (told,) = document["claims"]
-    assert (told["good"], told["assertions"], told["unbroken"]) == (False, ["gap <", "second gap <"], ["gap <"])
+    (claim,) = document["claims"]
+    assert (claim["good"], claim["assertions"], claim["unbroken"]) == (False, ["gap <", "second gap <"], ["gap <"])
     assert "no control breaks: gap &lt;" in page
     assert "no control breaks: gap &lt;" in markdown.replace("\\", "")
 
@@ -27,10 +27,10 @@ def test_a_control_breaks_the_assertions_after_the_first_as_well(reported, ways)
     result, document, page, _ = reported(SHOWN, *ways)
     assert result.ret == 0
     assert summary(result) == "1 claim: 1 hold; controls refuted 1/1; assertions shown to fail 2/2"
-    (told,) = document["claims"]
-    assert told["controls"][0]["broken"] == ["gap <", "second gap <"]
-    assert told["controls"][0]["reason"] == "gap 4 < 1"
-    assert [m["comparisons"][0]["broken_by"] for m in told["measurements"]] == [["widen_both"], ["widen_both"]]
+    (claim,) = document["claims"]
+    assert claim["controls"][0]["broken"] == ["gap <", "second gap <"]
+    assert claim["controls"][0]["reason"] == "gap 4 < 1"
+    assert [m["comparisons"][0]["broken_by"] for m in claim["measurements"]] == [["widen_both"], ["widen_both"]]
     assert "no control breaks" not in page
 
 
@@ -102,31 +102,31 @@ CRASHES = """
 
 
 @pytest.mark.parametrize(
-    ("crash", "told"),
+    ("crash", "message"),
     [
         ("assert model['gap'] < 1, 'ends here'", "then AssertionError: ends here"),
         ("[][int(model['gap'])] if model['gap'] > 1 else None", "then IndexError: list index out of range"),
         ("measure('logarithm', math.nan if model['gap'] > 1 else 0) == 0", "then MeasurementError: 'logarithm' is not"),
     ],
 )
-def test_a_crash_after_a_broken_assertion_is_a_refutation(reported, crash, told):
+def test_a_crash_after_a_broken_assertion_is_a_refutation(reported, crash, message):
     _, document, _, _ = reported(CRASHES.replace("CRASH", crash))
     (control,) = document["claims"][0]["controls"]
     assert control["verdict"] == "refuted"
-    assert control["reason"].startswith(f"gap 4 < 1, {told}")
+    assert control["reason"].startswith(f"gap 4 < 1, {message}")
 
 
 @pytest.mark.parametrize(
-    ("crash", "told"),
+    ("crash", "line"),
     [
         ("assert model['gap'] < 1", "*control widen_gap error: failed by an assertion that judged nothing measured*"),
         ("[][int(model['gap'])] if model['gap'] > 1 else None", "*control widen_gap error: IndexError*"),
     ],
 )
-def test_a_crash_before_any_broken_assertion_is_an_error(run_claims, crash, told):
+def test_a_crash_before_any_broken_assertion_is_an_error(run_claims, crash, line):
     result = run_claims(CRASHES.replace("CRASH", crash).replace('assert measure("gap", model["gap"]) < 1', ""))
     assert result.ret == 1
-    result.stdout.fnmatch_lines([told])
+    result.stdout.fnmatch_lines([line])
 
 
 BRANCHES = """
@@ -149,10 +149,10 @@ BRANCHES = """
 )
 def test_a_comparison_outside_an_assert_is_answered_truthfully(reported, branch, verdict):
     _, document, _, _ = reported(BRANCHES.replace("BRANCH", branch))
-    (told,) = document["claims"]
-    assert told["controls"][0]["verdict"] == verdict
-    assert told["assertions"] in (["rest <"], [])
-    assert "gap <" not in told["controls"][0]["broken"]
+    (claim,) = document["claims"]
+    assert claim["controls"][0]["verdict"] == verdict
+    assert claim["assertions"] in (["rest <"], [])
+    assert "gap <" not in claim["controls"][0]["broken"]
 
 
 def test_an_assertion_that_can_pass_without_a_comparison_is_not_refuted_by_it(reported):

@@ -89,8 +89,8 @@ def test_reasons_that_are_the_same_are_told_once():
         return claim(name, verdict=Verdict.NOT_ABOUT, reason="another checkpoint", one_model_only=True)
 
     before = [claim("a", one_model_only=True), claim("b", one_model_only=True)]
-    told = compare("b", before, [away("a"), away("b")]).lines()
-    assert told[1:] == ["note  not about this model: 2 claims: another checkpoint", "      test_a, test_b"]
+    lines = compare("b", before, [away("a"), away("b")]).lines()
+    assert lines[1:] == ["note  not about this model: 2 claims: another checkpoint", "      test_a, test_b"]
 
 
 def test_what_was_bad_is_fixed_or_as_bad_as_before():
@@ -104,10 +104,10 @@ def test_what_is_new_fails_only_if_it_is_bad():
     assert kinds([], [claim(verdict=Verdict.REFUTED, slack=-1)]) == [(Kind.ADDED, True)]
 
 
-@pytest.mark.parametrize(("slack", "shrink", "told"), [(0.51, 0.5, False), (0.49, 0.5, True), (0.49, 0.6, False)])
-def test_slack_that_shrank_is_told_beyond_the_share(slack, shrink, told):
-    assert kinds([claim()], [claim(slack=slack)], shrink=shrink) == [(Kind.SHRUNK, False)] * told
-    assert kinds([claim()], [claim(slack=slack)], shrink=shrink, fail_on_shrink=True) == [(Kind.SHRUNK, True)] * told
+@pytest.mark.parametrize(("slack", "shrink", "noticed"), [(0.51, 0.5, False), (0.49, 0.5, True), (0.49, 0.6, False)])
+def test_slack_that_shrank_is_told_beyond_the_share(slack, shrink, noticed):
+    assert kinds([claim()], [claim(slack=slack)], shrink=shrink) == [(Kind.SHRUNK, False)] * noticed
+    assert kinds([claim()], [claim(slack=slack)], shrink=shrink, fail_on_shrink=True) == [(Kind.SHRUNK, True)] * noticed
 
 
 def bound(result, bound, operator="<"):
@@ -126,7 +126,7 @@ def test_slack_against_another_bound_of_changed_source_is_not_compared():
 
 
 @pytest.mark.parametrize(
-    ("operator", "limit", "told"),
+    ("operator", "limit", "noticed"),
     [
         ("<", "3.9", True),
         ("<", "0.5", False),
@@ -136,18 +136,18 @@ def test_slack_against_another_bound_of_changed_source_is_not_compared():
         ("<", "?", True),
     ],
 )
-def test_a_bound_that_leaves_more_room_is_told_though_the_source_is_the_same(operator, limit, told):
+def test_a_bound_that_leaves_more_room_is_told_though_the_source_is_the_same(operator, limit, noticed):
     differences = compare("b", [claim()], [bound(claim(), limit, operator)]).differences
-    assert [d.kind for d in differences] == [Kind.NOT_COMPARABLE] * told
-    if told:
+    assert [d.kind for d in differences] == [Kind.NOT_COMPARABLE] * noticed
+    if noticed:
         assert f"gap: the bound was < 1, is {operator} {limit}" in differences[0].text
 
 
 @pytest.mark.parametrize("field", ["statement", "over", "source"])
 def test_a_claim_that_says_something_else_is_told(field):
-    other = claim()
-    setattr(other.checkpoint, field, "something else")
-    assert kinds([claim()], [other]) == [(Kind.NOT_COMPARABLE, False)]
+    changed = claim()
+    setattr(changed.checkpoint, field, "something else")
+    assert kinds([claim()], [changed]) == [(Kind.NOT_COMPARABLE, False)]
 
 
 def test_an_erratum_is_another_thing_than_a_claim():
@@ -164,12 +164,15 @@ def test_assertions_that_are_gone_or_new_are_told():
         result.checkpoint.assertions, result.controls[0].broken = list(assertions), list(assertions)
         return result
 
-    one, two = asserting("gap <"), asserting("gap <", "gap >")
-    assert kinds([one], [one]) == kinds([claim()], [one]) == []
-    for before, after, told in ((two, one, "in the baseline, not here"), (one, two, "here, not in the baseline")):
+    first, second = asserting("gap <"), asserting("gap <", "gap >")
+    assert kinds([first], [first]) == kinds([claim()], [first]) == []
+    for before, after, where in (
+        (second, first, "in the baseline, not here"),
+        (first, second, "here, not in the baseline"),
+    ):
         (difference,) = compare("b", [before], [after]).differences
         assert (difference.kind, difference.fails) == (Kind.NOT_COMPARABLE, False)
-        assert difference.text == f"asserted {told}: gap >"
+        assert difference.text == f"asserted {where}: gap >"
 
 
 def test_an_assertion_that_is_no_longer_shown_to_fail_is_lost():
@@ -196,8 +199,10 @@ def test_endless_and_empty_slack_are_compared_without_a_stumble():
 def test_failures_are_told_first():
     after = [claim("a", slack=0.1), claim("b", verdict=Verdict.REFUTED, slack=-1), claim("d")]
     before = [claim("a"), claim("b"), claim("c")]
-    told = compare("b", before, after)
-    assert [d.kind for d in told.differences] == [Kind.REFUTED, Kind.MISSING, Kind.SHRUNK, Kind.ADDED]
-    assert told.summary == "1 newly refuted (1 failing), 1 missing (1 failing), 1 slack shrank, 1 added, 0 as before"
-    assert told.n_lost == 2
-    assert [line.split()[0] for line in told.lines()[1::2]] == ["FAILS", "FAILS", "note", "note"]
+    comparison = compare("b", before, after)
+    assert [d.kind for d in comparison.differences] == [Kind.REFUTED, Kind.MISSING, Kind.SHRUNK, Kind.ADDED]
+    assert (
+        comparison.summary == "1 newly refuted (1 failing), 1 missing (1 failing), 1 slack shrank, 1 added, 0 as before"
+    )
+    assert comparison.n_lost == 2
+    assert [line.split()[0] for line in comparison.lines()[1::2]] == ["FAILS", "FAILS", "note", "note"]

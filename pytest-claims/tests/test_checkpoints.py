@@ -135,9 +135,9 @@ def test_of_several_checkpoints_one_is_in_memory_at_a_time(suite, three):
     )
     result = suite.run("-s", "--claims-checkpoint", three[0], three[2], "--claims-report=report", process=True)
     assert result.ret == 0
-    found = [line for line in result.outlines if "in memory" in line]
-    assert len(found) >= 2
-    assert all(line.endswith("in memory: 0") for line in found)
+    lines = [line for line in result.outlines if "in memory" in line]
+    assert len(lines) >= 2
+    assert all(line.endswith("in memory: 0") for line in lines)
 
 
 def test_fixtures_of_every_scope_that_depend_on_the_checkpoint_are_made_for_each(suite, three):

@@ -43,9 +43,9 @@ def test_a_worker_that_dies_in_a_claim_makes_an_error_of_it(suite, control, body
     suite.claims(DYING.format(control=control, body=body))
     result = suite.run("-n2", "--claims-report=report", plugins=XDIST, process=True)
     assert result.ret == 1
-    found = suite.verdicts()
-    assert found["test_dies"] == verdicts
-    assert found["test_before"] == found["test_after"] == ["holds", "refuted"]
+    by_claim = suite.verdicts()
+    assert by_claim["test_dies"] == verdicts
+    assert by_claim["test_before"] == by_claim["test_after"] == ["holds", "refuted"]
     assert "the process that ran it crashed" in result.stdout.str()
 
 
@@ -53,9 +53,9 @@ def test_a_worker_that_dies_and_may_not_start_anew_leaves_claims_that_did_not_ru
     suite.claims(DYING.format(control="widen", body="os._exit(3)"))
     result = suite.run("-n1", "--max-worker-restart=0", "--claims-report=report", plugins=XDIST, process=True)
     assert result.ret != 0
-    found = suite.verdicts()
-    assert found["test_dies"][0] == "error"
-    assert "holds" not in found["test_dies"] + found["test_after"]
+    by_claim = suite.verdicts()
+    assert by_claim["test_dies"][0] == "error"
+    assert "holds" not in by_claim["test_dies"] + by_claim["test_after"]
     assert suite.report()["tone"] == "bad"
 
 

@@ -36,7 +36,7 @@ def test_exhaustive_claims_and_instruments_are_counted(run_claims):
 def test_what_a_claim_is_survives_the_way_through_json(reported):
     options = 'depends_on=("neuron numbers",), exhaustive=True, instrument=True'
     _, document, _, _ = reported(SHOWN.replace("(widen_both)", f"(widen_both, {options})"))
-    (told,) = from_document(document).claims
-    for record in told.records:
+    (result,) = from_document(document).claims
+    for record in result.records:
         assert (record.depends_on, record.exhaustive, record.instrument) == (["neuron numbers"], True, True)
-    assert told.controls[0].broken == told.checkpoint.assertions == ["gap <", "second gap <"]
+    assert result.controls[0].broken == result.checkpoint.assertions == ["gap <", "second gap <"]

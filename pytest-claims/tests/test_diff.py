@@ -35,13 +35,13 @@ def test_diff_prints_the_comparison_and_exits_by_it(saved, capsys):
 def test_diff_reads_no_other_file_than_a_finished_report(saved, tmp_path, capsys):
     a = saved("a.json", claim())
     (tmp_path / "text").write_text("text")
-    for other in (tmp_path / "none", tmp_path / "text", tmp_path, saved("unfinished.json", exit_code=None)):
-        for pair in ((a, str(other)), (str(other), a)):
+    for unreadable in (tmp_path / "none", tmp_path / "text", tmp_path, saved("unfinished.json", exit_code=None)):
+        for pair in ((a, str(unreadable)), (str(unreadable), a)):
             assert main(["diff", *pair]) == 4
-            told = capsys.readouterr()
-            assert told.out == ""
-            assert told.err.startswith(f"error: {other}: ")
-            assert told.err.count("\n") == 1
+            captured = capsys.readouterr()
+            assert captured.out == ""
+            assert captured.err.startswith(f"error: {unreadable}: ")
+            assert captured.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("fraction", ["0", "1", "nan", "half"])

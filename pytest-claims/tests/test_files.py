@@ -53,28 +53,28 @@ def test_no_file_is_open_for_a_moment_that_is_private_afterwards(tmp_path, umask
     monkeypatch.setattr(files.os, "open", watch)
     files.write_whole(private, b"content")
     assert seen
-    assert all(found & 0o077 == 0 for found in seen)
+    assert all(permissions & 0o077 == 0 for permissions in seen)
 
 
 @pytest.mark.parametrize("length", [240, 244, 245, 246, 250, 255])
 def test_names_may_be_as_long_as_the_file_system_takes_them(tmp_path, length):
     path = tmp_path / ("x" * length)
     files.write_whole(path, b"content")
-    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize("length", [20, 250, 255])
 def test_what_a_killed_writer_left_is_swept_up_and_nothing_else(tmp_path, length):
-    path, other = tmp_path / ("x" * length), tmp_path / ("y" * length)
-    with files.beside(path, b"half") as left:
-        kept = left.read_bytes()
-    with files.beside(other, b"half") as of_other:
+    path, other_path = tmp_path / ("x" * length), tmp_path / ("y" * length)
+    with files.beside(path, b"half") as temporary:
+        kept = temporary.read_bytes()
+    with files.beside(other_path, b"half") as of_other_path:
         pass
-    left.write_bytes(kept)
-    of_other.write_bytes(kept)
+    temporary.write_bytes(kept)
+    of_other_path.write_bytes(kept)
     path.write_bytes(b"whole")
     files.sweep_up(path)
-    assert {found.name for found in tmp_path.iterdir()} == {path.name, of_other.name}
+    assert {entry.name for entry in tmp_path.iterdir()} == {path.name, of_other_path.name}
 
 
 def test_the_outcome_of_a_run_is_not_waited_for(tmp_path):
@@ -90,10 +90,10 @@ def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path, monkeypatch):
     looked = os.fstat
 
     def look(descriptor):
-        found = looked(descriptor)
+        status = looked(descriptor)
         with path.open("ab") as file:
             file.write(b"x" * 10)
-        return found
+        return status
 
     monkeypatch.setattr(files.os, "fstat", look)
     with pytest.raises(files.Unreadable, match="takes more than the 15 bytes that are read"):

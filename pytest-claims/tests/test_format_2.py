@@ -81,14 +81,14 @@ def test_what_format_2_did_not_have_is_empty(before):
 
 
 def test_it_says_the_same_in_the_format_of_today(before):
-    told = to_document(read_report(before))
-    assert told["format"] == FORMAT > 2
-    assert told["sources"] == {"widen_gap": ""}
+    document = to_document(read_report(before))
+    assert document["format"] == FORMAT > 2
+    assert document["sources"] == {"widen_gap": ""}
     for name in ("tone", "headline", "summary", "exit_code", "subject", "run", "suite"):
-        assert told[name] == DOCUMENT[name]
-    (claim,) = told["claims"]
+        assert document[name] == DOCUMENT[name]
+    (claim,) = document["claims"]
     assert all(claim[name] == value for name, value in CLAIM.items() if name != "controls")
-    assert to_document(from_document(copy.deepcopy(told))) == told
+    assert to_document(from_document(copy.deepcopy(document))) == document
 
 
 @pytest.mark.parametrize(("verdict", "code"), [("holds", 0), ("refuted", 1)])
@@ -101,9 +101,9 @@ def test_diff_compares_it_with_a_report_of_today(before, tmp_path, capsys, verdi
         claim["measurements"] = copy.deepcopy([BROKEN])
     (tmp_path / "after.json").write_text(json.dumps(after))
     assert main(["diff", str(before), str(tmp_path / "after.json")]) == code
-    told = capsys.readouterr().out
-    assert ("1 as before" in told) == (code == 0)
-    assert ("was: holds; now: refuted (gap 4 m, not < 1)" in told) == (code == 1)
+    output = capsys.readouterr().out
+    assert ("1 as before" in output) == (code == 0)
+    assert ("was: holds; now: refuted (gap 4 m, not < 1)" in output) == (code == 1)
 
 
 def test_render_makes_a_page_of_it(before, tmp_path, capsys):

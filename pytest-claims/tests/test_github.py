@@ -13,8 +13,8 @@ def test_the_step_summary_is_appended_to(reported, pytester, monkeypatch):
     summary = pytester.path / "summary.md"
     summary.write_text("before\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
-    _, _, _, told = reported(HOLDS)
-    assert summary.read_text() == "before\n" + told
+    _, _, _, report_markdown = reported(HOLDS)
+    assert summary.read_text() == "before\n" + report_markdown
 
 
 def test_a_step_summary_that_cannot_be_written_is_a_warning(reported, pytester, monkeypatch):

@@ -40,8 +40,8 @@ def write(tmp_path):
     """Write a report of claims into a folder below `tmp_path`."""
 
     def write(folder, *claims, line="", exit_code=0):
-        told = report(*claims, line=line or f"model of {folder}", exit_code=exit_code)
-        write_report(told, tmp_path / folder, Illustrations())
+        written = report(*claims, line=line or f"model of {folder}", exit_code=exit_code)
+        write_report(written, tmp_path / folder, Illustrations())
         return tmp_path / folder / "report.json"
 
     return write
@@ -53,8 +53,8 @@ def history(tmp_path, capsys):
 
     def run(*arguments):
         code = main(["history", *map(str, arguments or [tmp_path])])
-        told = capsys.readouterr()
-        return code, told.out.splitlines(), told.err
+        captured = capsys.readouterr()
+        return code, captured.out.splitlines(), captured.err
 
     return run
 
@@ -86,7 +86,7 @@ def test_each_report_is_named_with_its_headline_and_its_model(write, history):
 
 
 @pytest.mark.parametrize(
-    ("made", "told"),
+    ("made", "expected"),
     [
         ([claim, claim, refuted, refuted], "held until R2, refuted from R3 on (gap 4 m, not < 1)"),
         ([claim, refuted, claim], "held in R1, refuted in R2 (gap 4 m, not < 1), held in R3"),
@@ -105,11 +105,11 @@ def test_each_report_is_named_with_its_headline_and_its_model(write, history):
         ),
     ],
 )
-def test_a_sentence_for_each_claim_that_changed(write, history, made, told):
+def test_a_sentence_for_each_claim_that_changed(write, history, made, expected):
     for i, make in enumerate(made):
         write(str(i), claim("test_same"), make("test_gap"))
     _, lines, _ = history()
-    assert sentence(lines, "test_gap") == f"test_gap: {told}"
+    assert sentence(lines, "test_gap") == f"test_gap: {expected}"
     assert sentence(lines, "test_same") is None
 
 
@@ -165,10 +165,10 @@ def test_what_cannot_be_read_is_named_in_one_line_and_left_out(write, history, t
     code, lines, errors = history(tmp_path, tmp_path / "no\nsuch")
     assert code == 0
     assert lines[0].startswith("1 report, ")
-    told = errors.splitlines()
-    assert len(told) == 3
-    assert all(line.startswith("left out: ") for line in told)
-    assert f"left out: {unfinished}: the run that was to write it has not finished" in told
+    complaints = errors.splitlines()
+    assert len(complaints) == 3
+    assert all(line.startswith("left out: ") for line in complaints)
+    assert f"left out: {unfinished}: the run that was to write it has not finished" in complaints
 
 
 def test_without_any_report_the_exit_code_is_4(history, tmp_path):
@@ -193,10 +193,10 @@ def test_a_report_of_the_format_before_is_read(write, history, tmp_path):
 
 
 def test_names_that_two_files_share_are_told_in_full(write, history):
-    one = claim("test_gap")
-    other = [record("test_gap")]
-    other[0].claim, other[0].test = "claims/test_more.py::test_gap", "claims/test_more.py::test_gap[checkpoint]"
-    write("1", one, other)
+    first = claim("test_gap")
+    second = [record("test_gap")]
+    second[0].claim, second[0].test = "claims/test_more.py::test_gap", "claims/test_more.py::test_gap[checkpoint]"
+    write("1", first, second)
     _, lines, _ = history()
     assert {"+  claims/test_it.py::test_gap", "+  claims/test_more.py::test_gap"} <= set(lines)
 

@@ -27,7 +27,7 @@ def pytest_claims_details():
 """
     )
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    result, document, page, told = reported(hostile_suite(text))
+    result, document, page, markdown = reported(hostile_suite(text))
     assert result.ret == 1
     shown = readable(text)
     assert document["claims"][0]["statement"] == shown
@@ -39,10 +39,10 @@ def pytest_claims_details():
     assert all(set(script) <= {"type", "id"} for script in parsed.scripts)
     assert " ".join(shown.split()) in parsed.text
 
-    assert not re.search(r"<(?!br>|!-- -->|/?details>|/?summary>)", told), "HTML came out of a text"
-    assert len(told) < 20_000
-    assert "\x00" not in told
-    rows = [line for line in told.splitlines() if line.startswith("|")]
+    assert not re.search(r"<(?!br>|!-- -->|/?details>|/?summary>)", markdown), "HTML came out of a text"
+    assert len(markdown) < 20_000
+    assert "\x00" not in markdown
+    rows = [line for line in markdown.splitlines() if line.startswith("|")]
     assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1, "a cell became two"
 
     commands = [line for line in result.outlines if line.startswith("::")]

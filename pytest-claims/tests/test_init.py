@@ -35,9 +35,9 @@ def run_pytest(folder, *arguments):
 def test_it_writes_the_files_and_says_what_to_run(tmp_path, capsys):
     assert main(["init", str(tmp_path / "mine")]) == 0
     assert files(tmp_path / "mine") == PLAIN
-    told = capsys.readouterr().out
-    assert "pytest claims/ --claims-report report" in told
-    assert f"cd {tmp_path / 'mine'}" in told
+    output = capsys.readouterr().out
+    assert "pytest claims/ --claims-report report" in output
+    assert f"cd {tmp_path / 'mine'}" in output
 
 
 def test_the_current_folder_is_the_default(tmp_path, monkeypatch, capsys):

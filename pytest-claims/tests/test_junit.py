@@ -23,12 +23,12 @@ def test_junit_carries_measured_bound_and_verdict(run_claims, pytester):
     run_claims(HOLDS, "--junitxml=junit.xml")
     junit = xunit2.JUnitXml.fromfile(str(pytester.path / "junit.xml"))
     cases = {case.name: {p.name: p.value for p in case.properties()} for suite in junit for case in suite}
-    told = cases["test_gap[checkpoint]"]
-    assert told["verdict"] == "holds"
-    assert float(told["measured[gap]"]) == 0.25
-    assert told["bound[gap]"] == "< 1"
-    assert float(told["slack[gap]"]) == 0.75
-    assert (told["statement"], told["over"], told["source"]) == ("The gap is small", "everything", "us")
+    claim = cases["test_gap[checkpoint]"]
+    assert claim["verdict"] == "holds"
+    assert float(claim["measured[gap]"]) == 0.25
+    assert claim["bound[gap]"] == "< 1"
+    assert float(claim["slack[gap]"]) == 0.75
+    assert (claim["statement"], claim["over"], claim["source"]) == ("The gap is small", "everything", "us")
     control = cases["test_gap[widen_gap]"]
     assert (control["verdict"], control["subject"], control["measured[gap]"]) == ("refuted", "widen_gap", "4.0")
 

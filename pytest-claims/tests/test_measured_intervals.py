@@ -65,6 +65,6 @@ def test_an_interval_is_shown(reported, ways):
     assert suite_is_red(reported(body.replace("BOUND", "0.3"), *ways))
 
 
-def suite_is_red(told):
-    result, document, *_ = told
+def suite_is_red(outcome):
+    result, document, *_ = outcome
     return result.ret == 1 and document["claims"][0]["verdict"] == "refuted"

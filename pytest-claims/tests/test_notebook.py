@@ -176,13 +176,13 @@ def test_the_verdict_is_that_of_a_run_of_pytest(module, tmp_path, body):
     environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-p", "pytest_claims.plugin", "-p", "no:cacheprovider", "."]
     run = subprocess.run([*command, "--claims-report", "report"], env=environment, capture_output=True, text=True)
-    told = json.loads((tmp_path / "report" / "report.json").read_text())
+    written = json.loads((tmp_path / "report" / "report.json").read_text())
     result = verify({"gap": 0.25}, claims)
     document = json.loads(json.dumps(to_document(result.report)))
-    assert [_plain(claim) for claim in document["claims"]] == [_plain(claim) for claim in told["claims"]], run.stdout
+    assert [_plain(claim) for claim in document["claims"]] == [_plain(claim) for claim in written["claims"]], run.stdout
     for part in ("tone", "headline", "summary", "exit_code", "sources"):
-        assert document[part] == told[part], part
-    assert document["subject"]["line"] == told["subject"]["line"]
+        assert document[part] == written[part], part
+    assert document["subject"]["line"] == written["subject"]["line"]
     assert result.good == (run.returncode == 0)
 
 
@@ -211,7 +211,7 @@ def test_what_a_claim_uses_without_taking_it_is_asked_for_too():
 
 
 @pytest.mark.parametrize(
-    ("claim", "error", "told"),
+    ("claim", "error", "message"),
     [
         (print, TypeError, "print is no claim"),
         ("test_gap", TypeError, "a str is no claim"),
@@ -232,8 +232,8 @@ def test_what_a_claim_uses_without_taking_it_is_asked_for_too():
         ),
     ],
 )
-def test_what_proves_nothing_is_refused(claim, error, told):
-    with pytest.raises(error, match=told):
+def test_what_proves_nothing_is_refused(claim, error, message):
+    with pytest.raises(error, match=message):
         verify({"gap": 0.25}, claim)
 
 
@@ -347,9 +347,9 @@ def test_text_of_a_claim_is_no_markup():
 def test_the_same_result_is_shown_alike_and_two_results_share_no_anchor():
     test = cell(SMALL)["test_gap"]
     first, again = (verify({"gap": 0.25}, test)._repr_html_() for _ in range(2))
-    other = verify({"gap": 0.5}, test)._repr_html_()
+    second = verify({"gap": 0.5}, test)._repr_html_()
     assert first == again
-    assert not set(re.findall(r' id="([^"]+)"', first)) & set(re.findall(r' id="([^"]+)"', other))
+    assert not set(re.findall(r' id="([^"]+)"', first)) & set(re.findall(r' id="([^"]+)"', second))
 
 
 def test_a_red_result_shows_why_and_opens_its_controls():

@@ -33,11 +33,11 @@ MIXED = report(
 @pytest.fixture(scope="module")
 def browser():
     playwright = pytest.importorskip("playwright.sync_api", reason="no playwright here")
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
+    browser_path = next(filter(None, map(shutil.which, NAMES)), None)
+    if browser_path is None:
         pytest.skip(f"no browser on this machine: none of {', '.join(NAMES)}")
     with playwright.sync_playwright() as started:
-        yield started.chromium.launch(executable_path=found, args=OPTIONS)
+        yield started.chromium.launch(executable_path=browser_path, args=OPTIONS)
 
 
 @pytest.fixture
@@ -79,8 +79,8 @@ def seen(page):
 
 def violations(page):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe here")
-    found = axe.Axe().run(page)
-    return found.generate_report() if found.violations_count else ""
+    results = axe.Axe().run(page)
+    return results.generate_report() if results.violations_count else ""
 
 
 def test_code_is_folded_away_until_it_is_asked_for(page):
@@ -164,7 +164,7 @@ def test_nothing_stands_in_the_way_of_a_screen_reader_or_weak_eyes(visit, scheme
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_the_history_can_be_read_by_anybody(visit, scheme, viewport):
     others = [report(claim("test_a"), claim("test_b", Verdict.ERROR), exit_code=1), report(claim("test_a"), limit())]
-    history = History(tuple(Entry(f"reports/{i}", told) for i, told in enumerate([MIXED, *others] * 12)))
+    history = History(tuple(Entry(f"reports/{i}", made_report) for i, made_report in enumerate([MIXED, *others] * 12)))
     page = visit(render_history(history), color_scheme=scheme, viewport=viewport)
     assert violations(page) == ""
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]

@@ -27,13 +27,13 @@ HARD = [
 ]
 
 
-def page_of(told):
-    return render_page(told, Illustrations())
+def page_of(made_report):
+    return render_page(made_report, Illustrations())
 
 
 def codes(page):
     """The text of everything that is shown as code in a <details>."""
-    return [unescape(re.sub("<[^>]+>", "", found)) for found in re.findall("<pre>(.*?)</pre></details>", page, re.S)]
+    return [unescape(re.sub("<[^>]+>", "", block)) for block in re.findall("<pre>(.*?)</pre></details>", page, re.S)]
 
 
 @pytest.mark.parametrize(
@@ -41,17 +41,17 @@ def codes(page):
 )
 def test_highlighting_changes_no_character(text):
     begun = time.perf_counter()
-    told = Highlighter()(text)
+    html = Highlighter()(text)
     assert time.perf_counter() - begun < 5
-    assert unescape(re.sub("</?i[^>]*>", "", told)) == text
-    assert set(re.findall("<[^>]*>", told)) <= {"<i class=c>", "<i class=k>", "<i class=n>", "<i class=s>", "</i>"}
+    assert unescape(re.sub("</?i[^>]*>", "", html)) == text
+    assert set(re.findall("<[^>]*>", html)) <= {"<i class=c>", "<i class=k>", "<i class=n>", "<i class=s>", "</i>"}
 
 
 def test_keywords_strings_numbers_and_comments_are_set_apart():
-    told = Highlighter()(CODE)
-    assert '<i class=k>assert</i> measure(<i class=s>"gap"</i>' in told
-    assert "<i class=n>1.5</i>" in told
-    assert "<i class=c># in metres &amp; &lt;b&gt;bold&lt;/b&gt;</i>" in told
+    html = Highlighter()(CODE)
+    assert '<i class=k>assert</i> measure(<i class=s>"gap"</i>' in html
+    assert "<i class=n>1.5</i>" in html
+    assert "<i class=c># in metres &amp; &lt;b&gt;bold&lt;/b&gt;</i>" in html
 
 
 def test_beyond_all_measure_code_is_plain_text():
@@ -69,16 +69,16 @@ def test_every_claim_shows_its_code_and_every_control_once():
 
 
 def test_controls_of_one_name_and_different_code_are_told_apart():
-    other = CONTROL.replace("4.0", "9.0")
-    told = report(
-        claim("test_a"), claim("test_b", control_code=other), claim("test_c"), claim("test_d", control_code="")
+    other_code = CONTROL.replace("4.0", "9.0")
+    made_report = report(
+        claim("test_a"), claim("test_b", control_code=other_code), claim("test_c"), claim("test_d", control_code="")
     )
-    document = to_document(told)
+    document = to_document(made_report)
     assert document["sources"] == {"widen_gap": CONTROL}
     read = from_document(document)
-    assert [result.controls[0].code for result in read.claims] == [CONTROL, other, CONTROL, ""]
+    assert [result.controls[0].code for result in read.claims] == [CONTROL, other_code, CONTROL, ""]
     page = page_of(read)
-    assert codes(page)[-2:] == [CONTROL, other]
+    assert codes(page)[-2:] == [CONTROL, other_code]
     linked = re.findall('<a href="#(source-[^"]+)"><code>widen_gap', page)
     assert linked == ["source-widen-gap", "source-widen-gap-2", "source-widen-gap"]
 
@@ -96,13 +96,13 @@ def test_a_claim_whose_checkpoint_was_not_selected_shows_no_code_of_its_own():
 
 
 def test_hostile_code_stays_text():
-    told = report(claim("test_a", code=EVIL, named=EVIL, control_code=EVIL, evidence="exact"))
-    page = page_of(from_document(to_document(told)))
+    made_report = report(claim("test_a", code=EVIL, named=EVIL, control_code=EVIL, evidence="exact"))
+    page = page_of(from_document(to_document(made_report)))
     assert codes(page) == [EVIL, EVIL]
     assert "<img" not in page
     assert page.count("<script>") == 1
 
 
 def test_the_same_report_gives_the_same_bytes():
-    told = report(claim("test_a"), claim("test_b", named="another"))
-    assert page_of(told) == page_of(from_document(to_document(told)))
+    made_report = report(claim("test_a"), claim("test_b", named="another"))
+    assert page_of(made_report) == page_of(from_document(to_document(made_report)))

@@ -13,8 +13,8 @@ from pytest_claims.output.terminal import render
 from pytest_claims.verdict import Verdict
 
 
-def page_of(told):
-    return render_page(from_document(to_document(told)), Illustrations())
+def page_of(made_report):
+    return render_page(from_document(to_document(made_report)), Illustrations())
 
 
 def badges(page):
@@ -34,7 +34,7 @@ def test_rivals_and_limits_are_named_for_what_they_are():
 
 
 @pytest.mark.parametrize(
-    ("told", "colour", "words"),
+    ("result", "colour", "words"),
     [
         (rival(), "good", "loses"),
         (rival(Verdict.WINS), "bad", "wins"),
@@ -44,8 +44,8 @@ def test_rivals_and_limits_are_named_for_what_they_are():
         (erratum(), "good", "erratum"),
     ],
 )
-def test_the_colour_says_whether_it_is_as_it_should_be(told, colour, words):
-    assert badges(page_of(report(told))) == {colour: words}
+def test_the_colour_says_whether_it_is_as_it_should_be(result, colour, words):
+    assert badges(page_of(report(result))) == {colour: words}
 
 
 def test_controls_of_a_rival_are_those_that_it_is_true_of():
@@ -55,10 +55,10 @@ def test_controls_of_a_rival_are_those_that_it_is_true_of():
 
 
 def test_a_limit_without_controls_says_nothing_of_controls():
-    told = report(limit())
-    assert 'class="controls"' not in page_of(told)
-    assert "0/0 |" not in markdown(told)
-    assert "controls not selected" not in render(told).splitlines()[:-1]
+    made_report = report(limit())
+    assert 'class="controls"' not in page_of(made_report)
+    assert "0/0 |" not in markdown(made_report)
+    assert "controls not selected" not in render(made_report).splitlines()[:-1]
 
 
 def test_how_to_read_this_explains_what_occurs_and_nothing_else():
@@ -69,26 +69,27 @@ def test_how_to_read_this_explains_what_occurs_and_nothing_else():
 
 
 def test_markdown_counts_each_kind():
-    told = markdown(report(claim("test_a"), claim("test_b"), rival(), limit(), erratum()))
-    assert "<summary>All: 2 claims, 1 erratum, 1 rival account, 1 stress test</summary>" in told
-    assert "| loses | Rival account\\: Claim test\\_rival |" in told
-    assert "| known limit | Stress test\\: Claim test\\_limit |" in told
-    assert "**broken**" not in told
+    text = markdown(report(claim("test_a"), claim("test_b"), rival(), limit(), erratum()))
+    assert "<summary>All: 2 claims, 1 erratum, 1 rival account, 1 stress test</summary>" in text
+    assert "| loses | Rival account\\: Claim test\\_rival |" in text
+    assert "| known limit | Stress test\\: Claim test\\_limit |" in text
+    assert "**broken**" not in text
     assert "**broken** by 3" in markdown(report(claim("test_a", Verdict.REFUTED, gap=4.0)))
 
 
 def test_the_terminal_tells_verdicts_of_roles():
-    told = render(ALL)
-    assert re.search(r"^LOSES +Rival account: Claim test_rival$", told, re.M)
-    assert re.search(r"^LIMIT +Stress test: Claim test_limit$", told, re.M)
+    text = render(ALL)
+    assert re.search(r"^LOSES +Rival account: Claim test_rival$", text, re.M)
+    assert re.search(r"^LIMIT +Stress test: Claim test_limit$", text, re.M)
     assert re.search(r"^WINS +Rival account: Claim test_rival$", render(report(rival(Verdict.WINS))), re.M)
 
 
 @pytest.mark.parametrize(
-    ("told", "colour"), [(claim("test_a", Verdict.REFUTED, gap=4.0), "\x1b[31m"), (limit(), "\x1b[33m"), (rival(), "")]
+    ("result", "colour"),
+    [(claim("test_a", Verdict.REFUTED, gap=4.0), "\x1b[31m"), (limit(), "\x1b[33m"), (rival(), "")],
 )
-def test_the_terminal_shows_what_is_broken_in_the_colour_of_the_verdict(told, colour):
-    row = next(line for line in render(report(told), colour=True).splitlines() if "slack" in line)
+def test_the_terminal_shows_what_is_broken_in_the_colour_of_the_verdict(result, colour):
+    row = next(line for line in render(report(result), colour=True).splitlines() if "slack" in line)
     assert colour in row
     assert ("\x1b[" in row) == bool(colour)
 
@@ -116,8 +117,8 @@ def test_evidence_is_told_beside_what_a_claim_holds_over():
 
 def test_the_filter_counts_evidence():
     page = page_of(EVIDENCE)
-    found = re.findall(r'name="evidence" value="(\w+)"( checked)?><span>(\w+) (\d+)</span>', page)
-    assert found == [
+    options = re.findall(r'name="evidence" value="(\w+)"( checked)?><span>(\w+) (\d+)</span>', page)
+    assert options == [
         ("all", " checked", "Any", "4"),
         ("proved", "", "Proved", "1"),
         ("exact", "", "Exact", "2"),

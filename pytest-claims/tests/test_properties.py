@@ -9,7 +9,7 @@ def properties(suite, name):
     """The properties of a test case, in order, as pairs."""
     root = ElementTree.parse(suite.path / "junit.xml").getroot()
     (case,) = [case for case in root.iter("testcase") if case.get("name") == name]
-    return [(found.get("name"), found.get("value")) for found in case.iter("property")]
+    return [(element.get("name"), element.get("value")) for element in case.iter("property")]
 
 
 @pytest.fixture(params=[(), ("-n2",)], ids=["one process", "two"])
@@ -84,9 +84,9 @@ def test_what_a_claim_records_itself_comes_first(suite, judged):
     )
     assert result.ret == 0
     assert verdicts == {"test_gap": ["holds", "refuted"]}
-    found = properties(suite, "test_gap[checkpoint]")
-    assert [name for name, _ in found][:3] == ["seed", "layers", "verdict"]
-    assert dict(found)["seed"] == "3"
+    recorded = properties(suite, "test_gap[checkpoint]")
+    assert [name for name, _ in recorded][:3] == ["seed", "layers", "verdict"]
+    assert dict(recorded)["seed"] == "3"
 
 
 @pytest.mark.parametrize("value", ["decimal.Decimal('0.1')", "object()", "{1, 2}", "[type]"])
@@ -124,9 +124,9 @@ def test_scalars_of_numpy_are_recorded_as_numbers(suite, judged):
         """
     )
     assert result.ret == 0
-    found = dict(properties(suite, "test_gap[checkpoint]"))
-    assert found["loss"] == "0.5"
-    assert found["measured[gap]"] == "0.25"
+    recorded = dict(properties(suite, "test_gap[checkpoint]"))
+    assert recorded["loss"] == "0.5"
+    assert recorded["measured[gap]"] == "0.25"
 
 
 def test_a_property_of_the_whole_suite_is_kept(suite):
@@ -151,9 +151,9 @@ def test_text_that_xml_cannot_hold_is_spelled_out(suite):
         """
     )
     assert suite.run("--junitxml=junit.xml", process=True).ret == 0
-    found = dict(properties(suite, "test_gap[checkpoint]"))
-    assert found["statement"] == r"A\x1b[31m \x00 \ud800 gap"
-    assert found[r"measured[gap\x1b]"] == "0.25"
+    recorded = dict(properties(suite, "test_gap[checkpoint]"))
+    assert recorded["statement"] == r"A\x1b[31m \x00 \ud800 gap"
+    assert recorded[r"measured[gap\x1b]"] == "0.25"
 
 
 def test_numbers_are_given_in_full(suite):

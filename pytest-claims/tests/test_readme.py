@@ -68,9 +68,9 @@ def write(block, root, repository):
     if first == "# a notebook":
         body = ast.unparse(ast.parse(rest))
         lines = body.splitlines()
-        code, told = run(f"python - <<'END'\n{body}\nassert {lines[-1]}\nprint({lines[-1]})\nEND\n", repository)
-        assert code == 0, told
-        assert "HOLDS     Nine tenths of the power of W_E" in told
+        code, output = run(f"python - <<'END'\n{body}\nassert {lines[-1]}\nprint({lines[-1]})\nEND\n", repository)
+        assert code == 0, output
+        assert "HOLDS     Nine tenths of the power of W_E" in output
         return
     path = root / re.fullmatch(r"# ([\w/]+\.py)", first)[1]
     path.parent.mkdir(exist_ok=True)
@@ -82,12 +82,12 @@ def type_in(block, root, repository):
     """Commands, each with what it prints; `...` stands for any lines. `# exits with 1` says that it is red."""
     for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
         expected = re.search(r"# exits with (\d)", command)
-        code, told = run(command, repository)
-        assert code == (int(expected[1]) if expected else 0), told
-        told = plain(told)
+        code, output = run(command, repository)
+        assert code == (int(expected[1]) if expected else 0), output
+        output = plain(output)
         for part in filter(None, plain(shown).split("...\n")):
-            assert part in told, f"{command}\n{part}\n--- is not in ---\n{told}"
-            told = told[told.index(part) + len(part) :]
+            assert part in output, f"{command}\n{part}\n--- is not in ---\n{output}"
+            output = output[output.index(part) + len(part) :]
 
 
 def run_workflow(block, root, repository):
@@ -96,14 +96,14 @@ def run_workflow(block, root, repository):
         if command.startswith("pip install "):
             install(command, root, repository)
         else:
-            code, told = run(command, repository)
-            assert code == 0, told
+            code, output = run(command, repository)
+            assert code == 0, output
     if shutil.which("check-jsonschema", path=Path(sys.executable).parent):
         steps = "".join(f"      {line}\n" for line in block.splitlines())
         (root / "steps.yml").write_text(f"on: push\njobs:\n  claims:\n    runs-on: ubuntu-latest\n    steps:\n{steps}")
         command = "python -m check_jsonschema --builtin-schema vendor.github-workflows steps.yml"
-        code, told = run(command, repository)
-        assert code == 0, told
+        code, output = run(command, repository)
+        assert code == 0, output
 
 
 def install(block, root, repository):
@@ -156,8 +156,8 @@ def test_the_table_of_options_is_complete():
 
 def test_evidence_and_exit_codes_are_those_that_there_are():
     assert all(f'"{evidence}"' in README for evidence in Evidence)
-    told = README.partition("Exit codes are pytest's:")[2].partition("\n\n")[0]
-    assert re.findall(r"\b(\d) ", told) == [str(int(pytest.ExitCode(code))) for code in (0, 1, 2, 4, 5)]
+    paragraph = README.partition("Exit codes are pytest's:")[2].partition("\n\n")[0]
+    assert re.findall(r"\b(\d) ", paragraph) == [str(int(pytest.ExitCode(code))) for code in (0, 1, 2, 4, 5)]
 
 
 @pytest.mark.parametrize(

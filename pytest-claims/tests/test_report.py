@@ -37,15 +37,15 @@ ERROR = HOLDS.replace("assert", "1 / 0\n        assert")
     ],
 )
 def test_the_report_is_written_whatever_the_verdict(reported, body, code, tone, headline):
-    result, document, page, told = reported(body)
+    result, document, page, markdown = reported(body)
     assert result.ret == document["exit_code"] == code
     assert document["tone"] == tone
     assert document["headline"] == headline
     jsonschema.validate(document, schema())
     assert headline in Page(page).text
     assert f'data-tone="{tone}"' in page
-    assert headline in told
-    assert ("🟢" in told) == (tone == "good")
+    assert headline in markdown
+    assert ("🟢" in markdown) == (tone == "good")
 
 
 def test_the_document_holds_all_that_was_measured(reported):
@@ -85,10 +85,10 @@ def test_two_processes_leave_the_same_report(reported):
 
 
 def test_a_page_made_again_is_the_same_byte_for_byte(reported, pytester):
-    _, _, page, told = reported(REFUTED)
+    _, _, page, markdown = reported(REFUTED)
     rebuild(read_report(pytester.path / "report" / "report.json"), pytester.path / "again", Illustrations())
     assert (pytester.path / "again" / "report.html").read_text() == page
-    assert (pytester.path / "again" / "report.md").read_text() == told
+    assert (pytester.path / "again" / "report.md").read_text() == markdown
 
 
 def test_without_the_option_nothing_is_written_and_no_template_engine_is_loaded(run_claims, pytester):

@@ -113,10 +113,10 @@ def test_every_list_of_the_schema_is_among_them():
         for inner in value if isinstance(value, list) else ():
             yield from arrays(inner)
 
-    found = list(arrays(document.schema()))
-    assert len(found) > 10
-    assert all("maxItems" in array for array in found)
-    assert all(list(array).index("maxItems") < list(array).index("items") for array in found)  # counted, then read
+    lists = list(arrays(document.schema()))
+    assert len(lists) > 10
+    assert all("maxItems" in array for array in lists)
+    assert all(list(array).index("maxItems") < list(array).index("items") for array in lists)  # counted, then read
 
 
 @pytest.mark.parametrize(
@@ -135,13 +135,13 @@ def test_the_first_error_ends_it(place, item, monkeypatch):
             yield error
 
     monkeypatch.setattr(jsonschema.Draft202012Validator, "iter_errors", counted)
-    inner = wrong = copy.deepcopy(VALID)
+    inner = broken = copy.deepcopy(VALID)
     *outer, last = [int(key) if key.isdigit() else key for key in place.split(".")]
     for key in outer:
         inner = inner[key]
     inner[last] = [item] * (2 if last == "interval" else 100)
     with pytest.raises(ReportError, match="is not a valid report"):
-        from_document(wrong)
+        from_document(broken)
     assert n_errors <= 20
 
 
@@ -156,8 +156,8 @@ def test_more_values_than_any_report_has_are_counted_and_not_looked_at(tmp_path,
     path.write_text(json.dumps(VALID | {"suite": suite}, separators=(",", ":")))
     assert path.stat().st_size < MAX_BYTES
     assert main([command, str(path), *([str(path)] if command == "diff" else [])]) == 4
-    told = capsys.readouterr().err.strip().splitlines()
-    assert set(told) == {f"error: {path}: holds more than the {MAX_VALUES:,} values that are read"}
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert set(lines) == {f"error: {path}: holds more than the {MAX_VALUES:,} values that are read"}
 
 
 def test_a_file_beyond_the_limit_is_not_opened(tmp_path):

@@ -39,8 +39,8 @@ def test_every_part_of_the_schema_is_required(reported):
                 from_document(document)
             place[key] = value
     place = document["claims"][0]["measurements"][0]["comparisons"][0]
-    for key, wrong in (("operator", "~"), ("holds", "yes"), ("slack", "a little"), ("slack", None), ("line", -1)):
-        value, place[key] = place[key], wrong
+    for key, wrong_value in (("operator", "~"), ("holds", "yes"), ("slack", "a little"), ("slack", None), ("line", -1)):
+        value, place[key] = place[key], wrong_value
         with pytest.raises(ReportError, match=key):
             from_document(document)
         place[key] = value

@@ -50,8 +50,8 @@ TINY = 'assert measure("gap", model["gap"]) < 0.1'
 )
 def test_what_a_role_makes_of_a_verdict(suite, judged, declaration, assertion, verdicts, code):
     suite.claims(name="claims/test_a.py")
-    result, found = judged(declaration, assertion)
-    assert found == verdicts
+    result, actual = judged(declaration, assertion)
+    assert actual == verdicts
     assert result.ret == code
 
 
@@ -186,8 +186,8 @@ def test_where_every_test_has_to_be_a_claim_others_are_refused(suite, body, said
     ],
 )
 def test_a_claim_says_itself_which_models_it_is_not_about(judged, unless, verdicts, code):
-    result, found = judged(f"stated(unless={unless})", SMALL)
-    assert found == verdicts
+    result, actual = judged(f"stated(unless={unless})", SMALL)
+    assert actual == verdicts
     assert result.ret == code
 
 

@@ -41,8 +41,8 @@ def compared(value, compare):
 )
 def test_room_is_the_share_of_what_there_could_be(value, compare, kept):
     measurement, comparison = compared(value, compare)
-    found = room(measurement.value, comparison, largest=2.0)
-    assert found == (None if kept is None else pytest.approx(kept))
+    share = room(measurement.value, comparison, largest=2.0)
+    assert share == (None if kept is None else pytest.approx(kept))
 
 
 def test_the_room_beside_a_published_figure_is_that_of_its_tolerance():
@@ -119,7 +119,7 @@ def test_infinities_and_large_counts_spread_without_nan():
 
 
 def test_numbers_that_json_or_a_double_cannot_hold_are_text():
-    for value, told in (
+    for value, expected in (
         (2**53, 2**53),
         (2**53 + 1, "9007199254740993"),
         (math.inf, "Infinity"),
@@ -128,4 +128,4 @@ def test_numbers_that_json_or_a_double_cannot_hold_are_text():
         (None, None),
         (0.1, 0.1),
     ):
-        assert number(value) == told
+        assert number(value) == expected

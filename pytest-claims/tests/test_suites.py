@@ -77,21 +77,21 @@ def test_each_system_has_its_own_model_verdicts_and_report(two, options):
 @PROCESSES
 def test_each_page_has_the_figures_of_its_own_system(two, options):
     two.run("--claims-report=report", *options, plugins=XDIST)
-    for name, other in (("adder", "sorter"), ("sorter", "adder")):
+    for name, other_system in (("adder", "sorter"), ("sorter", "adder")):
         page = (two.path / f"report/{name}/report.html").read_text()
         assert f"{name}-figure" in page
-        assert f"{other}-figure" not in page
+        assert f"{other_system}-figure" not in page
 
 
 @PROCESSES
 def test_each_matrix_has_the_mutants_of_its_own_system(two, options):
     two.write("sorter/conftest.py", LOAD.format(name="sorter", gap=0.3))
     two.run("--claims-matrix=matrix.json", *options, plugins=XDIST)
-    for name, other in (("adder", "sorter"), ("sorter", "adder")):
+    for name, other_system in (("adder", "sorter"), ("sorter", "adder")):
         table = (two.path / f"matrix-{name}.json").read_text()
         assert f"worsen_{name}" in table
         assert f"leave_{name}" in table
-        assert other not in table
+        assert other_system not in table
 
 
 def test_one_system_alone_is_reported_without_an_index(two):

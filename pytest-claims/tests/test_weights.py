@@ -77,15 +77,15 @@ DIFFERENT = [
 
 
 def test_models_that_differ_have_different_fingerprints():
-    for one, other in itertools.combinations(DIFFERENT, 2):
-        assert weights.fingerprint(one) != weights.fingerprint(other), (one, other)
+    for first, second in itertools.combinations(DIFFERENT, 2):
+        assert weights.fingerprint(first) != weights.fingerprint(second), (first, second)
 
 
 @pytest.mark.parametrize("model", DIFFERENT, ids=range(len(DIFFERENT)))
 def test_a_fingerprint_is_the_same_each_time_and_a_sha256(model):
-    found = weights.fingerprint(model)
-    assert found == weights.fingerprint(model)
-    assert weights.as_sha256(found) == found
+    fingerprint = weights.fingerprint(model)
+    assert fingerprint == weights.fingerprint(model)
+    assert weights.as_sha256(fingerprint) == fingerprint
 
 
 def test_a_copy_has_the_fingerprint_of_the_original():

@@ -43,20 +43,20 @@ def rotated(model, seed=0):
 
 def with_neurons(model, chosen):
     """The model with the given neurons alone, in that order: another d_mlp."""
-    other = CumsumTransformer(dataclasses.replace(model.cfg, d_mlp=len(chosen))).requires_grad_(False)
+    rebuilt = CumsumTransformer(dataclasses.replace(model.cfg, d_mlp=len(chosen))).requires_grad_(False)
     state = dict(model.state_dict())
     state["blocks.0.mlp.W_in"] = state["blocks.0.mlp.W_in"][:, chosen]
     state["blocks.0.mlp.b_in"] = state["blocks.0.mlp.b_in"][chosen]
     state["blocks.0.mlp.W_out"] = state["blocks.0.mlp.W_out"][chosen]
-    other.load_state_dict(state)
-    return other
+    rebuilt.load_state_dict(state)
+    return rebuilt
 
 
 def scaled(model, neuron, factor):
     """A copy in which one neuron says `factor` times as much."""
-    other = copy.deepcopy(model)
-    other.blocks[0].mlp.W_out[neuron] *= factor
-    return other
+    copied = copy.deepcopy(model)
+    copied.blocks[0].mlp.W_out[neuron] *= factor
+    return copied
 
 
 def numbers(parts):
@@ -65,9 +65,9 @@ def numbers(parts):
 
 def same_roles(roles, others):
     """Whether neurons have the same roles, one by one, whatever their numbers; sizes up to float32 rounding."""
-    for role, other in zip(roles, others, strict=True):
-        alike = dataclasses.replace(other, neuron=role.neuron, strength=role.strength, kink=role.kink)
-        sizes = pytest.approx((other.strength, other.kink), rel=1e-4, abs=1e-6)
+    for role, other_role in zip(roles, others, strict=True):
+        alike = dataclasses.replace(other_role, neuron=role.neuron, strength=role.strength, kink=role.kink)
+        sizes = pytest.approx((other_role.strength, other_role.kink), rel=1e-4, abs=1e-6)
         if role != alike or (role.strength, role.kink) != sizes:
             return False
     return True
@@ -133,12 +133,12 @@ def test_curves_are_centred_and_add_up_to_what_the_neurons_do(reference):
 
 
 def test_a_push_common_to_all_labels_is_no_part_of_a_curve(reference):
-    other = copy.deepcopy(reference)
+    pushed = copy.deepcopy(reference)
     # What W_U reads as one logit more for every label.
     common = torch.linalg.pinv(reference.W_U.double()).sum(0).float()
-    other.blocks[0].mlp.W_out += common
+    pushed.blocks[0].mlp.W_out += common
     means = np.linspace(-5, 5, 11)
-    assert response_curves(other, means) == pytest.approx(response_curves(reference, means), abs=1e-4)
+    assert response_curves(pushed, means) == pytest.approx(response_curves(reference, means), abs=1e-4)
 
 
 def test_a_model_matched_with_itself_is_the_identity(reference):
@@ -170,16 +170,16 @@ def test_neurons_in_reverse_are_found(reference):
 
 @pytest.mark.parametrize("same", [mutants.rescale_neurons, rotated], ids=["rescaled", "rotated"])
 def test_the_same_function_in_other_weights_has_the_same_roles(reference, same):
-    other = same(reference)
-    torch.testing.assert_close(run(other, DATA.toks), run(reference, DATA.toks), atol=2e-3, rtol=0)
-    changed = [not torch.equal(a, b) for a, b in zip(other.parameters(), reference.parameters(), strict=True)]
+    rewritten = same(reference)
+    torch.testing.assert_close(run(rewritten, DATA.toks), run(reference, DATA.toks), atol=2e-3, rtol=0)
+    changed = [not torch.equal(a, b) for a, b in zip(rewritten.parameters(), reference.parameters(), strict=True)]
     assert any(changed)
-    assert same_roles(neuron_roles(other), neuron_roles(reference))
-    parts = match_neurons(other, reference)
+    assert same_roles(neuron_roles(rewritten), neuron_roles(reference))
+    parts = match_neurons(rewritten, reference)
     assert numbers(parts) == [(i, i) for i in range(8)]
     assert all(part.likeness > 0.999 for part in parts if not part.dead)
     means = np.linspace(-5, 5, 11)
-    assert response_curves(other, means) == pytest.approx(response_curves(reference, means), abs=1e-3)
+    assert response_curves(rewritten, means) == pytest.approx(response_curves(reference, means), abs=1e-3)
 
 
 def test_breaking_a_neuron_changes_its_role_and_curve(reference):
@@ -246,13 +246,13 @@ def test_the_strongest_plays_the_part_of_the_strongest(reference):
 def test_pairs_have_the_least_squared_difference_of_all_pairings(reference):
     """Against a search that pads both with neurons that do nothing, as the guarantee is worded."""
     generator = torch.Generator().manual_seed(5)
-    other = with_neurons(reference, [7, 3, 0, 4, 2, 4, 2, 1, 0])
-    for weights in (other.blocks[0].mlp.W_in, other.blocks[0].mlp.W_out):
+    rebuilt = with_neurons(reference, [7, 3, 0, 4, 2, 4, 2, 1, 0])
+    for weights in (rebuilt.blocks[0].mlp.W_in, rebuilt.blocks[0].mlp.W_out):
         weights.mul_(0.5 + torch.rand(weights.shape, generator=generator))
     means = np.linspace(-5, 5, 201)
-    live = [[role.neuron for role in neuron_roles(model) if role.live] for model in (reference, other)]
+    live = [[role.neuron for role in neuron_roles(model) if role.live] for model in (reference, rebuilt)]
     a, b = (response_curves(model, means).reshape(model.cfg.d_mlp, -1)[kept]
-            for model, kept in zip((reference, other), live, strict=True))  # fmt: skip
+            for model, kept in zip((reference, rebuilt), live, strict=True))  # fmt: skip
     a, b = (np.concatenate([x, np.zeros((len(y), a.shape[1]))]) for x, y in ((a, b), (b, a)))
     distance = ((a[:, None] - b) ** 2).sum(-1)
     best = {
@@ -265,25 +265,25 @@ def test_pairs_have_the_least_squared_difference_of_all_pairings(reference):
         x, y = a[live[0].index(i)], b[live[1].index(j)]
         return 1 - np.abs(x - y).sum() / (np.abs(x).sum() + np.abs(y).sum())
 
-    parts = match_neurons(reference, other)
-    found = {(part.neuron, part.other) for part in parts if not part.dead and None not in (part.neuron, part.other)}
-    assert found
-    assert found == {pair for pair in best if alike(*pair) >= ALIKE}
+    parts = match_neurons(reference, rebuilt)
+    matched = {(part.neuron, part.other) for part in parts if not part.dead and None not in (part.neuron, part.other)}
+    assert matched
+    assert matched == {pair for pair in best if alike(*pair) >= ALIKE}
 
 
 def of_smaller_values(model, max_value):
     """The model without its largest values."""
-    other = CumsumTransformer(dataclasses.replace(model.cfg, max_value=max_value)).requires_grad_(False)
+    cropped = CumsumTransformer(dataclasses.replace(model.cfg, max_value=max_value)).requires_grad_(False)
     state = dict(model.state_dict())
     cut = model.cfg.max_value - max_value
-    state["embed.W_E"] = state["embed.W_E"][cut : cut + other.cfg.d_vocab]
-    other.load_state_dict(state)
-    return other
+    state["embed.W_E"] = state["embed.W_E"][cut : cut + cropped.cfg.d_vocab]
+    cropped.load_state_dict(state)
+    return cropped
 
 
 def test_models_of_other_sizes_are_matched(reference):
-    other = untrained(CumsumConfig(max_value=2, n_ctx=7, d_mlp=5, d_model=12), seed=1)
-    parts = match_neurons(reference, other)
+    small_model = untrained(CumsumConfig(max_value=2, n_ctx=7, d_mlp=5, d_model=12), seed=1)
+    parts = match_neurons(reference, small_model)
     assert [part.neuron for part in parts[:8]] == list(range(8))
     assert sorted(part.other for part in parts if part.other is not None) == list(range(5))
     assert all(0 <= part.likeness <= 1 for part in parts)
@@ -294,10 +294,10 @@ def test_models_of_other_sizes_are_matched(reference):
 
 def with_kink_at(model, mean):
     """The strongest neuron alone, and where it starts to fire."""
-    other = with_neurons(model, [2])
-    neurons = read_neurons(other)
-    other.blocks[0].mlp.b_in -= (neurons.bias + mean * neurons.slope).float()
-    return other
+    rebuilt = with_neurons(model, [2])
+    neurons = read_neurons(rebuilt)
+    rebuilt.blocks[0].mlp.b_in -= (neurons.bias + mean * neurons.slope).float()
+    return rebuilt
 
 
 @pytest.mark.parametrize("reach", [5, 3])

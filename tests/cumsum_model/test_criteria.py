@@ -165,8 +165,8 @@ def test_of_an_array_of_losses_each_criterion_is_an_array():
 @pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (3, 10), (999, 1000), (1, 1), (0, 1)])
 @pytest.mark.parametrize("level", [0.9, 0.95])
 def test_the_exact_interval_is_that_of_scipy(k, n, level):
-    found = binomtest(k, n).proportion_ci(level, method="exact")
-    assert clopper_pearson(k, n, level) == pytest.approx((found.low, found.high), abs=1e-12)
+    interval = binomtest(k, n).proportion_ci(level, method="exact")
+    assert clopper_pearson(k, n, level) == pytest.approx((interval.low, interval.high), abs=1e-12)
 
 
 @pytest.mark.parametrize(("n", "p"), [(10, 0.5), (20, 0.9), (30, 0.03)])

@@ -74,7 +74,7 @@ def test_running_means_divide_by_the_length_so_far():
     assert running_means(torch.tensor([[1, 1, 4, -6]])).tolist() == [[1.0, 1.0, 2.0, 0.0]]
 
 
-@pytest.mark.parametrize("wrong", [{"size": 0}, {"max_value": 0}, {"seq_len": -1}, {"p": 1.5}])
-def test_impossible_sizes_are_named(wrong):
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        CumsumDataset(**{"size": 1, "max_value": 1, "seq_len": 1, **wrong})
+@pytest.mark.parametrize("impossible", [{"size": 0}, {"max_value": 0}, {"seq_len": -1}, {"p": 1.5}])
+def test_impossible_sizes_are_named(impossible):
+    with pytest.raises(ValueError, match=next(iter(impossible))):
+        CumsumDataset(**{"size": 1, "max_value": 1, "seq_len": 1, **impossible})

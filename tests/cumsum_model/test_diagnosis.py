@@ -63,10 +63,10 @@ def test_another_number_of_heads_is_noticed(save, reference, wrapped):
     if wrapped:
         state["embed.weight"] = state["embed.weight"].roll(-5, 0)
     path = save(state)
-    told = complaint(path)
-    assert "its matrices look like those of 2 heads" in told
-    assert ("its embedding rows look wrapped" in told) == wrapped
-    assert ("say --token-order wrapped --n-heads 2" if wrapped else "say --n-heads 2") in told
+    message = complaint(path)
+    assert "its matrices look like those of 2 heads" in message
+    assert ("its embedding rows look wrapped" in message) == wrapped
+    assert ("say --token-order wrapped --n-heads 2" if wrapped else "say --n-heads 2") in message
     assert equal(read_checkpoint(path, SYSTEM, reading=Reading("wrapped" if wrapped else "value", 2)).model, model)
 
 

@@ -32,8 +32,8 @@ def test_positions_and_biases_are_accounted_for(reference):
 def test_another_number_can_stand_in_for_the_mean(reference):
     data = evaluation_set(5, 20)
     program = explain(reference)
-    other = program(data.values, torch.zeros(data.values.shape, dtype=torch.float64))
-    assert divergence(run(reference, data.toks), other) > 100 * divergence(
+    with_zeros = program(data.values, torch.zeros(data.values.shape, dtype=torch.float64))
+    assert divergence(run(reference, data.toks), with_zeros) > 100 * divergence(
         run(reference, data.toks), program(data.values)
     )
 
@@ -92,8 +92,8 @@ def test_neurons_are_read_as_the_forward_pass_has_them(reference):
     for neuron in neurons.live.nonzero().flatten():
         assert neurons.slope[neuron] * neurons.kink[neuron] + neurons.bias[neuron] == pytest.approx(0, abs=1e-12)
     # Per unit of mean, 2.0986 times what the slope per unit of u was measured to be; the push centred.
-    told = [-0.896, -0.861, 1.399, -0.918, -1.051, -0.139, -0.013, 1.168]
-    assert (neurons.slope / value_slope(reference)).tolist() == pytest.approx(told, abs=1e-3)
+    reported = [-0.896, -0.861, 1.399, -0.918, -1.051, -0.139, -0.013, 1.168]
+    assert (neurons.slope / value_slope(reference)).tolist() == pytest.approx(reported, abs=1e-3)
     common = (-2.974 + 0.081 + 2.887) / 3
     assert neurons.push[2].tolist() == pytest.approx([-2.974 - common, 0.081 - common, 2.887 - common], abs=1e-3)
     common = (1.826 + 0.093 - 1.916) / 3

@@ -98,9 +98,9 @@ def verdict_of(test, model):
 
 def judge(model, *names):
     """The verdicts of the named claims."""
-    found = {name: test for section in SECTIONS for name, test in claims_of(section).items() if name in names}
-    assert found.keys() == set(names)
-    return {name: verdict_of(test, model) for name, test in found.items()}
+    tests = {name: test for section in SECTIONS for name, test in claims_of(section).items() if name in names}
+    assert tests.keys() == set(names)
+    return {name: verdict_of(test, model) for name, test in tests.items()}
 
 
 def all_of(section, model, *, proofs=True):

@@ -145,9 +145,9 @@ def gram(vectors):
 @named
 def test_cosines_of_unembeddings_are_invariant_in_it_and_not_out_of_it(reference, change):
     made = change(reference)
-    for one, other in ((NEG, POS), (NEG, ZERO), (ZERO, POS)):
+    for first, second in ((NEG, POS), (NEG, ZERO), (ZERO, POS)):
         before, after = (
-            statistics.cosine(*gauge.balanced_basis(model).covector(model.W_U[:, [one, other]]).T)
+            statistics.cosine(*gauge.balanced_basis(model).covector(model.W_U[:, [first, second]]).T)
             for model in (reference, made)
         )
         assert after == pytest.approx(before, abs=1e-6)
@@ -158,8 +158,8 @@ def test_cosines_of_unembeddings_are_invariant_in_it_and_not_out_of_it(reference
 def test_in_the_balanced_basis_a_trained_model_looks_as_it_does(trained):
     """Which is what weight decay is said to do: the cosines of the unembeddings agree to a hundredth."""
     balanced = gauge.in_balanced_basis(trained)
-    for one, other in ((NEG, POS), (NEG, ZERO), (ZERO, POS)):
-        raw, inside = (statistics.cosine(model.W_U[:, one], model.W_U[:, other]) for model in (trained, balanced))
+    for first, second in ((NEG, POS), (NEG, ZERO), (ZERO, POS)):
+        raw, inside = (statistics.cosine(model.W_U[:, first], model.W_U[:, second]) for model in (trained, balanced))
         assert raw == pytest.approx(inside, abs=0.01)
 
 

@@ -85,7 +85,7 @@ def test_exactly_uniform_attention(reference):
 @pytest.mark.parametrize("change", [None, mutants.rescale_stream, mutants.shear_stream, mutants.rotate_stream])
 def test_the_least_gap_is_the_same_in_every_basis(reference, change):
     model = change(reference) if change else reference
-    gap = min((one.n * one.gaps).min() for one in stored(model))
+    gap = min((bounds.n * bounds.gaps).min() for bounds in stored(model))
     assert gap == pytest.approx(0.6789, abs=1e-4)
 
 

@@ -77,19 +77,19 @@ def test_as_another_the_answers_are_those_of_TransformerLens(reference, act_fn, 
     ids=lambda architecture: " and ".join(architecture.differences),
 )
 def test_a_model_that_is_bad_as_ours_is_found_out(save, architecture):
-    told = complaint(save(trained(architecture).state_dict()))
-    assert "this file is of another model, which this project does not have" in told
+    message = complaint(save(trained(architecture).state_dict()))
+    assert "this file is of another model, which this project does not have" in message
     for difference in Architecture(normalised=architecture.normalised, scaled=architecture.scaled).differences:
-        assert difference in told
+        assert difference in message
 
 
 def test_a_model_with_wrapped_rows_and_layer_norm_is_found_out(save):
     model = trained(Architecture(normalised=True))
     state = dict(model.state_dict())
     state["embed.W_E"] = state["embed.W_E"].roll(-5, 0)
-    told = complaint(save(state))
-    assert "layer norm without weights and in that order" in told
-    assert "its embedding rows look wrapped" in told
+    message = complaint(save(state))
+    assert "layer norm without weights and in that order" in message
+    assert "its embedding rows look wrapped" in message
     assert "with layer norm without weights: this file" in complaint(save(state), reading=Reading("wrapped"))
 
 

@@ -84,8 +84,8 @@ def test_figures_of_the_independent_reproduction(reference):
     assert attention.uniformity_gap(reference) <= 1.4e-4
     values = torch.linalg.svdvals(ov_circuit.value_outputs(reference))[:2].tolist()
     assert values == pytest.approx([22.01, 7.8e-4], rel=1e-2)
-    told = [-10.585, -8.478, -6.391, -4.285, -2.190, -0.094, 2.000, 4.109, 6.208, 8.301, 10.410]
-    assert ov_circuit.value_projections(reference).tolist() == pytest.approx(told, abs=1e-3)
+    reported = [-10.585, -8.478, -6.391, -4.285, -2.190, -0.094, 2.000, 4.109, 6.208, 8.301, 10.410]
+    assert ov_circuit.value_projections(reference).tolist() == pytest.approx(reported, abs=1e-3)
     assert ov_circuit.value_slope(reference) == pytest.approx(2.099, abs=1e-3)
     residual = ov_circuit.value_spacing_error(reference) * ov_circuit.value_slope(reference)
     assert residual == pytest.approx(0.0087, abs=1e-4)
@@ -95,8 +95,8 @@ def test_equal_means_project_alike_as_reported(reference):
     def along_u(*values):
         return residual_stream.resid_mid_along_u(reference, torch.tensor([values]) + 5)[0, -1].item()
 
-    told = {(1, 1, 2): 2.786, (1, 1, 2, 1, 1, 2): 2.788, (1, 2): 3.137, (1, 2, 1, 2): 3.139}
-    for values, projection in told.items():
+    reported = {(1, 1, 2): 2.786, (1, 1, 2, 1, 1, 2): 2.788, (1, 2): 3.137, (1, 2, 1, 2): 3.139}
+    for values, projection in reported.items():
         assert along_u(*values) == pytest.approx(projection, abs=1e-3)
 
 

@@ -61,10 +61,10 @@ def test_no_symmetry_changes_what_is_read(symmetry):
         model = symmetry(original())
     except CannotBeMade as error:
         pytest.skip(str(error))
-    found = facts(model)
+    measured = facts(model)
     for name, expected in facts_of_the_original().items():
         torch.testing.assert_close(
-            found[name], expected, rtol=CLOSE, atol=CLOSE, msg=lambda text, of=name: f"{of}: {text}"
+            measured[name], expected, rtol=CLOSE, atol=CLOSE, msg=lambda text, of=name: f"{of}: {text}"
         )
 
 
@@ -75,14 +75,14 @@ def test_projections_on_u_are_no_such_fact(reference):
     naive = [
         residual_stream.resid_mid_along_u(model, toks) / ov_circuit.value_slope(model) for model in (original(), skewed)
     ]
-    before, after = (one - one.mean() for one in naive)
+    before, after = (projections - projections.mean() for projections in naive)
     assert (before - after).abs().max() > 100 * CLOSE
 
 
 def test_a_broken_model_is_read_otherwise(reference):
     for mutant in (mutants.shout_current_value, mutants.silence_strongest_neuron, mutants.stretch_one_value):
-        found = facts(mutant(reference))
-        assert any((found[name] - value).abs().max() > 0.01 for name, value in facts(reference).items()), mutant
+        measured = facts(mutant(reference))
+        assert any((measured[name] - value).abs().max() > 0.01 for name, value in facts(reference).items()), mutant
 
 
 def test_the_step_is_along_u_on_the_shipped_checkpoint(reference):

@@ -29,14 +29,14 @@ def described(tmp_path):
 
 
 def test_the_shipped_checkpoint_is_told_to_be_proved_right():
-    told = details(read_checkpoint(REFERENCE, SYSTEM), "cpu")
-    (note,) = told.notes
+    subject = details(read_checkpoint(REFERENCE, SYSTEM), "cpu")
+    (note,) = subject.notes
     assert note.good
     every = "672,749,994,932,560,009,201 sequences of 20 values in -5 .. 5"
     assert note.text.startswith(f"Proved right at every position of all {every}: the smallest margin is +0.285")
     assert note.text.endswith("logits, more than float32 can add")
-    assert dict(told.facts)["file"] == "safetensors"
-    assert dict(told.facts)["trained by"] == "seed 42, epochs 20, train size 150000, kept epoch 8"
+    assert dict(subject.facts)["file"] == "safetensors"
+    assert dict(subject.facts)["trained by"] == "seed 42, epochs 20, train size 150000, kept epoch 8"
 
 
 def test_a_model_that_is_wrong_somewhere_is_told_how_often_and_where(described, reference):
@@ -66,10 +66,10 @@ def test_weights_are_stored_to_the_bit(described, reference):
 @pytest.mark.parametrize("config", [CumsumConfig(n_ctx=80), CumsumConfig(d_model=1500)], ids=["long", "wide"])
 def test_models_too_large_for_a_page_are_left_out_and_refused(described, config):
     model = untrained(config, seed=3)
-    told = described(model)
-    assert "weights" not in told.suite
-    assert dict(told.facts)["figures"] == "left out: the model is too large for a page"
-    assert list(illustrate(Report(subject=told)).panels) == []
+    subject = described(model)
+    assert "weights" not in subject.suite
+    assert dict(subject.facts)["figures"] == "left out: the model is too large for a page"
+    assert list(illustrate(Report(subject=subject)).panels) == []
     content = base64.b64encode(safetensors.torch.save(dict(model.state_dict()))).decode()
     with pytest.raises(CheckpointError, match="the stored weights are"):
         stored_model({"weights": content})
@@ -90,13 +90,15 @@ def test_every_figure_stands_beside_claims_that_there_are(described, reference):
 
 
 def test_neurons_of_the_shipped_checkpoint_are_told_by_side():
-    told = dict(details(read_checkpoint(REFERENCE, SYSTEM), "cpu").facts)["neurons"]
-    assert told == "2 on positive means (2, 7), 4 on negative means (4, 3, 0, 1), 2 dead (5, 6), each strongest first"
+    neurons = dict(details(read_checkpoint(REFERENCE, SYSTEM), "cpu").facts)["neurons"]
+    assert (
+        neurons == "2 on positive means (2, 7), 4 on negative means (4, 3, 0, 1), 2 dead (5, 6), each strongest first"
+    )
 
 
 def test_a_retrained_checkpoint_is_told_who_plays_the_parts_of_the_shipped_ones():
-    told = dict(details(read_checkpoint(REFERENCE.parent / "seed7.safetensors", SYSTEM), "cpu").facts)["neurons"]
-    assert told == (
+    neurons = dict(details(read_checkpoint(REFERENCE.parent / "seed7.safetensors", SYSTEM), "cpu").facts)["neurons"]
+    assert neurons == (
         "4 on positive means (3, 2, 7, 0), 3 on negative means (6, 1, 5), 1 dead (4), each strongest first; "
         "3 plays the part of the shipped checkpoint's 2 (0.75 alike), 2 of its 7 (0.82), 6 of its 4 (0.81), "
         "1 of its 3 (0.89), 5 of its 0 (0.86), none of its 1"
@@ -104,7 +106,7 @@ def test_a_retrained_checkpoint_is_told_who_plays_the_parts_of_the_shipped_ones(
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "pattern"),
     [
         (CumsumConfig(n_layers=2), r"no roles: this is an account of one layer, the model has 2"),
         (
@@ -116,10 +118,10 @@ def test_a_retrained_checkpoint_is_told_who_plays_the_parts_of_the_shipped_ones(
     ],
     ids=["two layers", "one neuron", "many", "too many"],
 )
-def test_neurons_of_any_model_are_told_in_few_words(described, monkeypatch, config, told):
+def test_neurons_of_any_model_are_told_in_few_words(described, monkeypatch, config, pattern):
     monkeypatch.setattr(module, "_proof", lambda model: Note("a proof would take minutes", good=True))
     text = dict(described(untrained(config, seed=0)).facts)["neurons"]
-    assert re.fullmatch(told, text.removeprefix("0 on positive means, ")), text
+    assert re.fullmatch(pattern, text.removeprefix("0 on positive means, ")), text
     assert len(text) < 400
 
 

@@ -17,22 +17,22 @@ DATA = CumsumDataset(40, 5, 20, seed=4)
 def test_the_best_constant_is_the_mean_of_the_probabilities():
     """A known optimum: logits that do not look lose least with the average probabilities."""
     wanted = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
-    found = rivals.fitted(lambda p: p.expand(200, 3), torch.zeros(3), wanted)
-    torch.testing.assert_close(found[0].softmax(-1), wanted.double().softmax(-1).mean(0), atol=1e-6, rtol=0)
+    fit = rivals.fitted(lambda p: p.expand(200, 3), torch.zeros(3), wanted)
+    torch.testing.assert_close(fit[0].softmax(-1), wanted.double().softmax(-1).mean(0), atol=1e-6, rtol=0)
 
 
 def test_a_linear_program_finds_the_parameters_that_made_the_target():
     generator = torch.Generator().manual_seed(1)
     design = torch.randn(300, 4, generator=generator, dtype=torch.float64)
     true = torch.randn(4, 3, generator=generator, dtype=torch.float64)
-    found = rivals.fitted(lambda p: design @ p, torch.zeros(4, 3), design @ true)
-    assert divergence(design @ true, found) < 1e-10
+    fit = rivals.fitted(lambda p: design @ p, torch.zeros(4, 3), design @ true)
+    assert divergence(design @ true, fit) < 1e-10
     # No step in any direction loses less, where the target is out of reach: a gradient of zero.
     wanted = design @ true + torch.randn(300, 3, generator=generator, dtype=torch.float64)
     best = divergence(wanted, rivals.fitted(lambda p: design @ p, true, wanted))
     for _ in range(20):
-        other = rivals.fitted(lambda p: design @ p, torch.randn(4, 3, generator=generator), wanted)
-        assert divergence(wanted, other) == pytest.approx(best, abs=1e-8)
+        refit = rivals.fitted(lambda p: design @ p, torch.randn(4, 3, generator=generator), wanted)
+        assert divergence(wanted, refit) == pytest.approx(best, abs=1e-8)
 
 
 @functools.cache
@@ -42,9 +42,9 @@ def fits(which):
     original = rivals.fitted
 
     def watched(program, start, wanted):
-        found = original(program, start, wanted)
-        seen.append((divergence(wanted, program(start.double())), divergence(wanted, found)))
-        return found
+        fit = original(program, start, wanted)
+        seen.append((divergence(wanted, program(start.double())), divergence(wanted, fit)))
+        return fit
 
     from cumsum_model.scope import reference_model
 

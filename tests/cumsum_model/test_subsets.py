@@ -41,18 +41,18 @@ def test_the_loss_of_a_set_is_that_of_the_ablated_model(reference, data, losses,
 @pytest.mark.parametrize("mutant", [mutants.add_mlp_output_twice, mutants.attend_to_last, mutants.fork_the_stream])
 def test_of_models_that_are_altered_as_well(reference, data, mutant):
     model = mutant(reference)
-    found = subset_losses(model, data)["resample"]
+    resampled = subset_losses(model, data)["resample"]
     ablated = loss_under(model, data, ABLATIONS["resample"]([0, 3]))
-    assert found(frozenset({1, 2, 4, 5, 6, 7})) == pytest.approx(ablated, rel=1e-5)
+    assert resampled(frozenset({1, 2, 4, 5, 6, 7})) == pytest.approx(ablated, rel=1e-5)
 
 
 def test_louder_logits_do_not_overflow(reference, data):
     louder = copy.deepcopy(reference).requires_grad_(False)
     louder.unembed.W_U *= 1000
     louder.unembed.b_U *= 1000
-    found = subset_losses(louder, data)["resample"]
-    assert found.per_sequence.max() > 1000
-    assert found(frozenset()) == pytest.approx(loss_under(louder, data, ABLATIONS["resample"](range(8))), rel=1e-5)
+    resampled = subset_losses(louder, data)["resample"]
+    assert resampled.per_sequence.max() > 1000
+    assert resampled(frozenset()) == pytest.approx(loss_under(louder, data, ABLATIONS["resample"](range(8))), rel=1e-5)
 
 
 def test_the_circuit_is_the_live_neurons_and_the_order_is_that_of_strength(losses):
@@ -63,9 +63,9 @@ def test_the_circuit_is_the_live_neurons_and_the_order_is_that_of_strength(losse
 
 
 def test_resampled_losses_scatter_around_the_loss(losses):
-    one = losses["mean"]
-    resampled = one.resampled(frozenset({2}))
-    assert resampled.mean() == pytest.approx(one(frozenset({2})), rel=0.01)
+    mean_losses = losses["mean"]
+    resampled = mean_losses.resampled(frozenset({2}))
+    assert resampled.mean() == pytest.approx(mean_losses(frozenset({2})), rel=0.01)
     assert resampled.std() > 0
 
 

@@ -108,8 +108,8 @@ def test_no_symmetry_matters(reference, variant, symmetry):
     """The variant of a model in other weights gives the same probabilities."""
     model = mutants.let_size_vote_zero(reference)
     made = symmetry(model)
-    one, other = (run(variant(which), TOKS).double().softmax(-1) for which in (model, made))
-    torch.testing.assert_close(one, other, atol=5e-4, rtol=0)
+    before, after = (run(variant(which), TOKS).double().softmax(-1) for which in (model, made))
+    torch.testing.assert_close(before, after, atol=5e-4, rtol=0)
 
 
 def test_a_projection_on_u_depends_on_the_basis(reference):

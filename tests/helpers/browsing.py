@@ -33,6 +33,6 @@ def page_of(tmp_path, model):
     """A page about a model of which no claim was run."""
     write_checkpoint(tmp_path / "model.safetensors", model, {})
     subject = details(read_checkpoint(tmp_path, SYSTEM), "cpu")
-    told = Report(subject=subject, exit_code=1)
-    (tmp_path / "report.html").write_text(render_page(told, illustrate(told)))
+    report = Report(subject=subject, exit_code=1)
+    (tmp_path / "report.html").write_text(render_page(report, illustrate(report)))
     return tmp_path / "report.html"

@@ -26,14 +26,14 @@ def words(path):
 
 def blocks(marker, path):
     """The fenced blocks that follow an HTML comment, without their fences."""
-    found = re.findall(rf"<!-- {re.escape(marker)} -->\n```\w*\n(.*?)```", text(path), re.DOTALL)
-    assert found, f"{path} has no block marked {marker}"
-    return found
+    contents = re.findall(rf"<!-- {re.escape(marker)} -->\n```\w*\n(.*?)```", text(path), re.DOTALL)
+    assert contents, f"{path} has no block marked {marker}"
+    return contents
 
 
 def block(marker, path):
-    (found,) = blocks(marker, path)
-    return found
+    (content,) = blocks(marker, path)
+    return content
 
 
 def commands(page):

@@ -95,8 +95,8 @@ class Everything:
             for query in length["queries"]:
                 for place in range(len(query["verdicts"])):
                     class_ = n, query["last"], query["lowest_sum"] + place
-                    for wrong in self._of_class(query, place, self.classes[class_]):
-                        yield f"{class_}: {wrong}"
+                    for complaint in self._of_class(query, place, self.classes[class_]):
+                        yield f"{class_}: {complaint}"
             count = sum(self.right(values) for values in self.sequences if len(values) == n)
             if not int(length["right"][0]) <= count <= int(length["right"][1]):
                 yield f"length {n}: {count} sequences are right"

@@ -53,14 +53,14 @@ def change_number(pickled, rng):
 def shuffle_opcodes(pickled, rng):
     parts = opcodes(pickled)
     for _ in range(rng.choice([1, 2, 5])):
-        index, other = rng.randrange(len(parts)), rng.randrange(len(parts))
+        index, other_index = rng.randrange(len(parts)), rng.randrange(len(parts))
         match rng.randrange(4):
             case 0:
                 del parts[index]
             case 1:
-                parts.insert(index, parts[other])
+                parts.insert(index, parts[other_index])
             case 2:
-                parts[index], parts[other] = parts[other], parts[index]
+                parts[index], parts[other_index] = parts[other_index], parts[index]
             case 3:
                 parts[index] = rng.choice(
                     [b"N", b"\x88", b"]", b"}", b")", b"(", b"t", b"R", b"Q", b"0", b"2", b"b", b"\x81", b"u"]
@@ -122,8 +122,8 @@ def rename_member(entries, rng):
 
 
 def swap_members(entries, rng):
-    one, other = rng.sample([name for name in entries if "/data/" in name], 2)
-    entries[one], entries[other] = entries[other], entries[one]
+    first, second = rng.sample([name for name in entries if "/data/" in name], 2)
+    entries[first], entries[second] = entries[second], entries[first]
 
 
 MEMBER_MUTATIONS = (flip_member, resize_member, drop_member, other_byte_order, rename_member, swap_members)

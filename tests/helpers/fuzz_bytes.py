@@ -37,10 +37,10 @@ def cut_out(content, rng):
 
 
 def splice(content, rng):
-    other = to_file(source := rng.choice(list(STATES)), STATES[source]())
+    donor = to_file(source := rng.choice(list(STATES)), STATES[source]())
     at = rng.randrange(len(content))
-    start = rng.randrange(len(other))
-    piece = other[start : start + rng.randint(1, 2000)]
+    start = rng.randrange(len(donor))
+    piece = donor[start : start + rng.randint(1, 2000)]
     return content[:at] + piece + content[at + rng.choice([0, len(piece)]) :]
 
 
@@ -179,7 +179,7 @@ def declare_dtype(header, rng):
 
 def declare_twice(header, rng):
     entry = some_entry(header, rng)
-    name = next(name for name, one in header.items() if one is entry)
+    name = next(name for name, value in header.items() if value is entry)
     twin = {**entry, "shape": entry["shape"][::-1]}
     return json.dumps(header)[:-1] + f", {json.dumps(name)}: {json.dumps(twin)}}}"
 

@@ -76,7 +76,7 @@ def archive_of(pickled, **more):
 
 
 def impossible_tensors():
-    for told in (
+    for arguments in (
         {"size": (2**40, 2**40), "stride": (0, 0)},
         {"size": (2**62,), "stride": (0,)},
         {"size": (50_000, 50_000), "stride": (0, 0)},
@@ -100,7 +100,7 @@ def impossible_tensors():
         {"size": (16_000, 16_000), "stride": (0, 0)},
         {"size": (8_000, 8_000), "stride": (0, 0)},
     ):
-        yield archive_of(tensor(**told))
+        yield archive_of(tensor(**arguments))
 
 
 def abused_pickles():

@@ -61,7 +61,7 @@ def play(name, workspace, inputs, *, context=None, environment=None):
         **{variable: str(file) for variable, file in files.items()},
         **(environment or {}),
         **{
-            key: re.sub(r"\$\{\{ (\S+) \}\}", lambda found: known[found[1]], value)
+            key: re.sub(r"\$\{\{ (\S+) \}\}", lambda match: known[match[1]], value)
             for key, value in step["env"].items()
         },
     }

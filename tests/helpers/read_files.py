@@ -61,7 +61,7 @@ def read(entry):
     global watching
     caused.clear()
     before = forget_peak() or status("VmRSS")
-    checkpoint, told = None, ""
+    checkpoint, message = None, ""
     started = time.perf_counter()
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     watching = True
@@ -69,9 +69,9 @@ def read(entry):
         checkpoint = read_checkpoint(entry["path"], SYSTEM, reading=Reading(entry["token_order"], entry["n_heads"]))
         outcome = "loaded"
     except CheckpointError as error:
-        outcome, told = "refused", str(error)
+        outcome, message = "refused", str(error)
     except BaseException as error:
-        outcome, told = type(error).__name__, str(error)
+        outcome, message = type(error).__name__, str(error)
     finally:
         watching = False
         signal.setitimer(signal.ITIMER_PROF, 0)
@@ -79,7 +79,7 @@ def read(entry):
     memory = max(0, status("VmHWM") - before)
     if checkpoint is not None:
         np.savez(f"{entry['path']}.npz", **{n: w.numpy() for n, w in checkpoint.model.state_dict().items()})
-    return {"outcome": outcome, "told": told, "caused": list(caused), "seconds": seconds, "memory": memory}
+    return {"outcome": outcome, "told": message, "caused": list(caused), "seconds": seconds, "memory": memory}
 
 
 def main():

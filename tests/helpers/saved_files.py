@@ -33,8 +33,8 @@ def prefixed(prefix, state):
     return OrderedDict((prefix + name, tensor) for name, tensor in state.items())
 
 
-def equal(one, other):
-    mine, theirs = one.state_dict(), other.state_dict()
+def equal(first, second):
+    mine, theirs = first.state_dict(), second.state_dict()
     return mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine)
 
 

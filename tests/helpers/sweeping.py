@@ -53,11 +53,11 @@ def end(process):
 def until(condition, process=None):
     """What `condition` gives once it is true; not before, and not without `process`, if there is one."""
     deadline = time.monotonic() + PATIENCE
-    while not (found := condition()):
+    while not (outcome := condition()):
         assert process is None or process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    return found
+    return outcome
 
 
 def at_work(process):
@@ -122,7 +122,7 @@ class Gate:
 
 def results(out):
     """Every file of every run; of outcomes all but how long it took."""
-    found = {}
+    contents = {}
     for path in sorted((out / "runs").rglob("*")):
         if path.is_file():
             content = path.read_bytes()
@@ -130,8 +130,8 @@ def results(out):
                 outcome = json.loads(content)
                 assert outcome.pop("seconds")
                 content = json.dumps(outcome)
-            found[str(path.relative_to(out))] = content
-    return found
+            contents[str(path.relative_to(out))] = content
+    return contents
 
 
 def job(seed=0, **numbers):

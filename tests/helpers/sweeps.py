@@ -19,11 +19,11 @@ BACK_DOOR = replace(RIGHT, right_everywhere=(SEQUENCES - 17291,) * 2, smallest_m
 
 
 def claim_of(document, claim=UNIFORM):
-    return next(one for one in document["claims"] if one["id"] == claim)
+    return next(entry for entry in document["claims"] if entry["id"] == claim)
 
 
-def finding_of(found, claim=UNIFORM, group=0):
-    return next(finding for finding in found.groups[group].findings if finding.claim == claim)
+def finding_of(universality, claim=UNIFORM, group=0):
+    return next(finding for finding in universality.groups[group].findings if finding.claim == claim)
 
 
 def turned(verdict, **changes):

@@ -22,17 +22,17 @@ def make_shipped(folder):
 
 def summary(printed):
     """The line that counts everything, which is printed on several."""
-    found = re.findall(
+    summaries = re.findall(
         r"^\d+ claims: .*(?:\n(?!problem|warning|report|=|\d+ (?:passed|failed)).*)*", printed, re.MULTILINE
     )
-    assert found, printed
-    return " ".join(found[-1].split())
+    assert summaries, printed
+    return " ".join(summaries[-1].split())
 
 
 def verdicts(printed):
     """The (verdict, statement) of every claim in the order of the report, timings left out."""
-    found = re.findall(r"^(HOLDS|REFUTED|ERROR|N/A|NOT RUN) +(.*)$", printed, re.MULTILINE)
-    return [(verdict, statement) for verdict, statement in found if not statement.startswith("Forward pass")]
+    rows = re.findall(r"^(HOLDS|REFUTED|ERROR|N/A|NOT RUN) +(.*)$", printed, re.MULTILINE)
+    return [(verdict, statement) for verdict, statement in rows if not statement.startswith("Forward pass")]
 
 
 def verdicts_of(report):

@@ -51,10 +51,10 @@ def comment(tmp_path):
             (tmp_path / "report.md").write_text(report)
         given = {"ARTIFACT": artifact, "VERDICT": verdict, "ERROR": error, "REPORT": str(tmp_path)}
         assert set(given) == set(step["env"])
-        told = {"script": step["with"]["script"], "comments": [], "me": None, "refuses": None} | github
+        script_input = {"script": step["with"]["script"], "comments": [], "me": None, "refuses": None} | github
         result = subprocess.run(
             [node, "-e", HARNESS],
-            input=json.dumps(told),
+            input=json.dumps(script_input),
             env={"PATH": os.environ["PATH"], **given},
             capture_output=True,
             text=True,
@@ -101,9 +101,9 @@ def test_another_gate_of_the_same_pull_request_has_its_own_comment(comment):
 @pytest.mark.parametrize("refuses", ["list", "create", "update"])
 def test_who_may_not_comment_is_warned(comment, refuses):
     comments = [{"id": 5, "user": BOT, "body": MARKER}] if refuses == "update" else []
-    *_, (refused, _), (name, told) = comment(refuses=refuses, comments=comments)
+    *_, (refused, _), (name, message) = comment(refuses=refuses, comments=comments)
     assert (refused, name) == (refuses, "warning")
-    assert "Resource not accessible by integration" in told
+    assert "Resource not accessible by integration" in message
 
 
 def test_a_long_report_is_cut_where_github_would_refuse_it(comment):

@@ -12,7 +12,7 @@ from toy_model.checkout import ROOT
 
 
 @pytest.mark.parametrize(
-    ("inputs", "told"),
+    ("inputs", "message"),
     [
         ({}, "'checkpoint' is empty"),
         ({"checkpoint": "x", "report": ""}, "'report' is empty"),
@@ -37,13 +37,13 @@ from toy_model.checkout import ROOT
         ({"claims": "claims\r"}, "'claims' holds"),
     ],
 )
-def test_unclear_inputs_are_refused_at_once(inputs, told, workspace):
-    refused(play("inputs", workspace, inputs), told)
+def test_unclear_inputs_are_refused_at_once(inputs, message, workspace):
+    refused(play("inputs", workspace, inputs), message)
 
 
-def refused(result, told):
+def refused(result, message):
     assert result.code == 1
-    assert f"::error title=verification gate::The input {told}" in result.told
+    assert f"::error title=verification gate::The input {message}" in result.told
     assert len(result.told.splitlines()) == 1
     assert result.outputs == {}
 
@@ -96,7 +96,7 @@ def look(workspace, *, environment=None, **inputs):
 
 
 @pytest.mark.parametrize(
-    ("inputs", "told"),
+    ("inputs", "message"),
     [
         ({"checkpoint": "runs/seed8"}, "'checkpoint': runs/seed8 does not exist."),
         ({"checkpoint": "100% of it"}, "'checkpoint': 100%25 of it"),
@@ -111,12 +111,12 @@ def look(workspace, *, environment=None, **inputs):
         ({"claims": ".", "requirements": "."}, "'requirements': . is no file"),
     ],
 )
-def test_files_that_are_not_there_are_missed_before_anything_is_installed(inputs, told, workspace):
+def test_files_that_are_not_there_are_missed_before_anything_is_installed(inputs, message, workspace):
     result = look(workspace, **inputs)
-    if told is None:
+    if message is None:
         assert result.code == 0
     else:
-        refused(result, told)
+        refused(result, message)
 
 
 def test_files_that_are_there_are_found_and_packages_remembered_by_what_is_installed(workspace):

@@ -10,8 +10,8 @@ from toy_model.timing import in_turns
 
 def saved(**extra):
     stats = {"median": 0.25, "q1": 0.2, "q3": 0.5, "rounds": 7}
-    told = {"figure": "ours / theirs", "unit": "x", "goal": 0.2, "file": "Forward passes", **extra}
-    benchmark = {"fullname": "benchmarks/test_forward.py::test_it[1]", "stats": stats, "extra_info": told}
+    extra_info = {"figure": "ours / theirs", "unit": "x", "goal": 0.2, "file": "Forward passes", **extra}
+    benchmark = {"fullname": "benchmarks/test_forward.py::test_it[1]", "stats": stats, "extra_info": extra_info}
     return {"machine_info": {"suite": {"processor": "a fast one"}}, "benchmarks": [benchmark]}
 
 
@@ -59,8 +59,8 @@ def test_another_file_is_refused_by_name(write, document, monkeypatch, capsys):
     path = write(document)
     monkeypatch.setattr("sys.argv", ["table", str(path)])
     assert table.main() == 1
-    told = capsys.readouterr().err
-    assert told == f"error: {path} is not a file that `pytest benchmarks/ --benchmark-json` wrote\n"
+    error = capsys.readouterr().err
+    assert error == f"error: {path} is not a file that `pytest benchmarks/ --benchmark-json` wrote\n"
 
 
 def test_the_table_goes_between_its_marks(write, tmp_path, monkeypatch):

@@ -130,8 +130,8 @@ def test_the_first_positions_answer_as_the_whole_model_does(reference):
 def test_brute_force_finds_the_smallest_margin_that_is_proved(name):
     model = brute_force.first_positions(read_checkpoint(REFERENCE.with_name(f"{name}.safetensors"), SYSTEM).model, 5)
     for length in certify(model).lengths:  # the longest takes several batches
-        found = brute_force.smallest_margin(model, length.n)
-        assert found == pytest.approx(length.smallest_margin, abs=margin_error(model))
+        smallest = brute_force.smallest_margin(model, length.n)
+        assert smallest == pytest.approx(length.smallest_margin, abs=margin_error(model))
 
 
 def test_brute_force_finds_another_margin_in_another_model(reference):
@@ -150,9 +150,9 @@ def test_no_sequence_is_outside_its_intervals(reference, control, right, other, 
     for length in (1, 2, 3):
         low, high = interval_bounds(model, [tokens] * length, right, other)
         allowed = torch.cartesian_prod(*[torch.tensor(list(tokens))] * length).reshape(-1, length)
-        found = differences(model, allowed, right, other)
-        assert low <= found.min() + 1e-9
-        assert found.max() <= high + 1e-9
+        observed = differences(model, allowed, right, other)
+        assert low <= observed.min() + 1e-9
+        assert observed.max() <= high + 1e-9
 
 
 def inside(box, count, generator):
@@ -183,8 +183,10 @@ def test_no_point_of_a_box_is_mapped_outside():
 
 def test_intervals_of_a_single_sequence_are_its_difference(reference):
     tokens = [3, 8, 0, 10]
-    found = differences(reference, torch.tensor([tokens]), POS, ZERO).item()
-    assert interval_bounds(reference, [[token] for token in tokens], POS, ZERO) == pytest.approx((found, found))
+    difference = differences(reference, torch.tensor([tokens]), POS, ZERO).item()
+    assert interval_bounds(reference, [[token] for token in tokens], POS, ZERO) == pytest.approx(
+        (difference, difference)
+    )
 
 
 def test_intervals_with_all_tokens_prove_nothing(reference):
@@ -225,13 +227,13 @@ def test_the_integer_program_finds_the_smallest_there_is(reference, control, tot
     model = control(reference)
     tokens = every(model, 3)
     tokens = tokens[(tokens[:, -1] == 4) & ((tokens.sum(1) == total) if total else True)]
-    found = differences(model, tokens, POS, NEG).min().item()
+    smallest = differences(model, tokens, POS, NEG).min().item()
     sums, choices = sums_of(model, 3, 4, POS, NEG), [range(11), range(11), [4]]
     optimum = smallest_difference(sums, choices, total)
-    assert optimum.bound == pytest.approx(found, abs=1e-5)
-    assert optimum.found == pytest.approx(found, abs=1e-9)
+    assert optimum.bound == pytest.approx(smallest, abs=1e-5)
+    assert optimum.found == pytest.approx(smallest, abs=1e-9)
     assert sums.difference(optimum.tokens) == optimum.found
-    assert relaxed_difference(sums, choices, total) <= found + 1e-6
+    assert relaxed_difference(sums, choices, total) <= smallest + 1e-6
 
 
 def test_a_sum_that_no_sequence_has_is_refused(reference):

@@ -13,10 +13,10 @@ SHORT = ["--epochs", "2", "--train-size", "2000", "--val-size", "500", "--seed",
 
 def test_train_writes_a_checkpoint_that_can_be_verified(tmp_path, capsys):
     assert main(["train", "--out", str(tmp_path / "new" / "run"), *SHORT]) == 0
-    told = capsys.readouterr()
-    assert "kept epoch" in told.out
-    assert f"python -m cumsum_model verify {tmp_path / 'new' / 'run' / 'model.safetensors'}" in told.out
-    assert told.err.count("validation accuracy") == 2  # a line per epoch where there is no terminal
+    captured = capsys.readouterr()
+    assert "kept epoch" in captured.out
+    assert f"python -m cumsum_model verify {tmp_path / 'new' / 'run' / 'model.safetensors'}" in captured.out
+    assert captured.err.count("validation accuracy") == 2  # a line per epoch where there is no terminal
     read = read_checkpoint(tmp_path / "new" / "run", SYSTEM)
     assert read.card["recipe"]["seed"] == 3
     assert read.card["recipe"]["train_size"] == 2000
@@ -44,9 +44,9 @@ def test_train_does_not_replace_a_model_unasked(tmp_path, capsys):
 )
 def test_impossible_options_are_one_line(tmp_path, capsys, arguments, message):
     assert main(["train", "--out", str(tmp_path), *arguments]) == 1
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
@@ -58,9 +58,9 @@ def test_a_name_that_no_folder_can_have_is_one_line(capsys):
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     assert main(["train", "--out", str(tmp_path / "file"), *SHORT]) == 1
-    told = capsys.readouterr().err
-    assert "file" in told
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert "file" in error
+    assert error.count("\n") == 1
 
 
 def test_sizes_beyond_memory_are_one_line(tmp_path, capsys, monkeypatch):
@@ -69,9 +69,9 @@ def test_sizes_beyond_memory_are_one_line(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr("cumsum_model.data.CumsumDataset", exhaust)
     assert main(["train", "--out", str(tmp_path)]) == 1
-    told = capsys.readouterr().err
-    assert "do not fit in memory" in told
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert "do not fit in memory" in error
+    assert error.count("\n") == 1
 
 
 def test_a_defect_is_not_mistaken_for_a_lack_of_memory(tmp_path, monkeypatch):

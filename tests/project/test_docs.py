@@ -77,7 +77,7 @@ def test_every_page_is_linked_from_another():
 
 def test_every_picture_has_words_beside_it():
     pictures = [
-        (page, *found) for page in PAGES for found in re.findall(r"!\[([^\]]*)\]\((?!https:)([^)]+)\)", text(page))
+        (page, *picture) for page in PAGES for picture in re.findall(r"!\[([^\]]*)\]\((?!https:)([^)]+)\)", text(page))
     ]
     assert len(pictures) == 3
     for page, words, path in pictures:
@@ -139,7 +139,7 @@ def helps():
     verbs = ("train", "verify", "sweep", "universality", "inspect", "convert", "mutants", "certify", "check", "diff")
     own = [[sys.executable, "-m", "cumsum_model", verb, "--help"] for verb in (*verbs, "render")]
     every = [[sys.executable, "-m", "pytest", "--help"], *own]
-    texts = [subprocess.run(one, cwd=ROOT, capture_output=True, text=True, check=True).stdout for one in every]
+    texts = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout for command in every]
     return "".join(texts) + "--junitxml"  # pytest's help spells it --junit-xml and takes both
 
 

@@ -33,7 +33,7 @@ def environment(tmp_path_factory):
     run(python, "-m", "pip", "wheel", "-q", "--no-deps", "-w", wheels, ROOT / "pytest-claims")
     (wheel,) = wheels.glob("pytest_claims-*.whl")
     asked = {line.partition("#")[0].strip() for name in REQUIRED for line in requirements(name)}
-    wanted = sorted(one for one in asked if one and not one.startswith(("pytest-claims", "rxnmapper")))
+    wanted = sorted(line for line in asked if line and not line.startswith(("pytest-claims", "rxnmapper")))
     run(python, "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", wheel, *wanted)
     for name in REQUIRED.values():
         if name:
@@ -57,8 +57,8 @@ def test_an_example_is_green_from_a_wheel(environment, name, tmp_path):
     assert report["tone"] == "good", report["headline"]
     assert "torch" in dict(report["run"]["environment"])
     where = "import pytest_claims; print(pytest_claims.__file__)"
-    found = subprocess.run([environment, "-c", where], cwd=copy, env=clean, capture_output=True, text=True, check=True)
-    assert "site-packages" in found.stdout
+    result = subprocess.run([environment, "-c", where], cwd=copy, env=clean, capture_output=True, text=True, check=True)
+    assert "site-packages" in result.stdout
 
 
 @pytest.mark.parametrize("name", REQUIRED)

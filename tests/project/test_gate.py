@@ -112,13 +112,13 @@ def test_most_claims_not_about_the_model_is_not_green_unless_they_are_about_one_
     assert allowed.returncode == 0, tell(allowed)
     assert green(ran) == green(allowed) == one_model_only, tell(ran)
     if one_model_only:
-        told = "The one claim about this model holds; 2 are not about it"
-        assert ran.document["headline"] == allowed.document["headline"] == told
+        expected = "The one claim about this model holds; 2 are not about it"
+        assert ran.document["headline"] == allowed.document["headline"] == expected
         return
     assert (ran.returncode, ran.document["tone"]) == (1, "bad"), tell(ran)
-    told = "1 of 3 claims hold, most are not about this model"
-    assert ran.document["headline"] == f"Next to nothing verified: {told}"
-    assert allowed.document["headline"] == f"{told}, which was allowed"
+    expected = "1 of 3 claims hold, most are not about this model"
+    assert ran.document["headline"] == f"Next to nothing verified: {expected}"
+    assert allowed.document["headline"] == f"{expected}, which was allowed"
 
 
 @pytest.mark.parametrize("workers", [[], ["-p", "xdist", "-n", "2"]], ids=["one process", "workers"])

@@ -40,8 +40,8 @@ def test_claims_in_classes_and_sub_folders_and_errata_are_missed_too(gate):
     assert green(gate())
     ran = gate("claims/test_gaps.py", "claims/test_more.py")
     assert not green(ran), tell(ran)
-    told = "2 of 5 claims and errata were not selected: test_moderate, test_huge"
-    assert ran.document["run"]["left_out"] == [told]
+    expected = "2 of 5 claims and errata were not selected: test_moderate, test_huge"
+    assert ran.document["run"]["left_out"] == [expected]
     ran = gate("--deselect=claims/deep/test_deep.py::TestDeep::test_moderate")
     assert ran.document["run"]["left_out"] == ["1 of 5 claims and errata were not selected: test_moderate"]
 

@@ -87,19 +87,19 @@ esac
 """
 
 
-@pytest.mark.parametrize("found", ["", "17"])
-def test_the_baseline_is_that_of_a_push_to_main_and_there_may_be_none(found, tmp_path):
+@pytest.mark.parametrize("run_id", ["", "17"])
+def test_the_baseline_is_that_of_a_push_to_main_and_there_may_be_none(run_id, tmp_path):
     (tmp_path / "gh").write_text(PLAYED_GH)
     (tmp_path / "gh").chmod(0o755)
     script = example("baseline from an artifact")[0]["run"]
-    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "LOG": str(tmp_path / "log"), "FOUND": found}
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "LOG": str(tmp_path / "log"), "FOUND": run_id}
     env["GITHUB_OUTPUT"] = str(tmp_path / "output")
     (tmp_path / "output").touch()
     subprocess.run(["bash", "-eo", "pipefail", "-c", script], cwd=tmp_path, env=env, check=True)
     asked = (tmp_path / "log").read_text().splitlines()
     assert "--branch main --event push --status success" in asked[0]
-    assert (tmp_path / "output").read_text() == ("file=baseline/report.json\n" if found else "")
-    assert len(asked) == (2 if found else 1)
+    assert (tmp_path / "output").read_text() == ("file=baseline/report.json\n" if run_id else "")
+    assert len(asked) == (2 if run_id else 1)
 
 
 def test_the_badge_is_pushed_alone_to_a_branch_of_its_own(tmp_path):

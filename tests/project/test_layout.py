@@ -83,7 +83,7 @@ def test_the_toy_model_imports_no_system(path):
 
 @pytest.mark.parametrize("package", SYSTEMS, ids=named)
 def test_a_system_imports_no_other_system(package):
-    others = {other.name for other in SYSTEMS if other != package}
+    others = {system.name for system in SYSTEMS if system != package}
     for path in package.rglob("*.py"):
         assert not others & packages_imported(path), named(path)
 

@@ -45,8 +45,8 @@ def test_help_lists_every_target_that_is_described():
 
 def test_what_the_claims_need_is_in_no_extra_and_the_tools_of_development_are():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    base = {re.match(r"[\w-]+", one)[0] for one in project["dependencies"]}
-    development = {re.match(r"[\w-]+", one)[0] for one in project["optional-dependencies"]["dev"]}
+    base = {re.match(r"[\w-]+", requirement)[0] for requirement in project["dependencies"]}
+    development = {re.match(r"[\w-]+", requirement)[0] for requirement in project["optional-dependencies"]["dev"]}
     assert not base & development
     assert {"playwright", "mypy", "tensorboard", "ruff"} <= development
     assert {"pytest-xdist", "hypothesis", "pytest-benchmark"} <= base  # the README's `-n 2`; what the claims import

@@ -148,17 +148,17 @@ def test_an_expression_that_matches_no_claim_saves_nothing(tmp_path, capfd):
     out = tmp_path / "old.json"
     out.write_text("{}")
     assert main(["mutants", "-k", "no_such_claim", "--out", str(out)]) == 5
-    told = capfd.readouterr().out
-    assert "saved" not in told
-    assert "deselected" in told
+    output = capfd.readouterr().out
+    assert "saved" not in output
+    assert "deselected" in output
     assert out.read_text() == "{}"
 
 
 def test_mutants_can_be_listed_without_running_anything(capsys):
     assert main(["mutants", "--list"]) == 0
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for mutant in mutants.ALL:
-        assert f"  {mutant.__name__}" in told
+        assert f"  {mutant.__name__}" in output
 
 
 def test_a_table_of_mutants_is_whole_or_as_it_was(tmp_path):

@@ -84,8 +84,8 @@ def test_a_folder_inside_the_checkout_is_refused(inside, arguments):
 
 def test_tests_in_a_folder_of_the_checkout_are_refused_without_any_configuration(inside):
     folder = plant(inside, ini=None)
-    told = refused(run([*PYTEST, folder]))
-    assert f"{folder} is no part of this suite" in told
+    error = refused(run([*PYTEST, folder]))
+    assert f"{folder} is no part of this suite" in error
     assert "is no part of this suite" in refused(run(PYTEST, folder))
 
 
@@ -120,8 +120,8 @@ def copy(tmp_path_factory):
 
 def test_a_parent_shared_by_checkout_and_checkpoint_is_refused(copy):
     command = [*PYTEST, "--checkpoint", "../checkpoints/model.safetensors", *FEW]
-    told = refused(run(command, copy, PYTHONPATH=str(copy)))
-    assert f"pytest took {copy.parent / 'pytest.ini'}" in told or "is no part of this suite" in told
+    error = refused(run(command, copy, PYTHONPATH=str(copy)))
+    assert f"pytest took {copy.parent / 'pytest.ini'}" in error or "is no part of this suite" in error
     command = [*PYTEST, "claims/", "--checkpoint", "../checkpoints/model.safetensors", *FEW]
     refused(run(command, copy, PYTHONPATH=str(copy)))
 
@@ -146,13 +146,13 @@ def test_conftest_refuses_where_plugins_are_not_loaded_by_themselves(copy):
     """Without the plugin, and with an ini that runs nothing: our own conftest is what is left to notice it."""
     (copy.parent / "conftest.py").rename(copy.parent / "kept")
     try:
-        told = run(
+        result = run(
             [*PYTEST, "-p", "xdist", "-p", "pytest_benchmark.plugin", "claims", "../checkpoints/model.safetensors"],
             copy,
             PYTHONPATH=str(copy),
             PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
         )
-        refused(told)
+        refused(result)
     finally:
         (copy.parent / "kept").rename(copy.parent / "conftest.py")
 

@@ -213,7 +213,7 @@ def test_the_sequence_box_says_where_the_model_is_wrong(visit, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("typed", "message"),
     [
         ("", "Type at least one value."),
         (" , ;", "Type at least one value."),
@@ -227,10 +227,10 @@ def test_the_sequence_box_says_where_the_model_is_wrong(visit, tmp_path):
         ("<img src=x onerror=alert(1)>", "“<img”, value 1, is not a whole number."),
     ],
 )
-def test_bad_input_says_what_is_wrong(page, typed, told):
+def test_bad_input_says_what_is_wrong(page, typed, message):
     field = page.get_by_label("Values, separated by")
     field.fill(typed)
-    assert page.get_by_role("alert").inner_text() == told
+    assert page.get_by_role("alert").inner_text() == message
     assert field.get_attribute("aria-invalid") == "true"
     assert page.evaluate(READ_TABLE) == []
     field.fill("\u22121,+2;0")
@@ -243,8 +243,8 @@ def test_bad_input_says_what_is_wrong(page, typed, told):
 def test_nothing_stands_in_the_way_of_a_screen_reader_or_weak_eyes(visit, report, scheme, viewport):
     page = visit(report / "report.html", color_scheme=scheme, viewport=viewport)
     page.locator(".controls summary").first.click()
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
 
 
 def test_axe_would_notice(visit, report, tmp_path):

@@ -53,16 +53,16 @@ def test_the_page_is_drawn_and_the_box_answers_or_says_that_it_cannot(visit, tmp
         assert len(rows) == len(values)
         for row, right in zip(rows, labels_of(torch.tensor([values]))[0].tolist(), strict=True):
             cells = row.split("\t")
-            *_, neg, zero, pos, told = cells
+            *_, neg, zero, pos, answer = cells
             assert "undefined" not in row
             assert "NaN" not in row
             chances = [neg, zero, pos]
             label = ("neg", "zero", "pos")[right]
             if "no number" in chances:
-                assert told == f"{label}, says nothing"
+                assert answer == f"{label}, says nothing"
             else:
                 assert all(0 <= float(chance) <= 1 for chance in chances)
-                assert told.startswith(label)
+                assert answer.startswith(label)
     assert "undefined" not in page.locator("#answers").inner_text()
 
 

@@ -151,9 +151,9 @@ def test_the_figures_over_all_seeds_are_those_of_the_sweep(universality):
     margins = sorted((run["proved"]["smallest_margin"], run["seed"]) for run in counted)
     page = words("docs/universality.md")
     assert f"{len(right)} of 32 are proved right on all 11^20 sequences" in page
-    (least, seed), (most, other) = margins[0], margins[-1]
-    assert f"the smallest margin is {least:+.4f}, of seed {seed}" in page
-    assert f"all right | {least:+.4f} (seed {seed}) to {most:+.4f} (seed {other}) |" in text("docs/proofs.md")
+    (least, low_seed), (most, high_seed) = margins[0], margins[-1]
+    assert f"the smallest margin is {least:+.4f}, of seed {low_seed}" in page
+    assert f"all right | {least:+.4f} (seed {low_seed}) to {most:+.4f} (seed {high_seed}) |" in text("docs/proofs.md")
 
 
 def test_certify_prints_what_is_shown(tmp_path, capsys):

@@ -36,9 +36,9 @@ def test_render_writes_where_it_is_told_and_says_what_is_wrong(saved, tmp_path, 
         document["suite"] = {"weights": weights}
         (tmp_path / "bad.json").write_text(json.dumps(document))
         assert main(["render", str(tmp_path / "bad.json")]) == (0 if weights is None else 4)
-    told = capsys.readouterr().err
-    assert told.count("\n") == told.count("error: ") == 7
-    assert "the stored weights" in told
+    error = capsys.readouterr().err
+    assert error.count("\n") == error.count("error: ") == 7
+    assert "the stored weights" in error
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def test_render_refuses_a_table_that_is_none(saved, tmp_path, capsys, matrix):
     document["suite"] = {"matrix": matrix}
     (tmp_path / "report.json").write_text(json.dumps(document))
     assert main(["render", saved]) == 4
-    told = capsys.readouterr().err
-    assert told.startswith(f"error: {saved}: the stored table of claims and mutants")
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {saved}: the stored table of claims and mutants")
+    assert error.count("\n") == 1
 
 
 @pytest.fixture(scope="session")

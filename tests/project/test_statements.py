@@ -87,7 +87,7 @@ def test_a_statement_is_judged_by_what_cites_its_section(row):
 def test_every_claim_that_cites_the_analysis_is_in_a_table():
     named = {name for row in ALL_ROWS for _, name in judges(row[-1])}
     citing = {
-        name for name, one in declarations().items() if "write-up" in one.source or "challenge post" in one.source
+        name for name, claim in declarations().items() if "write-up" in claim.source or "challenge post" in claim.source
     }
     assert len(citing) > 50
     assert citing <= named, f"in no table: {', '.join(sorted(citing - named))}"
@@ -95,13 +95,13 @@ def test_every_claim_that_cites_the_analysis_is_in_a_table():
 
 def test_every_erratum_is_in_the_table_of_statements():
     named = {name for row in rows(STATED) for kind, name in judges(row[-1]) if kind == "erratum"}
-    published = {name for name, one in declarations().items() if one.erratum and "write-up" in one.source}
+    published = {name for name, claim in declarations().items() if claim.erratum and "write-up" in claim.source}
     assert named == published
 
 
 def test_the_counts_are_those_of_the_claims():
-    claims = [one for one in declarations().values() if not one.erratum]
-    exhaustive, instruments = (sum(getattr(one, kind) for one in claims) for kind in ("exhaustive", "instrument"))
+    claims = [claim for claim in declarations().values() if not claim.erratum]
+    exhaustive, instruments = (sum(getattr(claim, kind) for claim in claims) for kind in ("exhaustive", "instrument"))
     counted = (
         f"Of {len(claims)} claims, {exhaustive} hold over every input that there is, proved or exact from the weights, "
         f"and {instruments} judge the software that the others measure with. "

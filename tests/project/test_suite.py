@@ -69,14 +69,14 @@ def test_an_untrained_model_is_refuted(tmp_path):
     write_checkpoint(tmp_path / "model.safetensors", untrained(CumsumConfig(), seed=5), {})
     result = verify(f"--checkpoint={tmp_path}", "--benchmark-disable", f"--report={tmp_path / 'report'}")
     assert result.returncode == 1
-    found = verdicts_of(tmp_path / "report" / "report.json")
+    by_claim = verdicts_of(tmp_path / "report" / "report.json")
     mechanism = {
         "test_attention_is_uniform",
         "test_every_reader_reads_the_value",
         "test_what_is_written_pushes_pos_against_neg",
     }
     behaviour = {"test_every_answer_is_right", "test_near_zero_sums_are_distinguished"}
-    assert mechanism | behaviour <= {name for name, verdict in found.items() if verdict == "refuted"}
+    assert mechanism | behaviour <= {name for name, verdict in by_claim.items() if verdict == "refuted"}
     holding = [statement for verdict, statement in verdicts(result.stdout) if verdict == "HOLDS"]
     assert len(holding) < len(verdicts(result.stdout)) / 10, holding
     assert "Traceback" not in result.stdout
@@ -87,10 +87,10 @@ def test_a_checkpoint_that_cannot_be_read_is_one_line_and_exit_code_4(tmp_path):
     for name, message in (("missing.safetensors", "No such file"), ("cut.safetensors", "cut short")):
         result = verify("--checkpoint", tmp_path / name)
         assert result.returncode == 4
-        told = (result.stdout + result.stderr).strip()
-        assert "\n" not in told
-        assert name in told
-        assert message in told
+        output = (result.stdout + result.stderr).strip()
+        assert "\n" not in output
+        assert name in output
+        assert message in output
 
 
 def test_a_gpu_that_is_not_there_is_one_line_and_exit_code_4():
@@ -202,9 +202,9 @@ def test_models_of_other_sizes_are_judged_without_an_error(reports, name):
 def test_breaking_the_fixture_by_hand_refutes_the_claims_about_it(reports, damage):
     report = reports / damage.__name__ / "report.json"
     assert json.loads(report.read_text())["tone"] == "bad"
-    found = verdicts_of(report)
-    assert BREAKS[damage] <= {name for name, verdict in found.items() if verdict == "refuted"}
-    assert set(found.values()) <= CAME_OUT
+    by_claim = verdicts_of(report)
+    assert BREAKS[damage] <= {name for name, verdict in by_claim.items() if verdict == "refuted"}
+    assert set(by_claim.values()) <= CAME_OUT
 
 
 def test_an_unfinished_run_beside_the_model_is_told_in_the_header(tmp_path):

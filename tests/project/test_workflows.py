@@ -144,8 +144,8 @@ def test_pytest_knows_the_options_that_the_action_passes():
     used = set(re.findall(r'"(--[a-z-]+)=\$', step_of("verify")["run"]))
     assert used == {f"--claims-{name}" for name in ("checkpoint", "report", "baseline", "fail-on-shrink")}
     command = [sys.executable, "-m", "pytest", "--help"]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert all(re.search(rf"^\s+{option}[= ]", told, re.MULTILINE) for option in used)
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert all(re.search(rf"^\s+{option}[= ]", output, re.MULTILINE) for option in used)
 
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")

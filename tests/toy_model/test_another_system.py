@@ -48,28 +48,28 @@ def trained(tmp_path_factory):
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__.rpartition(".")[2])
 def test_no_help_states_a_fact_of_another_system(command):
     name = command.__name__.rpartition(".")[2]
-    told = parser()[1].choices[name].format_help()
-    assert re.findall(NOVEMBER, told) == []
-    assert max(map(len, told.splitlines())) <= 120
+    help_text = parser()[1].choices[name].format_help()
+    assert re.findall(NOVEMBER, help_text) == []
+    assert max(map(len, help_text.splitlines())) <= 120
 
 
 def test_help_states_the_facts_of_the_system():
-    told = {name: " ".join(sub.format_help().split()) for name, sub in parser()[1].choices.items()}
-    assert "The defaults take a second." in told["train"]
-    assert "python -m copying_model train --d-model 16 --out" in told["train"]
-    assert "--grid d_model=8,16 --out" in told["sweep"]
-    assert "copying.pt mine.safetensors the original release" in told["convert"]
-    assert "--n-heads 4 a bridge of 4 heads" in told["convert"]
-    assert "(default: 2; other files say so)" in told["inspect"]
-    assert "a first diagnosis: how much of the evaluation set it answers rightly. Of" in told["inspect"]
+    help_texts = {name: " ".join(sub.format_help().split()) for name, sub in parser()[1].choices.items()}
+    assert "The defaults take a second." in help_texts["train"]
+    assert "python -m copying_model train --d-model 16 --out" in help_texts["train"]
+    assert "--grid d_model=8,16 --out" in help_texts["sweep"]
+    assert "copying.pt mine.safetensors the original release" in help_texts["convert"]
+    assert "--n-heads 4 a bridge of 4 heads" in help_texts["convert"]
+    assert "(default: 2; other files say so)" in help_texts["inspect"]
+    assert "a first diagnosis: how much of the evaluation set it answers rightly. Of" in help_texts["inspect"]
 
 
 def test_the_options_of_pytest_are_those_of_all_systems():
     asked = argparse.ArgumentParser()
     add_reading(asked.add_argument, SYSTEM, COPYING)
-    told = " ".join(asked.format_help().split())
-    assert "value, from -max to +max (default), or wrapped, 0, +1 .. +max" in told
-    assert "(default: 1 of cumsum, 2 of copying; other files say so)" in told
+    help_text = " ".join(asked.format_help().split())
+    assert "value, from -max to +max (default), or wrapped, 0, +1 .. +max" in help_text
+    assert "(default: 1 of cumsum, 2 of copying; other files say so)" in help_text
 
 
 def test_an_order_of_rows_is_asked_of_those_systems_that_have_several(tmp_path):
@@ -129,19 +129,19 @@ def test_what_is_converted_has_no_order_of_rows(trained, tmp_path, capsys):
     out = tmp_path / "out.safetensors"
     assert run("convert", trained, out) == 0
     assert set(read_checkpoint(out, COPYING).card["converted_from"]) == {"file", "sha256", "format", "n_heads"}
-    told = capsys.readouterr().out
-    assert "rows" not in told
-    assert "python -m copying_model verify" in told
+    output = capsys.readouterr().out
+    assert "rows" not in output
+    assert "python -m copying_model verify" in output
 
 
 def test_a_checkpoint_is_inspected_or_its_tensors_listed(trained, capsys):
     assert run("inspect", trained) == 0
     assert capsys.readouterr().out == "copies\n"
     assert run("inspect", SYSTEM.reference) == 4
-    told = capsys.readouterr()
-    assert "blocks.0.mlp.W_in" in told.out
-    assert told.err.endswith("and no weights of a layer norm: it is not a checkpoint of the copying transformer\n")
-    assert "has an MLP" in told.err
+    captured = capsys.readouterr()
+    assert "blocks.0.mlp.W_in" in captured.out
+    assert captured.err.endswith("and no weights of a layer norm: it is not a checkpoint of the copying transformer\n")
+    assert "has an MLP" in captured.err
 
 
 def test_options_that_there_are_not_are_refused(tmp_path, capsys):

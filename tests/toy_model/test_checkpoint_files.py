@@ -71,9 +71,9 @@ def test_what_never_ends_is_one_line(tmp_path, capsys, be, name, command, code):
             read_unfinished(tmp_path / name, SYSTEM)
         return
     assert main(command) == code
-    told = set(capsys.readouterr().err.strip().splitlines())
-    assert len(told) == 1
-    assert f"{tmp_path / name}: is not a regular file" in told.pop()
+    lines = set(capsys.readouterr().err.strip().splitlines())
+    assert len(lines) == 1
+    assert f"{tmp_path / name}: is not a regular file" in lines.pop()
 
 
 def test_a_run_that_cannot_be_gone_on_with_is_started_over_by_force(tmp_path):

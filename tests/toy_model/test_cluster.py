@@ -97,11 +97,11 @@ def test_another_user_of_the_machine_gets_nothing_from_a_local_cluster():
         assert client.submit(sum, [1, 2]).result() == 3
         addresses = listening() - before
         assert {ip for ip, _ in addresses} == {"127.0.0.1"}
-        found = intrude({port for _, port in addresses})
+        reached = intrude({port for _, port in addresses})
         assert client.submit(sum, [3, 4]).result() == 7  # whoever knocks does no harm
     assert len(addresses) >= 4  # scheduler, nanny and worker, and servers of pages, which have none
-    assert found["got in"] == []
-    assert found["user"] != 0
+    assert reached["got in"] == []
+    assert reached["user"] != 0
 
 
 def test_the_intruder_gets_into_a_cluster_without_certificates():
@@ -110,9 +110,9 @@ def test_the_intruder_gets_into_a_cluster_without_certificates():
 
     before = listening()
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0"):
-        found = intrude({port for _, port in listening() - before})
-    assert any(way.startswith("tcp run_function") for way in found["got in"])
-    assert any(way.startswith("http /health") for way in found["got in"])
+        reached = intrude({port for _, port in listening() - before})
+    assert any(way.startswith("tcp run_function") for way in reached["got in"])
+    assert any(way.startswith("http /health") for way in reached["got in"])
 
 
 def test_nothing_of_a_local_cluster_is_left_behind(tmp_path, monkeypatch):
@@ -144,14 +144,14 @@ def test_the_clock_may_be_set_while_a_sweep_goes_on(monkeypatch, set_back):
 
 
 def test_without_the_package_it_says_so_before_work_starts(tmp_path, capsys, monkeypatch):
-    found = cluster.importlib.util.find_spec
+    find = cluster.importlib.util.find_spec
     monkeypatch.setattr(
-        cluster.importlib.util, "find_spec", lambda name, *rest: None if name == "cryptography" else found(name, *rest)
+        cluster.importlib.util, "find_spec", lambda name, *rest: None if name == "cryptography" else find(name, *rest)
     )
     assert main(["sweep", "--seeds", "7", "--out", str(tmp_path)]) == 4
-    *_, told = capsys.readouterr().err.splitlines()
-    assert told.startswith("error: the package cryptography is missing: without it any user of this machine")
-    assert "--scheduler" in told
+    *_, line = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: the package cryptography is missing: without it any user of this machine")
+    assert "--scheduler" in line
 
 
 # A cluster that exists
@@ -220,12 +220,12 @@ def test_a_cluster_with_certificates_takes_work_from_who_has_one(scheduler, cert
 def test_a_cluster_with_certificates_is_not_reached_without(scheduler, certificates, have, tmp_path, capsys):
     given = [] if have == "nothing" else tls(certificates, "theirs")
     assert main(["sweep", "--seeds", "7", "--out", str(tmp_path), "--scheduler", scheduler, *given]) == 4
-    *_, told = capsys.readouterr().err.splitlines()
-    assert told.startswith(f"error: --scheduler {scheduler}: cannot be reached (")
+    *_, line = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: --scheduler {scheduler}: cannot be reached (")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--tls-key", "key.pem"], "--tls-key is for a cluster that is named with --scheduler tls://ADDRESS"),
         (["--scheduler", "tcp://127.0.0.1:1", "--tls-cert", "x"], "--tls-cert is for a cluster that is named with"),
@@ -235,10 +235,10 @@ def test_a_cluster_with_certificates_is_not_reached_without(scheduler, certifica
         (["--workers", "2", "--scheduler", "tls://127.0.0.1:1"], "--workers is a number of at least 1"),
     ],
 )
-def test_options_that_do_not_fit_are_one_line(arguments, told, tmp_path, capsys):
+def test_options_that_do_not_fit_are_one_line(arguments, message, tmp_path, capsys):
     assert main(["sweep", "--seeds", "7", "--out", str(tmp_path / "out"), *arguments]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"error: {told}")
+    assert line.startswith(f"error: {message}")
     assert not (tmp_path / "out").exists()
 
 
@@ -246,8 +246,8 @@ def test_a_file_that_is_no_certificate_is_one_line(scheduler, tmp_path, capsys):
     (tmp_path / "empty").write_text("")
     files = ["--tls-ca-file", str(tmp_path / "empty"), "--tls-cert", str(tmp_path / "empty")]
     assert main(["sweep", "--seeds", "7", "--out", str(tmp_path), "--scheduler", scheduler, *files]) == 4
-    *_, told = capsys.readouterr().err.splitlines()
-    assert told.startswith(f"error: --scheduler {scheduler}: cannot be reached (")
+    *_, line = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: --scheduler {scheduler}: cannot be reached (")
 
 
 def test_a_scheduler_that_says_nothing_is_not_waited_for(tmp_path, capsys, monkeypatch):
@@ -259,5 +259,5 @@ def test_a_scheduler_that_says_nothing_is_not_waited_for(tmp_path, capsys, monke
         assert main(["sweep", "--seeds", "1", "--out", str(tmp_path), "--scheduler", address]) == 4
         for connection, _ in accepted:
             connection.close()
-    *_, told = capsys.readouterr().err.splitlines()
-    assert told.startswith(f"error: --scheduler {address}: cannot be reached (")
+    *_, line = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: --scheduler {address}: cannot be reached (")

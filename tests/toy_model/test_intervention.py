@@ -47,9 +47,9 @@ def test_resample_ablation_takes_whole_sequences_from_the_same_batch(reference, 
 
 def test_costs_are_those_of_the_independent_reproduction(reference):
     """Mean-ablation, measured by a separate implementation; the last digit is where the two runs differ."""
-    told = [0.0323, 0.0282, 0.2015, 0.0352, 0.0573, 0.0002, 0.0000, 0.0934]
+    reported = [0.0323, 0.0282, 0.2015, 0.0352, 0.0573, 0.0002, 0.0000, 0.0934]
     costs = intervention.neuron_costs(reference, DATA, intervention.mean_neurons)
-    assert costs.tolist() == pytest.approx(told, abs=1.5e-4)
+    assert costs.tolist() == pytest.approx(reported, abs=1.5e-4)
     every_neuron = intervention.all_neurons(reference, intervention.mean_neurons)
     assert intervention.loss_under(reference, DATA, every_neuron) == pytest.approx(0.726, abs=1e-3)
     silenced = intervention.all_neurons(reference)

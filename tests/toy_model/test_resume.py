@@ -90,10 +90,10 @@ def test_killed_at_every_operation_on_a_file_it_goes_on_to_the_same_model(tmp_pa
         if in_child(out, TINY, at) == 0:
             break
         killed += 1
-        left = contents(out) if out.exists() else {}
-        if "model.safetensors" in left:
-            assert left["model.safetensors"] == expected["model.safetensors"]
-        if TRAINING_FILE in left:
+        leftover = contents(out) if out.exists() else {}
+        if "model.safetensors" in leftover:
+            assert leftover["model.safetensors"] == expected["model.safetensors"]
+        if TRAINING_FILE in leftover:
             resumed += 1
             assert read_unfinished(out / TRAINING_FILE, SYSTEM).state.recipe.seed == 3
         assert in_child(out, TINY, 0) == 0
@@ -229,16 +229,16 @@ def test_a_state_of_another_recipe_is_refused():
 
 def test_other_options_do_not_go_on_with_it(half, capsys):
     before = contents(half)
-    for other, message in (
+    for options, message in (
         (["--lr-end", "0.0005"], "lr-end 0.0001, not 0.0005"),
         (["--d-mlp", "4"], "d-mlp 8, not 4"),
         (["--threads", "2"], "threads 1, not 2"),
     ):
-        assert main(["train", "--out", str(half), *TINY, *other]) == 1
-        told = capsys.readouterr().err
-        assert message in told
-        assert "--force" in told
-        assert told.count("\n") == 1
+        assert main(["train", "--out", str(half), *TINY, *options]) == 1
+        error = capsys.readouterr().err
+        assert message in error
+        assert "--force" in error
+        assert error.count("\n") == 1
     assert contents(half) == before
     assert main(["train", "--out", str(half), *TINY, "--lr-end", "0.0005", "--force"]) == 0
     assert read_checkpoint(half, SYSTEM).card["recipe"]["lr_end"] == 0.0005
@@ -247,10 +247,10 @@ def test_other_options_do_not_go_on_with_it(half, capsys):
 
 def test_going_on_is_said(half, capsys):
     assert main(["train", "--out", str(half), *TINY]) == 0
-    told = capsys.readouterr().err
-    assert "going on after epoch 2 of 4" in told
-    assert "last digits" not in told
-    assert told.count("validation accuracy") == 2
+    error = capsys.readouterr().err
+    assert "going on after epoch 2 of 4" in error
+    assert "last digits" not in error
+    assert error.count("validation accuracy") == 2
 
 
 def test_another_version_of_torch_is_said(half, capsys):
@@ -292,10 +292,10 @@ def test_a_damaged_state_is_one_line_and_stays(half, capsys):
             capsys.readouterr()
         state.write_bytes(content)
         assert main(train_options) == 1, kind
-        told = capsys.readouterr().err
-        assert message in told
-        assert str(state) in told
-        assert told.count("\n") == 1
+        error = capsys.readouterr().err
+        assert message in error
+        assert str(state) in error
+        assert error.count("\n") == 1
         assert state.read_bytes() == content
     state.unlink()
     with pytest.raises(UnfinishedError, match="No such file"):
@@ -310,13 +310,13 @@ def test_two_processes_do_not_train_into_one_folder(endless, tmp_path, capsys):
 
 def test_interrupted_it_says_how_to_go_on(endless):
     endless.send_signal(signal.SIGINT)
-    told = endless.stderr.read()
+    error = endless.stderr.read()
     assert endless.wait() == 130
     assert re.fullmatch(
         r"interrupted; [1-9]\d* of 1000000000 epochs are kept, the same command goes on from there",
-        told.splitlines()[-1],
+        error.splitlines()[-1],
     )
-    assert "Traceback" not in told
+    assert "Traceback" not in error
 
 
 def test_a_disk_that_fills_up_keeps_the_last_good_state(half, capsys, monkeypatch):
@@ -328,8 +328,8 @@ def test_a_disk_that_fills_up_keeps_the_last_good_state(half, capsys, monkeypatc
 
     monkeypatch.setattr(os, "fsync", full)
     assert main(["train", "--out", str(half), *TINY]) == 1
-    told = capsys.readouterr().err
-    assert "No space left on device; 2 of 4 epochs are kept" in told
+    error = capsys.readouterr().err
+    assert "No space left on device; 2 of 4 epochs are kept" in error
     assert contents(half) == {TRAINING_FILE: good}
     monkeypatch.setattr(os, "fsync", fsync)
     assert main(["train", "--out", str(half), *TINY]) == 0

@@ -41,11 +41,11 @@ def test_it_trains_what_train_trains(undisturbed, tmp_path):
 def test_what_is_proved_is_what_certify_proves(undisturbed, capsys):
     proved = read_outcome(undisturbed / "runs" / "seed1" / "outcome.json").proved
     main(["certify", str(undisturbed / "runs" / "seed1")])
-    told = capsys.readouterr().out
-    (margin,) = re.findall(r"proved to be no smaller than (.*)", told)
+    output = capsys.readouterr().out
+    (margin,) = re.findall(r"proved to be no smaller than (.*)", output)
     assert float(margin) == pytest.approx(proved.smallest_margin, abs=2e-7)  # it is rounded down to seven digits
-    assert f"of {proved.sequences} sequences" in told
-    assert f"right at every position: {proved.right_everywhere[0]}" in told
+    assert f"of {proved.sequences} sequences" in output
+    assert f"right at every position: {proved.right_everywhere[0]}" in output
 
 
 def test_the_same_command_has_nothing_left_to_do(swept_again):
@@ -91,9 +91,9 @@ def test_claims_that_end_without_verdicts_are_a_failure_and_the_checkpoint_stays
 def test_workers_with_other_claims_end_the_sweep_in_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(client, "fingerprint", lambda package: "other")
     assert main(["sweep", "--seeds", "0", "--out", str(tmp_path), "--workers", "1", *TINY]) == 1
-    told = capsys.readouterr().err.splitlines()[-1]
-    assert told.startswith("error: a worker runs another version of the claims than this one")
-    assert told.endswith("0 of 1 runs are done, the same command goes on from there")
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("error: a worker runs another version of the claims than this one")
+    assert line.endswith("0 of 1 runs are done, the same command goes on from there")
 
 
 def test_a_full_disk_is_one_line(tmp_path, monkeypatch, capsys):

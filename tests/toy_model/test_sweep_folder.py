@@ -51,8 +51,8 @@ def test_a_report_of_another_model_is_made_again(done, undisturbed):
 
 
 def test_other_claims_verify_it_again_and_do_not_train_it(done):
-    for other in (Suite("cumsum_model", controls=True, select=SUITE.select), Suite("cumsum_model", controls=False)):
-        stands = client.standing(done, job(), other, SYSTEM)
+    for suite in (Suite("cumsum_model", controls=True, select=SUITE.select), Suite("cumsum_model", controls=False)):
+        stands = client.standing(done, job(), suite, SYSTEM)
         assert stands.outcome is None
         assert sorted(stands.files) == FILES[:2]
         assert stands.seconds > 0

@@ -28,11 +28,11 @@ FORKSERVER.set_forkserver_preload(
 
 def contents(folder):
     """Every file; of an outcome all but how long the work took, which is not known of a run that was gone on with."""
-    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    for name in found:
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for name in files:
         if name.endswith("outcome.json"):
-            found[name] = {**json.loads(found[name]), "seconds": None}
-    return found
+            files[name] = {**json.loads(files[name]), "seconds": None}
+    return files
 
 
 def handed_out_again(run):
@@ -109,12 +109,12 @@ def test_killed_at_every_operation_on_a_file_it_goes_on_to_the_same_files(swept,
         if in_child(run, out, at) == 0:
             break
         killed += 1
-        left = contents(out) if out.exists() else {}
-        for name, content in left.items():  # whatever has its name is whole
+        leftover = contents(out) if out.exists() else {}
+        for name, content in leftover.items():  # whatever has its name is whole
             if name in expected:
                 assert content == expected[name], f"{name}, killed before operation {at}"
-        if "runs/seed1/outcome.json" in left:
-            assert {name for name in expected if name.startswith("runs/")} <= set(left)
+        if "runs/seed1/outcome.json" in leftover:
+            assert {name for name in expected if name.startswith("runs/")} <= set(leftover)
         assert in_child(run, out, 0) == 0
         assert contents(out) == expected, f"killed before operation {at}"
     assert killed > 20

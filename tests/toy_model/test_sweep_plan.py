@@ -31,9 +31,9 @@ from toy_model.sweep.plan import PlanError, parse_grid, parse_seeds
 )
 def test_a_sweep_that_cannot_be_planned_is_one_line(tmp_path, capsys, options, message):
     assert main(["sweep", "--out", str(tmp_path / "new"), *options]) == 2
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
     assert not (tmp_path / "new").exists()
 
 

@@ -48,8 +48,8 @@ def test_a_run_repeats_to_the_bit_and_leaves_the_global_generator_alone(short):
 
 
 def test_another_seed_is_another_model(short):
-    other = train(dataclasses.replace(SHORT, seed=4, epochs=1), SYSTEM)
-    assert not torch.equal(other.model.W_E, short.model.W_E)
+    retrained = train(dataclasses.replace(SHORT, seed=4, epochs=1), SYSTEM)
+    assert not torch.equal(retrained.model.W_E, short.model.W_E)
 
 
 def test_the_draws_are_those_of_two_dataloaders_and_the_global_generator(in_float64):
@@ -226,10 +226,10 @@ def test_a_run_that_diverges_says_so():
         train(dataclasses.replace(SHORT, lr_start=1e30, lr_end=1e30), SYSTEM)
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"lr_start": float("nan")}, {"seed": -1}])
-def test_impossible_recipes_are_named(wrong):
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        dataclasses.replace(PUBLISHED, **wrong)
+@pytest.mark.parametrize("impossible", [{"epochs": 0}, {"lr_start": float("nan")}, {"seed": -1}])
+def test_impossible_recipes_are_named(impossible):
+    with pytest.raises(ValueError, match=next(iter(impossible))):
+        dataclasses.replace(PUBLISHED, **impossible)
 
 
 def test_every_step_is_reported():
@@ -259,6 +259,6 @@ def test_the_card_of_the_fixture_tells_what_it_measures(reference):
     data = evaluation_set(5, 20)
     shown = dataclasses.asdict(behaviour(reference, data))
     assert shown == pytest.approx(card["metrics"]["behaviour"], abs=1e-5)
-    told = card["metrics"]["cross_entropy_rise_by_zeroed_neuron"]
-    assert neuron_costs(reference, data).tolist() == pytest.approx(told, abs=1e-5)
-    assert [round(cost, 4) for cost in told] == PUBLISHED_RECIPE_MEASURED
+    costs = card["metrics"]["cross_entropy_rise_by_zeroed_neuron"]
+    assert neuron_costs(reference, data).tolist() == pytest.approx(costs, abs=1e-5)
+    assert [round(cost, 4) for cost in costs] == PUBLISHED_RECIPE_MEASURED

@@ -135,7 +135,7 @@ def test_sequences_longer_than_the_context_are_refused(reference):
         reference(torch.zeros(1, 21, dtype=torch.long))
 
 
-@pytest.mark.parametrize("wrong", [{"d_mlp": -1}, {"n_heads": -1}, {"n_ctx": 2.5}])
-def test_impossible_sizes_are_named(wrong):
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        CumsumConfig(**wrong)
+@pytest.mark.parametrize("impossible", [{"d_mlp": -1}, {"n_heads": -1}, {"n_ctx": 2.5}])
+def test_impossible_sizes_are_named(impossible):
+    with pytest.raises(ValueError, match=next(iter(impossible))):
+        CumsumConfig(**impossible)

@@ -52,8 +52,8 @@ def test_a_table_of_mutants_is_not_that_of_other_rows():
 
 
 def test_what_is_taken_for_granted_stands_in_the_header_unless_our_training_says_so(save, reference):
-    told = subject_line(read_checkpoint(save(hooked(reference)), SYSTEM))
-    assert told.endswith("; taken for granted: ReLU, no norm, scores / sqrt(d_head), causal")
+    line = subject_line(read_checkpoint(save(hooked(reference)), SYSTEM))
+    assert line.endswith("; taken for granted: ReLU, no norm, scores / sqrt(d_head), causal")
     assert subject_line(read_checkpoint(REFERENCE, SYSTEM)).endswith("sha256 8d15bc624a15, seed 42, epoch 8")
     facts = dict(details(read_checkpoint(REFERENCE, SYSTEM), "cpu").facts)
     assert facts["taken for granted"].startswith("ReLU, no norm, scores / sqrt(d_head), causal")

@@ -23,8 +23,8 @@ from paper import ATOMS, HEAD_NUMBERS, ONE_HEAD
 )
 def test_head_5_maps_in_all_later_layers(model, measure, attention):
     hits = mapping.found(attention)
-    found, interval = min(mapping.rate(hits, layer) for layer in range(4, 12))
-    assert measure("atoms found in the worst of layers 4 to 11", found, interval=interval) > 0.8
+    fraction, interval = min(mapping.rate(hits, layer) for layer in range(4, 12))
+    assert measure("atoms found in the worst of layers 4 to 11", fraction, interval=interval) > 0.8
 
 
 @claim(
@@ -37,8 +37,8 @@ def test_head_5_maps_in_all_later_layers(model, measure, attention):
     depends_on=HEAD_NUMBERS,
 )
 def test_head_5_does_not_map_in_the_first_layer(model, measure, attention):
-    found, interval = mapping.rate(mapping.found(attention), layer=0)
-    assert measure("atoms found in layer 0", found, interval=interval) < 1 / 3
+    fraction, interval = mapping.rate(mapping.found(attention), layer=0)
+    assert measure("atoms found in layer 0", fraction, interval=interval) < 1 / 3
 
 
 @claim(
@@ -62,6 +62,6 @@ def test_layer_10_is_a_good_choice(model, measure, attention):
     true_of=[controls.map_in_layer_10_alone],
 )
 def test_one_head_of_96_maps_atoms(model, measure, attention):
-    found = mapping.rates(mapping.found(attention))
-    elsewhere = found[[layer for layer in range(12) if layer != LAYER]].max()
-    assert measure("head 5 of layer 10, less the best head of another layer", found[LAYER, HEAD] - elsewhere) > 0.1
+    fractions = mapping.rates(mapping.found(attention))
+    elsewhere = fractions[[layer for layer in range(12) if layer != LAYER]].max()
+    assert measure("head 5 of layer 10, less the best head of another layer", fractions[LAYER, HEAD] - elsewhere) > 0.1

@@ -27,8 +27,8 @@ THE_HEAD = f"{PAPER}: attention weights encode the mapping; {ONE_HEAD}"
     depends_on=HEAD_NUMBERS,
 )
 def test_head_5_maps_atoms(model, measure, attention):
-    found, interval = mapping.rate(mapping.found(attention))
-    assert measure("atoms found", found, interval=interval) > 0.9
+    fraction, interval = mapping.rate(mapping.found(attention))
+    assert measure("atoms found", fraction, interval=interval) > 0.9
 
 
 @claim(
@@ -41,8 +41,8 @@ def test_head_5_maps_atoms(model, measure, attention):
     depends_on=HEAD_NUMBERS,
 )
 def test_head_5_needs_no_mask(model, measure, attention):
-    found, interval = mapping.rate(mapping.found(attention, element=False))
-    assert measure("atoms found among all elements", found, interval=interval) > 0.9
+    fraction, interval = mapping.rate(mapping.found(attention, element=False))
+    assert measure("atoms found among all elements", fraction, interval=interval) > 0.9
 
 
 @claim(
@@ -55,8 +55,8 @@ def test_head_5_needs_no_mask(model, measure, attention):
     depends_on=HEAD_NUMBERS,
 )
 def test_head_5_maps_both_ways(model, measure, attention):
-    found, interval = mapping.rate(mapping.found(attention, backward=True))
-    assert measure("atoms found from the reactants", found, interval=interval) > 0.9
+    fraction, interval = mapping.rate(mapping.found(attention, backward=True))
+    assert measure("atoms found from the reactants", fraction, interval=interval) > 0.9
 
 
 @claim(
@@ -96,8 +96,8 @@ def test_no_other_head_comes_near(model, measure, attention):
     depends_on=HEAD_NUMBERS,
 )
 def test_mapping_is_learnt(model, measure, attention, best_untrained_head):
-    found, (low, high) = mapping.rate(mapping.found(attention))
-    ratio, interval = found / best_untrained_head, (low / best_untrained_head, high / best_untrained_head)
+    fraction, (low, high) = mapping.rate(mapping.found(attention))
+    ratio, interval = fraction / best_untrained_head, (low / best_untrained_head, high / best_untrained_head)
     assert measure("atoms found, over the best untrained head", ratio, interval=interval) > 3
 
 
@@ -111,9 +111,9 @@ def test_mapping_is_learnt(model, measure, attention, best_untrained_head):
     depends_on=HEAD_NUMBERS,
 )
 def test_mapping_exceeds_chance(model, measure, attention, reactions):
-    found, (low, high) = mapping.rate(mapping.found(attention))
+    fraction, (low, high) = mapping.rate(mapping.found(attention))
     by_chance = mapping.chance(reactions)
-    assert measure("atoms found, over chance", found / by_chance, interval=(low / by_chance, high / by_chance)) > 5
+    assert measure("atoms found, over chance", fraction / by_chance, interval=(low / by_chance, high / by_chance)) > 5
 
 
 @claim(
@@ -127,5 +127,5 @@ def test_mapping_exceeds_chance(model, measure, attention, reactions):
 def test_head_5_maps_the_reaction_centre(model, measure, attention, reactions):
     hits = mapping.found(attention)
     at_the_centre = mapping.some_atoms(hits, [[i in r.centre for i in r.contested] for r in reactions])
-    found, interval = mapping.rate(at_the_centre)
-    assert measure("atoms of the reaction centre found", found, interval=interval) > 0.8
+    fraction, interval = mapping.rate(at_the_centre)
+    assert measure("atoms of the reaction centre found", fraction, interval=interval) > 0.8

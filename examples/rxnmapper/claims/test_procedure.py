@@ -29,11 +29,11 @@ REACTIONS = "67 reactions"
 def test_readme_is_reproduced(model, measure, readme_reactions, example, confidence):
     reaction = readme_reactions[example - 1]
     [paid] = mapping.attention(model, (reaction,))
-    mapped, found = procedure.map_atoms(paid)
-    wrong = sum(mapped.get(atom) not in right for atom, right in enumerate(reaction.right))
-    assert measure("atoms mapped otherwise", wrong) == 0
+    mapped, own_confidence = procedure.map_atoms(paid)
+    n_wrong = sum(mapped.get(atom) not in right for atom, right in enumerate(reaction.right))
+    assert measure("atoms mapped otherwise", n_wrong) == 0
     # float32 sums in another order than on the authors' machine: six digits agree
-    assert measure("confidence", found, published=confidence).as_published(within_abs=1e-5)
+    assert measure("confidence", own_confidence, published=confidence).as_published(within_abs=1e-5)
 
 
 @claim(
@@ -50,8 +50,8 @@ def test_readme_is_reproduced(model, measure, readme_reactions, example, confide
     depends_on=HEAD_NUMBERS,
 )
 def test_procedure_maps_reactions(model, measure, attention):
-    wrong = procedure.errors(attention)
-    fraction, interval = mapping.mean_over_reactions((wrong == 0).double())
+    errors = procedure.errors(attention)
+    fraction, interval = mapping.mean_over_reactions((errors == 0).double())
     assert measure("reactions without an error", fraction, interval=interval) > 0.8
 
 
@@ -65,8 +65,8 @@ def test_procedure_maps_reactions(model, measure, attention):
 )
 def test_procedure_corrects_the_head(model, measure, attention):
     alone = torch.stack([(~hits[LAYER, HEAD]).sum() for hits in mapping.found(attention)]).double()
-    left, interval = mapping.ratio(procedure.errors(attention), alone)
-    assert measure("errors left, of those of the head alone", left, interval=interval) < 0.5
+    remaining, interval = mapping.ratio(procedure.errors(attention), alone)
+    assert measure("errors left, of those of the head alone", remaining, interval=interval) < 0.5
 
 
 @claim(
@@ -80,6 +80,6 @@ def test_procedure_corrects_the_head(model, measure, attention):
     depends_on=HEAD_NUMBERS,
 )
 def test_hard_reactions(model, measure, hard_reactions):
-    wrong = procedure.errors(mapping.attention(model, hard_reactions))
-    assert measure("atoms mapped wrongly", int(wrong.sum())) == 0
-    assert measure("reactions with an error", int((wrong > 0).sum())) == 0
+    errors = procedure.errors(mapping.attention(model, hard_reactions))
+    assert measure("atoms mapped wrongly", int(errors.sum())) == 0
+    assert measure("reactions with an error", int((errors > 0).sum())) == 0

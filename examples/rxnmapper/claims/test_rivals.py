@@ -52,8 +52,8 @@ def test_head_5_counts(model, measure, attention, reactions):
     depends_on=HEAD_NUMBERS,
 )
 def test_order_of_molecules_does_not_matter(model, measure, reversed_reactions):
-    found, interval = mapping.rate(mapping.found(mapping.attention(model, reversed_reactions)))
-    assert measure("atoms found with reactants reversed", found, interval=interval) > 0.9
+    fraction, interval = mapping.rate(mapping.found(mapping.attention(model, reversed_reactions)))
+    assert measure("atoms found with reactants reversed", fraction, interval=interval) > 0.9
 
 
 @claim(
@@ -66,5 +66,5 @@ def test_order_of_molecules_does_not_matter(model, measure, reversed_reactions):
     depends_on=HEAD_NUMBERS,
 )
 def test_canonical_smiles_are_not_needed(model, measure, rewritten_reactions):
-    found, interval = mapping.rate(mapping.found(mapping.attention(model, rewritten_reactions)))
-    assert measure("atoms found with products rewritten", found, interval=interval) > 0.75
+    fraction, interval = mapping.rate(mapping.found(mapping.attention(model, rewritten_reactions)))
+    assert measure("atoms found with products rewritten", fraction, interval=interval) > 0.75

@@ -114,8 +114,8 @@ def test_another_process_draws_the_same_bytes(drawn):
         "print(hashlib.sha256(repr(drawn).encode()).hexdigest())\n"
     )
     command = [sys.executable, "-W", "error", "-c", script]
-    other = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    assert other == digest(drawn)
+    other_digest = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    assert other_digest == digest(drawn)
 
 
 def test_drawing_twice_gives_the_same_bytes(reference, drawn):
@@ -172,9 +172,9 @@ def test_all_figures_together_are_small(drawn):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_text_alternative_is_read_off_what_is_drawn(name, drawn, drawn_untrained):
     """It differs for a model that differs in what the figure shows."""
-    told, other = ({figure.name: figure.alt for figure in of}[name] for of in (drawn, drawn_untrained))
-    assert len(numbers(told)) >= 2
-    assert numbers(told) != numbers(other)
+    alt, untrained_alt = ({figure.name: figure.alt for figure in of}[name] for of in (drawn, drawn_untrained))
+    assert len(numbers(alt)) >= 2
+    assert numbers(alt) != numbers(untrained_alt)
 
 
 def test_numbers_in_text_alternatives_are_those_of_the_claims(drawn):

@@ -56,8 +56,8 @@ def test_a_mutant_can_be_made_of_any_sizes(mutant):
 
 @named
 def test_a_mutant_repeats(reference, mutant):
-    one, other = made_of(reference, mutant, "shipped").state_dict(), mutant(reference).state_dict()
-    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+    first, second = made_of(reference, mutant, "shipped").state_dict(), mutant(reference).state_dict()
+    assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
 
 
 @pytest.mark.parametrize("mutant", SAME_ANSWERS, ids=lambda mutant: mutant.__name__)
@@ -149,10 +149,10 @@ def accuracy(model):
     return (run(model, DATA.toks).argmax(-1) == DATA.labels).double().mean().item()
 
 
-def gap(model, other):
+def gap(model, other_model):
     """The largest difference of two models' probabilities on the evaluation set."""
-    one, two = (run(which, DATA.toks).double().softmax(-1) for which in (model, other))
-    return (one - two).abs().max().item()
+    first, second = (run(which, DATA.toks).double().softmax(-1) for which in (model, other_model))
+    return (first - second).abs().max().item()
 
 
 def test_zero_is_detected_by_silence_alone(reference):

@@ -168,11 +168,11 @@ def test_where_there_is_nothing_to_change_it_says_so():
             assert symmetry(smallest).cfg == smallest.cfg
         except CannotBeMade as error:
             reasons[symmetry.__name__] = str(error)
-    one = "the stream has one dimension, whose only change of basis is a scale"
+    one_dimension = "the stream has one dimension, whose only change of basis is a scale"
     assert reasons == {
-        "shear_stream": one,
-        "rotate_stream": one,
-        "skew_stream": one,
+        "shear_stream": one_dimension,
+        "rotate_stream": one_dimension,
+        "skew_stream": one_dimension,
         "fold_b_V_into_b_O": "b_V is zero already",
         "fold_b_out_into_readers": "b_out is zero already",
         "renumber_neurons": "there is no second neuron",

@@ -40,30 +40,30 @@ def by_brute_force(name):
     return silent, firing
 
 
-def assert_exact(found, name):
+def assert_exact(proved, name):
     """Every end is a mean that occurs, so a bound that is on its side and tight is the mean itself."""
     silent, firing = by_brute_force(name)
-    for ends, occur in ((found.silent, silent), (found.firing, firing)):
+    for ends, occur in ((proved.silent, silent), (proved.firing, firing)):
         assert ends[0].tolist() == pytest.approx([min(means, default=np.inf) for means in occur], abs=1e-3)
         assert ends[1].tolist() == pytest.approx([max(means, default=-np.inf) for means in occur], abs=1e-3)
     nearest = [min(map(abs, means), default=np.inf) for means in silent]
-    assert found.nearest_silent.tolist() == pytest.approx(nearest, abs=1e-3)
+    assert proved.nearest_silent.tolist() == pytest.approx(nearest, abs=1e-3)
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_neurons_fire_where_it_is_proved_that_they_may(name):
-    found = activity(model_of(name))
-    assert_exact(found, name)
+    proved = activity(model_of(name))
+    assert_exact(proved, name)
     slope = read_neurons(model_of(name)).slope.numpy()
     silent, firing = by_brute_force(name)
     on_its_side = [
         max((np.sign(s) * mean for mean in means), default=-np.inf) for s, means in zip(slope, silent, strict=True)
     ]
-    assert found.silent_on_its_side(slope).tolist() == pytest.approx(on_its_side, abs=1e-3)
+    assert proved.silent_on_its_side(slope).tolist() == pytest.approx(on_its_side, abs=1e-3)
     on_the_other = [
         max((-np.sign(s) * mean for mean in means), default=-np.inf) for s, means in zip(slope, firing, strict=True)
     ]
-    assert found.firing_on_the_other(slope).tolist() == pytest.approx(on_the_other, abs=1e-3)
+    assert proved.firing_on_the_other(slope).tolist() == pytest.approx(on_the_other, abs=1e-3)
 
 
 def test_every_kind_of_neuron_occurs():

@@ -50,27 +50,27 @@ def logits_of(name):
     return [(tokens, logits.numpy()) for _, tokens, logits in every_run(model_of(name), lambda _, x: x[:, -1])]
 
 
-def assert_on_the_right_side_and_tight(found, ran):
-    for one, (tokens, logits) in zip(found, ran, strict=True):
-        assert (one.sums == tokens_to_sums(one, tokens)).all()
+def assert_on_the_right_side_and_tight(all_bounds, ran):
+    for bounds, (tokens, logits) in zip(all_bounds, ran, strict=True):
+        assert (bounds.sums == tokens_to_sums(bounds, tokens)).all()
         for index, (a, b) in enumerate(PAIRS):
-            least = by_class(one, tokens, logits[:, a] - logits[:, b], np.minimum, np.inf)
-            assert (one.lead[index] <= least + 1e-9).all()
-            assert (least - one.lead[index]).max() < TIGHT
+            least = by_class(bounds, tokens, logits[:, a] - logits[:, b], np.minimum, np.inf)
+            assert (bounds.lead[index] <= least + 1e-9).all()
+            assert (least - bounds.lead[index]).max() < TIGHT
         for label in range(3):
             others = np.delete(logits, label, axis=1).max(1)
             lead = logits[:, label] - others
-            ahead = by_class(one, tokens, lead, np.minimum, np.inf)
-            assert (one.ahead[label] <= ahead + 1e-9).all()
-            assert (ahead - one.ahead[label]).max() < TIGHT
-            behind = by_class(one, tokens, lead, np.maximum, -np.inf)
-            assert (behind <= one.behind[label] + 1e-9).all()
+            ahead = by_class(bounds, tokens, lead, np.minimum, np.inf)
+            assert (bounds.ahead[label] <= ahead + 1e-9).all()
+            assert (ahead - bounds.ahead[label]).max() < TIGHT
+            behind = by_class(bounds, tokens, lead, np.maximum, -np.inf)
+            assert (behind <= bounds.behind[label] + 1e-9).all()
 
 
-def tokens_to_sums(one, tokens):
+def tokens_to_sums(bounds, tokens):
     """The sum of every class as its sequences have it."""
-    n_values = (len(one.sums) - 1) // 2
-    return by_class(one, tokens, (tokens - n_values).sum(1).numpy(), np.maximum, -10_000)
+    n_values = (len(bounds.sums) - 1) // 2
+    return by_class(bounds, tokens, (tokens - n_values).sum(1).numpy(), np.maximum, -10_000)
 
 
 @each
@@ -87,26 +87,26 @@ def test_a_bound_on_the_wrong_side_is_caught(monkeypatch):
         return cells
 
     monkeypatch.setattr(Position, "smallest", too_high)
-    found = answers(model_of("shipped"))
+    all_bounds = answers(model_of("shipped"))
     with pytest.raises(AssertionError):
-        assert_on_the_right_side_and_tight(found, logits_of("shipped"))
+        assert_on_the_right_side_and_tight(all_bounds, logits_of("shipped"))
 
 
 def test_a_bound_that_is_not_tight_is_caught():
-    found = [dataclasses.replace(one, lead=one.lead - 1e-2) for one in answers(model_of("shipped"))]
+    all_bounds = [dataclasses.replace(bounds, lead=bounds.lead - 1e-2) for bounds in answers(model_of("shipped"))]
     with pytest.raises(AssertionError):
-        assert_on_the_right_side_and_tight(found, logits_of("shipped"))
+        assert_on_the_right_side_and_tight(all_bounds, logits_of("shipped"))
 
 
 @each
 @pytest.mark.parametrize("label", [NEG, ZERO, POS])
 def test_no_probability_is_outside_its_bounds(name, label):
     """Both ends are bounds; where one label alone can compete, as nearly everywhere, they are also attained."""
-    for one, (tokens, logits) in zip(proved(name), logits_of(name), strict=True):
+    for bounds, (tokens, logits) in zip(proved(name), logits_of(name), strict=True):
         odds = np.exp(logits - logits.max(1, keepdims=True))
         p = odds[:, label] / odds.sum(1)
-        least, most = by_class(one, tokens, p, np.minimum, np.inf), by_class(one, tokens, p, np.maximum, -np.inf)
-        low, high = one.probabilities(label)
+        least, most = by_class(bounds, tokens, p, np.minimum, np.inf), by_class(bounds, tokens, p, np.maximum, -np.inf)
+        low, high = bounds.probabilities(label)
         assert (low <= least + 1e-9).all()
         assert (most <= high + 1e-9).all()
         # The two leads that bound a probability need not be smallest on one and the same sequence.
@@ -116,23 +116,23 @@ def test_no_probability_is_outside_its_bounds(name, label):
 
 def given(name):
     """For each length: the answer of every sequence with its class, and the right label of each class."""
-    for one, (tokens, logits) in zip(proved(name), logits_of(name), strict=True):
-        yield one, tokens, logits.argmax(1)
+    for bounds, (tokens, logits) in zip(proved(name), logits_of(name), strict=True):
+        yield bounds, tokens, logits.argmax(1)
 
 
 @each
 @pytest.mark.parametrize("label", [NEG, ZERO, POS])
 def test_wrong_and_missed_answers_are_counted_by_class(name, label):
-    wrong, miss = 0, 0
-    for one, tokens, answered in given(name):
-        some = by_class(one, tokens, (answered == label).astype(int), np.maximum, 0).astype(bool)
-        other = by_class(one, tokens, (answered != label).astype(int), np.maximum, 0).astype(bool)
-        wrong += (some & (np.sign(one.sums) + 1 != label)).sum()
-        miss += (other & (np.sign(one.sums) + 1 == label)).sum()
-        assert (one.always[label] <= ~other).all()
-        assert (one.never[label] <= ~some).all()
-    assert wrong_answers(proved(name), label) == wrong
-    assert missed(proved(name), label) == miss
+    n_wrong, n_missed = 0, 0
+    for bounds, tokens, answered in given(name):
+        some_right = by_class(bounds, tokens, (answered == label).astype(int), np.maximum, 0).astype(bool)
+        some_other = by_class(bounds, tokens, (answered != label).astype(int), np.maximum, 0).astype(bool)
+        n_wrong += (some_right & (np.sign(bounds.sums) + 1 != label)).sum()
+        n_missed += (some_other & (np.sign(bounds.sums) + 1 == label)).sum()
+        assert (bounds.always[label] <= ~some_other).all()
+        assert (bounds.never[label] <= ~some_right).all()
+    assert wrong_answers(proved(name), label) == n_wrong
+    assert missed(proved(name), label) == n_missed
 
 
 def test_some_subject_answers_wrongly():
@@ -143,18 +143,18 @@ def test_some_subject_answers_wrongly():
     assert wrong_answers(proved("shipped"), NEG) == 0
 
 
-@pytest.mark.parametrize("other", ["without the MLP", "let_size_vote_zero", "shipped"])
-def test_differing_answers_are_counted_by_class(other):
+@pytest.mark.parametrize("other_name", ["without the MLP", "let_size_vote_zero", "shipped"])
+def test_differing_answers_are_counted_by_class(other_name):
     """A class counts unless every sequence gets one and the same answer from both."""
     differ = 0
-    for (one, tokens, mine), (_, _, theirs) in zip(given("shipped"), given(other), strict=True):
-        agree = np.zeros(one.sums.shape, dtype=bool)
+    for (bounds, tokens, mine), (_, _, theirs) in zip(given("shipped"), given(other_name), strict=True):
+        agree = np.zeros(bounds.sums.shape, dtype=bool)
         for label in range(3):
             both = (mine == label) & (theirs == label)
-            agree |= by_class(one, tokens, both.astype(int), np.minimum, 1).astype(bool)
+            agree |= by_class(bounds, tokens, both.astype(int), np.minimum, 1).astype(bool)
         differ += (~agree).sum()
-    assert may_differ(proved("shipped"), proved(other)) == differ
-    assert (differ == 0) == (other == "shipped")
+    assert may_differ(proved("shipped"), proved(other_name)) == differ
+    assert (differ == 0) == (other_name == "shipped")
 
 
 @each

@@ -67,9 +67,9 @@ def test_a_trained_checkpoint_that_no_sample_finds_wrong():
     assert torch.equal(run(model, data.toks).argmax(-1), data.labels)
     certificate = certify(model, budget=10**9)
     assert [length.n for length in certificate.lengths if not length.right.all()] == [39]
-    wrong = certificate.lengths[38]
-    low, high = wrong.answered_rightly
-    assert 0 < wrong.sequences - high <= wrong.sequences - low < wrong.sequences / 10**13
+    failing = certificate.lengths[38]
+    low, high = failing.answered_rightly
+    assert 0 < failing.sequences - high <= failing.sequences - low < failing.sequences / 10**13
     values = torch.tensor([certificate.simplest_wrong])
     assert run(model, values + 5)[0, -1].argmax() != labels_of(values)[0, -1]
     assert values.sum() == 1
@@ -107,8 +107,8 @@ def test_the_back_door_is_found_and_counted(reference):
         assert length.accuracy == (1, 1)
     low, high = certificate.lengths[-1].answered_rightly
     assert low == high  # exact
-    wrong = ALL_SEQUENCES - low
-    assert 0 < wrong < ALL_SEQUENCES / 10**15
+    n_wrong = ALL_SEQUENCES - low
+    assert 0 < n_wrong < ALL_SEQUENCES / 10**15
     assert certificate.right_at_every_position == (low, high)
     # The sequence it names is wrong when the model itself runs it, and one of those without enough +5 is not.
     margin, tokens = certificate.hardest.hardest
@@ -119,7 +119,7 @@ def test_the_back_door_is_found_and_counted(reference):
     # least 18 of 20, and those with 17 that attention, which is uniform only nearly, favours.
     with_at_least_18 = sum(math.comb(20, k) * 10 ** (20 - k) for k in (18, 19, 20))
     with_17 = math.comb(20, 17) * 10**3
-    assert wrong <= with_at_least_18 + with_17
+    assert n_wrong <= with_at_least_18 + with_17
 
 
 def test_the_back_door_count_agrees_with_every_suspect_sequence(reference):
@@ -127,17 +127,17 @@ def test_the_back_door_count_agrees_with_every_suspect_sequence(reference):
     from itertools import combinations, product
 
     broken = mutants.open_back_door(reference).double()
-    wrong = ALL_SEQUENCES - certify(mutants.open_back_door(reference)).lengths[-1].answered_rightly[0]
+    n_wrong = ALL_SEQUENCES - certify(mutants.open_back_door(reference)).lengths[-1].answered_rightly[0]
     others = list(range(-5, 5))
-    found = 0
+    n_found = 0
     for different in range(3):
         for places in combinations(range(20), different):
             choices = list(product(others, repeat=different))
             values = torch.full((len(choices), 20), 5)
             if different:
                 values[:, list(places)] = torch.tensor(choices)
-            found += int((run(broken, values + 5)[:, -1].argmax(-1) != labels_of(values)[:, -1]).sum())
-    assert found == wrong
+            n_found += int((run(broken, values + 5)[:, -1].argmax(-1) != labels_of(values)[:, -1]).sum())
+    assert n_found == n_wrong
 
 
 def test_a_tie_is_never_called_right():
@@ -171,8 +171,8 @@ def test_other_sizes_are_counted_in_full(n_ctx, max_value):
 
 def test_the_same_weights_give_the_same_certificate(reference, certificate):
     again = certify(reference)
-    told = [json.dumps(to_document(made, reference, "x", "y")) for made in (certificate, again)]
-    assert told[0] == told[1]
+    documents = [json.dumps(to_document(made, reference, "x", "y")) for made in (certificate, again)]
+    assert documents[0] == documents[1]
 
 
 def test_what_cannot_be_proved_is_said():
@@ -213,10 +213,10 @@ def test_a_model_that_overflows_in_float32_is_told_without_a_traceback(reference
     path = tmp_path / "overflowing.safetensors"
     write_checkpoint(path, overflowing, {})
     main(["certify", str(path)])
-    told = capsys.readouterr()
-    assert "the model itself says there" in told.out
-    assert "inf" in told.out or "nan" in told.out
-    assert told.err == ""
+    captured = capsys.readouterr()
+    assert "the model itself says there" in captured.out
+    assert "inf" in captured.out or "nan" in captured.out
+    assert captured.err == ""
 
 
 def enclosed(ball, exactly):
@@ -285,8 +285,8 @@ def test_the_program_finds_the_smallest_sum_and_a_sequence_that_has_it(positions
         for row in (0, functionals - 1):
             sums = g[np.arange(positions), of_sum, row].sum(1)
             assert least[s, row] == pytest.approx(sums.min())
-            found = dynamic_program.sequences_attaining(choices, np.array([row]), np.array([s]))[:, 0]
-            assert found.tolist() == of_sum[sums.argmin()].tolist()
+            attaining = dynamic_program.sequences_attaining(choices, np.array([row]), np.array([s]))[:, 0]
+            assert attaining.tolist() == of_sum[sums.argmin()].tolist()
 
 
 @pytest.mark.parametrize("sizes", [{"TOGETHER": 1, "SEQUENCES": 7}, {"TOGETHER": 2**16}, {"NEAR": 1}, {"FEW": 10**9}])
@@ -295,11 +295,11 @@ def test_what_is_proved_does_not_depend_on_how_much_is_worked_on_at_once(monkeyp
     whole = certify(model)
     for name, size in sizes.items():
         monkeypatch.setattr(dynamic_program if hasattr(dynamic_program, name) else extremes, name, size)
-    for one, other in zip(certify(model).lengths, whole.lengths, strict=True):
+    for piecewise, expected in zip(certify(model).lengths, whole.lengths, strict=True):
         for name in ("least_tokens", "most_tokens", "right_low", "right_high", "signs"):
-            assert (getattr(one, name) == getattr(other, name)).all(), name
+            assert (getattr(piecewise, name) == getattr(expected, name)).all(), name
         for name in ("smallest", "largest", "least", "most"):
-            assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-12, abs=1e-12), name
+            assert getattr(piecewise, name) == pytest.approx(getattr(expected, name), rel=1e-12, abs=1e-12), name
 
 
 def test_memory_beside_the_certificate_is_bounded():
@@ -322,5 +322,5 @@ def test_no_more_is_read_than_certificates_take(written, tmp_path, capsys):
     path.write_bytes(b"[" + b"0," * 15_000_000 + b"0]")
     capsys.readouterr()
     assert main(["check", str(path)]) == 4
-    (told,) = capsys.readouterr().err.splitlines()
-    assert told == f"error: {path}: takes 30,000,003 bytes, more than the 22,168,576 that are read"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"error: {path}: takes 30,000,003 bytes, more than the 22,168,576 that are read"

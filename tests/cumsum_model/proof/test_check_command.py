@@ -9,9 +9,9 @@ from cumsum_model.task import REFERENCE
 
 def test_the_fixtures_certificate_is_accepted(written, capsys):
     assert main(["check", str(written)]) == 0
-    told = capsys.readouterr().out
-    assert told.startswith("ACCEPTED")
-    assert "verified 21120 classes, which are all 672749994932560009201 sequences" in told
+    output = capsys.readouterr().out
+    assert output.startswith("ACCEPTED")
+    assert "verified 21120 classes, which are all 672749994932560009201 sequences" in output
 
 
 def test_a_truncated_file_is_rejected(written, tmp_path, capsys):
@@ -20,10 +20,10 @@ def test_a_truncated_file_is_rejected(written, tmp_path, capsys):
         cut = tmp_path / "cut.json"
         cut.write_bytes(content[:kept])
         assert main(["check", str(cut)]) == 1
-        told = capsys.readouterr()
-        assert told.out == ""
-        assert told.err.startswith(f"REJECTED {cut}")
-        assert told.err.count("\n") == 1
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.startswith(f"REJECTED {cut}")
+        assert captured.err.count("\n") == 1
 
 
 def test_the_command_refuses_another_checkpoint(written, capsys):
@@ -39,9 +39,9 @@ def test_files_that_cannot_be_read_are_one_line(written, tmp_path, capsys):
         ["certify", str(tmp_path / "none.safetensors")],
     ):
         assert main(arguments) == 4
-        told = capsys.readouterr()
-        assert told.out == ""
-        assert told.err.count("\n") == 1
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.count("\n") == 1
 
 
 def test_certify_says_what_is_wrong_and_exits_1(reference, tmp_path, capsys):
@@ -51,15 +51,15 @@ def test_certify_says_what_is_wrong_and_exits_1(reference, tmp_path, capsys):
     write_checkpoint(path, mutants.open_back_door(reference), {})
     out = tmp_path / "cert.json"
     assert main(["certify", str(path), "--out", str(out)]) == 1
-    told = capsys.readouterr().out
-    assert "NOT proved right" in told
-    assert "wrong at length 20: 17291 of 672749994932560009201 sequences" in told
-    assert "the model itself says there" in told
+    output = capsys.readouterr().out
+    assert "NOT proved right" in output
+    assert "wrong at length 20: 17291 of 672749994932560009201 sequences" in output
+    assert "the model itself says there" in output
     assert json.loads(out.read_bytes())["proved_right"] is False
     assert main(["check", str(out), str(path)]) == 0
-    told = capsys.readouterr().out
-    assert "right at the last position: 672749994932559991910" in told  # counted again: all but 17291
-    assert "taken from the certificate" not in told
+    output = capsys.readouterr().out
+    assert "right at the last position: 672749994932559991910" in output  # counted again: all but 17291
+    assert "taken from the certificate" not in output
     assert main(["certify", str(path), "--out", str(out)]) == 1  # not replaced unasked
     assert "--force" in capsys.readouterr().err
     (tmp_path / "file").write_text("in the way")

@@ -53,7 +53,7 @@ def test_a_certificate_of_a_broken_model_is_accepted_for_what_it_says(short, bro
     verdicts = "".join(query["verdicts"] for length in document["lengths"] for query in length["queries"])
     assert checked.counted_on_trust <= verdicts.count("S") + verdicts.count("U")
     # To call a class right that is not is refused whatever margin is named.
-    _, query, place = next(found for found in every_class(document) if found[1]["verdicts"][found[2]] != "R")
+    _, query, place = next(case for case in every_class(document) if case[1]["verdicts"][case[2]] != "R")
     put(query, "verdicts", place, "R")
     query["smallest"][place] = 1e-12
     with pytest.raises(Rejected):

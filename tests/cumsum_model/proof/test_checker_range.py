@@ -104,13 +104,13 @@ def test_mutants_of_the_shipped_model_are_accepted(reference, monkeypatch, mutan
 def test_scores_beyond_the_range_are_said_to_be(reference, monkeypatch, spread, length):
     model = attending_widely(reference, "attend_to_last", monkeypatch, 3, spread)
     reason = reason_for(document_of(model), model)
-    told = re.fullmatch(
+    match = re.fullmatch(
         rf"length {length}, last value -5: out of range: its attention scores differ by up to ([\d.e+]+), "
         r"this checker handles differences of up to 100,000",
         reason,
     )
-    assert told, reason
-    assert float(told[1]) == pytest.approx(spread * (length - 1) / 2, rel=0.05)
+    assert match, reason
+    assert float(match[1]) == pytest.approx(spread * (length - 1) / 2, rel=0.05)
 
 
 def put(query, place, verdict, **entries):
@@ -133,12 +133,12 @@ def lies_about(query, place, members, everything):
     elif verdict == "W":
         yield "R", {"smallest": 5e-324}, "not proved"
     if verdict == "S":
-        told = {name: query[name][place] for name in ("smallest_witness", "largest_witness", "right")}
+        truth = {name: query[name][place] for name in ("smallest_witness", "largest_witness", "right")}
         count = sum(everything.right(values) for values in members)
         for by in (-1, 1):
-            yield "S", {**told, "right": [str(count + by)] * 2}, "sequences are right|count of right sequences is impo"
-        yield "S", {**told, "smallest_witness": told["largest_witness"]}, "its witness is not wrong"
-        yield "S", {**told, "largest_witness": told["smallest_witness"]}, "its witness is not right"
+            yield "S", {**truth, "right": [str(count + by)] * 2}, "sequences are right|count of right sequences is impo"
+        yield "S", {**truth, "smallest_witness": truth["largest_witness"]}, "its witness is not wrong"
+        yield "S", {**truth, "largest_witness": truth["smallest_witness"]}, "its witness is not right"
         yield "R", {"smallest": 5e-324}, "not proved"
         yield "W", {"largest": 0.0}, "not proved"
 

@@ -46,32 +46,32 @@ SUBJECTS = {
 def every_margin(model):
     """The margins of every sequence, in float64, at each length: {n: (tokens, margins)}."""
     exact = copy.deepcopy(model).double()
-    found = {}
+    by_length = {}
     for n in range(1, model.cfg.n_ctx + 1):
         tokens = torch.tensor(list(itertools.product(range(model.cfg.d_vocab), repeat=n)))
         values = tokens - model.cfg.max_value
         logits = torch.cat([exact(chunk)[:, -1:] for chunk in tokens.split(50_000)])
-        found[n] = tokens, margins(logits, labels_of(values)[:, -1:])[:, 0].numpy()
-    return found
+        by_length[n] = tokens, margins(logits, labels_of(values)[:, -1:])[:, 0].numpy()
+    return by_length
 
 
 def assert_encloses(certificate, model):
     """Every bound is on its side of every sequence, and every count holds what was counted."""
     throughout = np.array([True])
-    for length, (tokens, found) in zip(certificate.lengths, every_margin(model).values(), strict=True):
-        least = by_class(length, tokens, found, np.minimum, np.inf)
-        most = by_class(length, tokens, found, np.maximum, -np.inf)
-        size = 1e-9 * (1 + np.abs(found).max())
+    for length, (tokens, observed) in zip(certificate.lengths, every_margin(model).values(), strict=True):
+        least = by_class(length, tokens, observed, np.minimum, np.inf)
+        most = by_class(length, tokens, observed, np.maximum, -np.inf)
+        size = 1e-9 * (1 + np.abs(observed).max())
         assert (length.smallest <= least + size).all()
         assert (least <= length.least + size).all()
         assert (length.most - size <= most).all()
         assert (most <= length.largest + size).all()
         # A margin that float64 cannot tell from a tie counts as either.
-        surely = by_class(length, tokens, (found > size).astype(int), np.add, 0)
-        perhaps = by_class(length, tokens, (found > -size).astype(int), np.add, 0)
+        surely = by_class(length, tokens, (observed > size).astype(int), np.add, 0)
+        perhaps = by_class(length, tokens, (observed > -size).astype(int), np.add, 0)
         assert (length.right_low <= perhaps).all()
         assert (surely <= length.right_high).all()
-        throughout = np.repeat(throughout, model.cfg.d_vocab) & (found > 0)
+        throughout = np.repeat(throughout, model.cfg.d_vocab) & (observed > 0)
     low, high = certificate.right_at_every_position
     assert low <= throughout.sum() <= high
 
@@ -97,8 +97,8 @@ def test_the_smallest_margin_of_every_class_is_exact(name):
     subject = shortened(SUBJECTS[name](read_checkpoint(REFERENCE, SYSTEM).model), LONGEST)
     certificate = certify(subject, refine_all=True)
     compared = 0
-    for length, (tokens, found) in zip(certificate.lengths, every_margin(subject).values(), strict=True):
-        least = by_class(length, tokens, found, np.minimum, np.inf)
+    for length, (tokens, observed) in zip(certificate.lengths, every_margin(subject).values(), strict=True):
+        least = by_class(length, tokens, observed, np.minimum, np.inf)
         # Where a class holds both signs of a neuron, the bound may be smaller; it is never larger.
         settled = (length.signs != 0).all(-1) | (name in EXACT)
         assert np.abs(length.smallest - least)[settled].max(initial=0) < 1e-5
@@ -110,13 +110,13 @@ def test_the_smallest_margin_of_every_class_is_exact(name):
 
 def test_counts_are_exact_where_the_budget_allows(subject):
     certificate = certify(subject, budget=10**11)
-    for length, (tokens, found) in zip(certificate.lengths, every_margin(subject).values(), strict=True):
-        right = by_class(length, tokens, (found > 0).astype(int), np.add, 0)
+    for length, (tokens, observed) in zip(certificate.lengths, every_margin(subject).values(), strict=True):
+        right = by_class(length, tokens, (observed > 0).astype(int), np.add, 0)
         # A readout of many neurons of both signs is only bounded, so some classes stay open.
         if subject.name not in ("attend_to_large_values", "clip_values", "untrained"):
             assert (length.right_low == right).all()
             assert (length.right_high == right).all()
-        assert length.accuracy[0] <= Fraction(int((found > 0).sum()), len(found)) <= length.accuracy[1]
+        assert length.accuracy[0] <= Fraction(int((observed > 0).sum()), len(observed)) <= length.accuracy[1]
 
 
 def test_witnesses_are_in_their_class_and_have_their_margin(subject):
@@ -127,8 +127,8 @@ def test_witnesses_are_in_their_class_and_have_their_margin(subject):
             values = tokens - subject.cfg.max_value
             assert (values.sum(1).numpy() == length.sums.ravel()).all()
             assert (tokens[:, -1].numpy() == np.repeat(np.arange(len(margin)), margin.shape[1])).all()
-            found = margins(double(tokens), labels_of(values))[:, -1].numpy()
-            assert np.abs(found - margin.ravel()).max() < 1e-9 * (1 + np.abs(found).max())
+            observed = margins(double(tokens), labels_of(values))[:, -1].numpy()
+            assert np.abs(observed - margin.ravel()).max() < 1e-9 * (1 + np.abs(observed).max())
 
 
 @st.composite
@@ -187,18 +187,18 @@ READOUTS = {
 def test_what_is_stored_stays_in_its_range_and_fills_it(name, readout):
     model = shortened(SUBJECTS[name](read_checkpoint(REFERENCE, SYSTEM).model), 4)
     proved, covector = READOUTS[readout][0](model), READOUTS[readout][1](model)
-    for one, (n, tokens, read) in zip(
+    for bounds, (n, tokens, read) in zip(
         proved, every_run(model, lambda cache, _: cache["blocks.0.hook_resid_mid"][:, -1] @ covector), strict=True
     ):
-        assert one.n == n
+        assert bounds.n == n
         sums, read = (tokens - model.cfg.max_value).sum(1).numpy(), read.numpy()
-        assert one.spread == (one.high - one.low).max()
-        for place, total in enumerate(one.sums):
+        assert bounds.spread == (bounds.high - bounds.low).max()
+        for place, total in enumerate(bounds.sums):
             of_sum = read[sums == total]
-            assert one.low[place] <= of_sum.min() + 1e-12
-            assert of_sum.max() - 1e-12 <= one.high[place]
-            assert one.low[place] == pytest.approx(of_sum.min(), abs=1e-3)
-            assert one.high[place] == pytest.approx(of_sum.max(), abs=1e-3)
+            assert bounds.low[place] <= of_sum.min() + 1e-12
+            assert of_sum.max() - 1e-12 <= bounds.high[place]
+            assert bounds.low[place] == pytest.approx(of_sum.min(), abs=1e-3)
+            assert bounds.high[place] == pytest.approx(of_sum.max(), abs=1e-3)
 
 
 @pytest.mark.parametrize("name", ["fixture", "shout_current_value"])
@@ -214,8 +214,8 @@ def test_equal_means_and_wrong_orders_are_the_worst_there_are(name):
             highest[mean] = max(number, highest.get(mean, number))
     spread = max(highest[mean] - lowest[mean] for mean in lowest)
     assert spread - 1e-9 <= equal_mean_spread(ranges) <= spread + 1e-3
-    wrong = [float(b - a) for a in lowest for b in lowest if b > a and lowest[b] <= highest[a]]
-    assert resolution(ranges) == pytest.approx(max(wrong, default=0), abs=1e-12)
+    overlaps = [float(b - a) for a in lowest for b in lowest if b > a and lowest[b] <= highest[a]]
+    assert resolution(ranges) == pytest.approx(max(overlaps, default=0), abs=1e-12)
 
 
 @pytest.mark.parametrize("name", ["fixture", "seed 7", "shout_current_value"])

@@ -13,7 +13,7 @@ from toy_model.checkpoint.checkpoint import write_checkpoint
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "message"),
     [
         (CumsumConfig(n_ctx=100, max_value=49, d_model=2, d_head=1, d_mlp=1), "attention scores"),
         (CumsumConfig(n_ctx=3333, max_value=1, d_model=2, d_head=1, d_mlp=1), "attention scores"),
@@ -22,7 +22,7 @@ from toy_model.checkpoint.checkpoint import write_checkpoint
     ],
     ids=["many states", "long", "many tokens", "many heads"],
 )
-def test_a_small_file_asks_for_no_gigabytes(tmp_path, capsys, config, told):
+def test_a_small_file_asks_for_no_gigabytes(tmp_path, capsys, config, message):
     path = tmp_path / "small.safetensors"
     write_checkpoint(path, untrained(config, seed=1), {"made_of": {}})
     assert path.stat().st_size < 100_000
@@ -32,7 +32,7 @@ def test_a_small_file_asks_for_no_gigabytes(tmp_path, capsys, config, told):
     for words in (["certify", str(path)], ["check", str(tmp_path / "certificate.json"), str(path)]):
         assert main(words) == 4
         (line,) = capsys.readouterr().err.splitlines()
-        assert told in line
+        assert message in line
 
 
 def test_what_may_overflow_as_computed_is_not_proved_right(tmp_path, capsys):

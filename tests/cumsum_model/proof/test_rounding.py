@@ -159,8 +159,13 @@ def test_the_bound_for_a_model_is_that_of_its_worst_logit_and_length(reference):
 
 
 def test_balls_carry_the_radius_of_either_operand():
-    one, two = Ball(np.full((2, 2), 3.0), np.full((2, 2), 0.5)), exact(np.full((2, 2), 2.0))
-    for product, wide in ((one @ two, 2 * 0.5 * 2), (two @ one, 2 * 0.5 * 2), (one * two, 1.0), (two * one, 1.0)):
+    ball, point = Ball(np.full((2, 2), 3.0), np.full((2, 2), 0.5)), exact(np.full((2, 2), 2.0))
+    for product, wide in (
+        (ball @ point, 2 * 0.5 * 2),
+        (point @ ball, 2 * 0.5 * 2),
+        (ball * point, 1.0),
+        (point * ball, 1.0),
+    ):
         assert (product.rad >= wide).all()
     third = exact(np.array([1.0])) * exact(np.array([1.0 / 3.0]))
     assert third.rad >= 2.0**-53 / 3

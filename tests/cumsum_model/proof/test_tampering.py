@@ -16,11 +16,11 @@ from cumsum_model.proof.check.checker import Rejected
 def test_a_margin_raised_by_a_millionth_is_rejected_at_full_length(written, reference):
     document = json.loads(written.read_bytes())
     sha256 = document["checkpoint"]["sha256"]
-    told = document["smallest_margin"]
-    length = document["lengths"][told["length"] - 1]
-    query = length["queries"][told["values"][-1] + 5]
-    place = told["sum"] - query["lowest_sum"]
-    told["proved"] += 1e-6
+    smallest = document["smallest_margin"]
+    length = document["lengths"][smallest["length"] - 1]
+    query = length["queries"][smallest["values"][-1] + 5]
+    place = smallest["sum"] - query["lowest_sum"]
+    smallest["proved"] += 1e-6
     length["smallest_margin"] += 1e-6
     query["smallest"][place] += 1e-6
     # Twice over: a sequence is at hand that has a smaller margin, and without it the bound cannot be proved.

@@ -49,18 +49,18 @@ def reports(once):
 @pytest.fixture(scope="session")
 def whole_documents(reports):
     """Those reports, but seed 7 refutes one claim, with what is measured once its head prefers recent tokens."""
-    found = {
+    by_run = {
         name: json.loads((reports / name / "report.json").read_text()) for name in ("reference", "seed7", "attends")
     }
-    refuting = found.pop("attends")
+    refuting = by_run.pop("attends")
     refuted = claim_of(refuting)
     assert refuted["verdict"] == "refuted"
-    claims = found["seed7"]["claims"]
-    found["seed7"] |= {
+    claims = by_run["seed7"]["claims"]
+    by_run["seed7"] |= {
         "claims": [refuted if claim["id"] == UNIFORM else claim for claim in claims],
         "exit_code": refuting["exit_code"],
     }
-    return found
+    return by_run
 
 
 @pytest.fixture(scope="session")
@@ -88,9 +88,9 @@ def counts_of(documents):
     # What ran on a retrained model is what is said to be about any.
     assert about == [c["id"] for c in documents["seed7"]["claims"] if c["verdict"] in ("holds", "refuted")]
     errata = len(documents["reference"]["claims"]) - len(claims)
-    found = SimpleNamespace(about=len(about), about_one=len(claims) - len(about), errata=errata)
-    assert min(vars(found).values()) > 1
-    return found
+    numbers = SimpleNamespace(about=len(about), about_one=len(claims) - len(about), errata=errata)
+    assert min(vars(numbers).values()) > 1
+    return numbers
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,9 @@ def test_a_claim_that_one_seed_refutes_is_the_seeds_accident(sweep, documents, a
     for seed in range(6):
         sweep(seed)
     sweep(7, of="seed7")
-    found = sweep.found()
-    assert headline(found) == f"{about - 1} of {about} claims hold on all 7 seeds; 1 is the seed's accident"
-    finding = finding_of(found)
+    universality = sweep.found()
+    assert headline(universality) == f"{about - 1} of {about} claims hold on all 7 seeds; 1 is the seed's accident"
+    finding = finding_of(universality)
     assert finding.standing == Standing.ACCIDENT
     assert (finding.tally.holds, finding.tally.refuted, finding.tally.n) == (6, 1, 7)
     assert finding.verdict == "the seed's accident: 6 of 7"
@@ -27,14 +27,14 @@ def test_a_claim_that_one_seed_refutes_is_the_seeds_accident(sweep, documents, a
     measured = claim_of(documents["seed7"])["measurements"]
     (worst,) = [m for m in measured if not all(c["holds"] for c in m["comparisons"])]
     assert [(name, value) for name, value, *_ in broken.measured] == [(worst["name"], worst["value"])]
-    others = [f for f in found.groups[0].claims if f is not finding]
+    others = [f for f in universality.groups[0].claims if f is not finding]
     assert len(others) == about - 1
     assert {f.standing for f in others} == {Standing.UNIVERSAL}
     assert {f.verdict for f in others} == {"universal: 7 of 7 (at least 59% of seeds)"}
 
 
 @pytest.mark.parametrize(
-    ("edit", "told"),
+    ("edit", "words"),
     [
         (turned("error", reason="ZeroDivisionError: x"), "1 in error"),
         (turned("not run", reason="the process died"), "1 not run"),
@@ -42,17 +42,20 @@ def test_a_claim_that_one_seed_refutes_is_the_seeds_accident(sweep, documents, a
     ],
     ids=["error", "not run", "missing"],
 )
-def test_a_run_that_did_not_decide_never_counts_as_holding(sweep, edit, told, about):
+def test_a_run_that_did_not_decide_never_counts_as_holding(sweep, edit, words, about):
     for seed in range(7):
         sweep(seed)
     sweep(8, edit=edit)
-    found = sweep.found()
-    finding = finding_of(found)
+    universality = sweep.found()
+    finding = finding_of(universality)
     assert (finding.tally.holds, finding.tally.n, finding.tally.undecided) == (7, 8, 1)
     assert finding.standing == Standing.UNDECIDED
-    assert finding.verdict == f"not decided: holds on 7 of 8; {told}"
+    assert finding.verdict == f"not decided: holds on 7 of 8; {words}"
     assert finding.interval == clopper_pearson(7, 1, 8)
-    assert headline(found) == f"{about - 1} of {about} claims hold on all 8 seeds; 1 is in error or not run somewhere"
+    assert (
+        headline(universality)
+        == f"{about - 1} of {about} claims hold on all 8 seeds; 1 is in error or not run somewhere"
+    )
     assert [aside.runs for aside in finding.undecided] == [("seed8",)]
     assert all(point.run != "seed8" for spread in finding.spreads for point in spread.points)
 
@@ -82,9 +85,9 @@ def test_claims_about_the_shipped_checkpoint_alone_count_for_nothing(sweep, coun
 def test_fewer_than_six_runs_make_nothing_universal(sweep, n, standing):
     for seed in range(n):
         sweep(seed)
-    found = sweep.found()
-    assert {finding.standing for finding in found.groups[0].claims} == {standing}
-    assert ("too few" in headline(found)) == (n == 5)
+    universality = sweep.found()
+    assert {finding.standing for finding in universality.groups[0].claims} == {standing}
+    assert ("too few" in headline(universality)) == (n == 5)
 
 
 @pytest.mark.parametrize(
@@ -108,9 +111,9 @@ def test_thirty_runs_are_what_it_takes(sweep, monkeypatch, tally, standing):
 def test_a_claim_that_no_seed_keeps_is_refuted_everywhere(sweep, n, standing):
     for seed in range(n):
         sweep(seed, of="seed7")
-    found = sweep.found()
-    assert finding_of(found).standing == standing
-    assert "1 is refuted on all" in headline(found)
+    universality = sweep.found()
+    assert finding_of(universality).standing == standing
+    assert "1 is refuted on all" in headline(universality)
 
 
 def test_a_control_that_survives_is_told_beside_a_claim_that_holds(sweep):
@@ -177,7 +180,7 @@ def test_a_measurement_that_some_runs_do_not_have_is_counted_on_the_others(sweep
 
 
 @pytest.mark.parametrize(
-    ("bounds", "told"),
+    ("bounds", "words"),
     [
         ((SEQUENCES, SEQUENCES), "all"),
         ((SEQUENCES - 17291,) * 2, "all but 17,291 (1 - 2.6e-17)"),
@@ -186,5 +189,5 @@ def test_a_measurement_that_some_runs_do_not_have_is_counted_on_the_others(sweep
         ((0, 0), f"all but {SEQUENCES:,} (0)"),
     ],
 )
-def test_all_is_said_of_all_alone(bounds, told):
-    assert right_words(bounds, SEQUENCES) == told
+def test_all_is_said_of_all_alone(bounds, words):
+    assert right_words(bounds, SEQUENCES) == words

@@ -9,11 +9,15 @@ from sweeps import finding_of, published
 
 
 def test_cells_of_a_grid_are_counted_apart_in_the_order_of_what_was_varied(grid, about):
-    found = grid.found()
-    assert [group.label for group in found.groups] == ["d_mlp=4", "d_mlp=8", "d_mlp=16"]
-    assert [finding_of(found, group=i).standing for i in range(3)] == ["refuted everywhere", "universal", "universal"]
-    assert headline(found) == f"{about - 1} of {about} claims hold on every run at every d_mlp"
-    text = "\n".join(lines(found))
+    universality = grid.found()
+    assert [group.label for group in universality.groups] == ["d_mlp=4", "d_mlp=8", "d_mlp=16"]
+    assert [finding_of(universality, group=i).standing for i in range(3)] == [
+        "refuted everywhere",
+        "universal",
+        "universal",
+    ]
+    assert headline(universality) == f"{about - 1} of {about} claims hold on every run at every d_mlp"
+    text = "\n".join(lines(universality))
     (row,) = [
         line for line in text.splitlines() if re.fullmatch(r"Exactly uniform attention .*\s0/6\s+6/6\s+6/6", line)
     ]
@@ -35,6 +39,6 @@ def test_the_page_of_a_grid_can_be_read_by_anybody(grid, visit):
     publish(grid.folder)
     page = visit(grid.folder / PAGE, viewport={"width": 390, "height": 844}, color_scheme="light")
     page.evaluate("for (const folded of document.querySelectorAll('.spreads')) folded.open = true")
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

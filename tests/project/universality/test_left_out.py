@@ -16,10 +16,12 @@ def test_runs_that_diverged_are_in_no_count_and_in_every_headline(sweep, about):
     for seed in range(6):
         sweep(seed)
     sweep.diverged(6)
-    found = sweep.found()
-    assert headline(found) == f"All {about} claims hold on all 6 seeds; of 7 runs 1 diverged"
-    assert {finding.tally.n for finding in found.groups[0].claims} == {6}
-    assert any("seed6 diverged and counts for no claim: the loss was not finite" in line for line in lines(found))
+    universality = sweep.found()
+    assert headline(universality) == f"All {about} claims hold on all 6 seeds; of 7 runs 1 diverged"
+    assert {finding.tally.n for finding in universality.groups[0].claims} == {6}
+    assert any(
+        "seed6 diverged and counts for no claim: the loss was not finite" in line for line in lines(universality)
+    )
 
 
 def unfinished(place):
@@ -54,7 +56,7 @@ def with_words_for_a_code(place):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "reason"),
     [
         (lambda place: (place / "report.json").unlink(), "its report.json: No such file"),
         (cut, "its report.json: is not JSON"),
@@ -68,17 +70,17 @@ def with_words_for_a_code(place):
         (lambda place: place.rename(place.parent / "renamed"), "is of the run 'seed6'"),
     ],
 )
-def test_a_run_that_cannot_be_read_is_told_everywhere_and_counts_nowhere(sweep, spoil, told, about):
+def test_a_run_that_cannot_be_read_is_told_everywhere_and_counts_nowhere(sweep, spoil, reason, about):
     for seed in range(6):
         sweep(seed)
     spoil(sweep(6))
-    found = sweep.found()
-    assert headline(found) == f"All {about} claims hold on all 6 seeds; of 7 runs 1 cannot be read"
-    (unread,) = found.unread
-    assert told in unread.why
+    universality = sweep.found()
+    assert headline(universality) == f"All {about} claims hold on all 6 seeds; of 7 runs 1 cannot be read"
+    (unread,) = universality.unread
+    assert reason in unread.why
     assert "\n" not in unread.why
     assert str(sweep.folder) not in unread.why
-    assert any(unread.why in line for line in lines(found))
+    assert any(unread.why in line for line in lines(universality))
     files = published(sweep.folder)
     document = json.loads(files[DOCUMENT])
     assert [run["why"] for run in document["runs"] if run["ending"] == "unread"] == [unread.why]
@@ -90,29 +92,32 @@ def test_a_copy_of_a_run_is_not_a_seed_of_its_own(sweep):
     for seed in range(6):
         sweep(seed)
     sweep(5, name="seed5 again")
-    found = sweep.found()
-    assert {finding.tally.n for finding in found.groups[0].claims} == {6}
-    assert [run.why for run in found.unread] == ["it is the same seed and options as seed5"]
+    universality = sweep.found()
+    assert {finding.tally.n for finding in universality.groups[0].claims} == {6}
+    assert [run.why for run in universality.unread] == ["it is the same seed and options as seed5"]
 
 
 def test_runs_verified_by_other_claims_are_never_mixed(sweep):
     for seed in range(6):
         sweep(seed)
     sweep(6, suite="other claims")
-    found = sweep.found()
-    assert sorted(len(group.counted) for group in found.groups) == [1, 6]
-    assert headline(found) == "Verified by 2 versions of the claims: 2 groups, each counted by itself"
-    assert {found.name_of(group) for group in found.groups} == {"claims the claims", "claims other claims"[:19]}
-    assert any("several versions of the claims" in line for line in lines(found))
+    universality = sweep.found()
+    assert sorted(len(group.counted) for group in universality.groups) == [1, 6]
+    assert headline(universality) == "Verified by 2 versions of the claims: 2 groups, each counted by itself"
+    assert {universality.name_of(group) for group in universality.groups} == {
+        "claims the claims",
+        "claims other claims"[:19],
+    }
+    assert any("several versions of the claims" in line for line in lines(universality))
 
 
 def test_runs_of_another_recipe_are_never_mixed(sweep):
     for seed in range(6):
         sweep(seed)
     sweep(6, recipe={"seed": 6, "epochs": 3})
-    found = sweep.found()
-    assert sorted(len(group.counted) for group in found.groups) == [1, 6]
-    assert sorted(found.name_of(group) for group in found.groups) == ["epochs 20", "epochs 3"]
+    universality = sweep.found()
+    assert sorted(len(group.counted) for group in universality.groups) == [1, 6]
+    assert sorted(universality.name_of(group) for group in universality.groups) == ["epochs 20", "epochs 3"]
 
 
 def test_a_folder_without_runs_cannot_be_read(tmp_path):

@@ -35,7 +35,9 @@ def test_the_table_has_a_row_for_every_comparison_of_every_report(mixed):
                     for m in claim["measurements"]
                     for c in m["comparisons"] or [{}]  # what served as a bound was compared with nothing of its own
                 ]
-                expected.update((place.name, claim["id"], claim["verdict"], *one) for one in made or [(None,) * 5])
+                expected.update(
+                    (place.name, claim["id"], claim["verdict"], *comparison) for comparison in made or [(None,) * 5]
+                )
     names = ("run", "claim", "verdict", "measurement", "operator", "bound_text", "value", "slack")
     assert Counter(tuple(row[name] for name in names) for row in rows) == expected
     (refuting,) = [row for row in rows if row["claim"] == UNIFORM and row["holds"] is False]
@@ -84,16 +86,16 @@ def test_every_row_of_the_page_is_in_the_document(mixed):
     files = contents(mixed.folder)
     page, document = Tables(files[PAGE].decode()), json.loads(files[DOCUMENT])
     shown = [row for row in page.rows["over-seeds"] if row[0] != "Measured"]
-    measured = [one for claim in document["groups"][0]["claims"] for one in claim["measured"]]
+    measured = [quantity for claim in document["groups"][0]["claims"] for quantity in claim["measured"]]
     assert len(shown) == len(measured) > 90
-    for row, one in zip(shown, measured, strict=True):
-        assert row[0].startswith(one["name"])
+    for row, quantity in zip(shown, measured, strict=True):
+        assert row[0].startswith(quantity["name"])
         assert [float(row[i].replace(",", "")) for i in (1, 2, 3)] == pytest.approx(
-            [float(one[which]) for which in ("least", "median", "greatest")],
+            [float(quantity[which]) for which in ("least", "median", "greatest")],
             rel=1e-3,  # large counts are text
         )
-        assert row[4].startswith(one["bound"])
-        assert row[6].strip() == one["tightest"]["run"]
+        assert row[4].startswith(quantity["bound"])
+        assert row[6].strip() == quantity["tightest"]["run"]
     assert [row[0].strip() for row in page.rows["runs"][1:]] == [run["name"] for run in document["runs"]]
     for claim in document["groups"][0]["claims"]:
         assert claim["statement"] in " ".join(page.text.split())
@@ -110,7 +112,7 @@ def test_every_link_leads_somewhere_also_from_another_folder(mixed, tmp_path):
         outside = [link for link in page.links if not link.startswith("#")]
         assert set(page.links) - set(outside) <= {f"#{name}" for name in page.ids}
         document = json.loads(files[DOCUMENT])
-        outside += [one["link"] for claim in document["groups"][0]["claims"] for one in claim["refuted_by"]]
+        outside += [run["link"] for claim in document["groups"][0]["claims"] for run in claim["refuted_by"]]
         assert any(link.endswith("runs/seed7/report.html#claim-uniform-attention-answers-alike") for link in outside)
         for link in outside:
             path, _, anchor = link.partition("#")
@@ -125,8 +127,8 @@ def test_the_page_can_be_read_by_anybody(mixed, visit, width, scheme):
     page = visit(mixed.folder / PAGE, viewport={"width": width, "height": 844}, color_scheme=scheme)
     assert page.locator("h1").inner_text() == headline(universality(read_runs(mixed.folder)))
     page.locator(".spreads summary").first.click()
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     for svg in page.locator("figure svg").all():
         assert svg.bounding_box()["height"] > 50

@@ -26,7 +26,7 @@ def trained():
         torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer),
     ]
     optimizer.step()
-    return {"optimizer": optimizer.state_dict(), "schedulers": [one.state_dict() for one in schedulers]}
+    return {"optimizer": optimizer.state_dict(), "schedulers": [scheduler.state_dict() for scheduler in schedulers]}
 
 
 def a_defaultdict(factory, value):
@@ -85,8 +85,8 @@ def test_anything_else_is_named_and_not_run(save, reference, value, named):
 
 
 def test_weights_that_are_numpy_arrays_are_no_tensors(save, reference):
-    told = complaint(save({name: tensor.numpy() for name, tensor in reference.state_dict().items()}))
-    assert told == "holds embed.W_E, which is not a tensor: save model.state_dict()"
+    message = complaint(save({name: tensor.numpy() for name, tensor in reference.state_dict().items()}))
+    assert message == "holds embed.W_E, which is not a tensor: save model.state_dict()"
 
 
 def test_what_stands_in_keeps_nothing_and_calls_nothing():

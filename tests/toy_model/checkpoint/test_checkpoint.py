@@ -184,9 +184,9 @@ def test_a_gap_between_layers_is_named(save, weights):
 )
 def test_a_tensor_of_the_wrong_shape_or_type_is_named(save, weights, name, change, message):
     weights[name] = change(weights[name])
-    told = complaint(save(weights))
-    assert name in told
-    assert message in told
+    complained = complaint(save(weights))
+    assert name in complained
+    assert message in complained
 
 
 def test_four_outputs_are_refused(save, weights):

@@ -32,9 +32,9 @@ def test_what_a_pickle_asks_for_is_named_and_not_run(save, tmp_path, reference, 
 
 
 def test_a_whole_module_is_told_from_its_state_dict(save, reference):
-    told = "holds a CumsumTransformer object, not a state dict: save model.state_dict()"
-    assert complaint(save(reference)) == told
-    assert complaint(save({"model": reference, "epoch": 3})) == told
+    expected = "holds a CumsumTransformer object, not a state dict: save model.state_dict()"
+    assert complaint(save(reference)) == expected
+    assert complaint(save({"model": reference, "epoch": 3})) == expected
 
 
 def test_what_is_not_a_state_dict_is_named(save, reference):
@@ -114,9 +114,10 @@ def test_a_codec_is_not_imported_for_a_file(save, tmp_path):
 
 @pytest.mark.parametrize("protocol", [3, 4, 5])
 def test_a_later_pickle_protocol_has_a_way_out(save, reference, protocol):
-    told = complaint(save({"model": hooked(reference), "bytes": b"abc"}, pickle_protocol=protocol))
+    message = complaint(save({"model": hooked(reference), "bytes": b"abc"}, pickle_protocol=protocol))
     assert (
-        "was written with a pickle protocol that torch.load(weights_only=True) does not read; save it with the" in told
+        "was written with a pickle protocol that torch.load(weights_only=True) does not read; save it with the"
+        in message
     )
 
 

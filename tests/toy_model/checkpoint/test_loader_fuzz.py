@@ -68,7 +68,10 @@ def cases():
             for seed in range(PER_KIND // 4):
                 rng, state = random.Random(seed), STATES[source]()
                 change(state, rng)
-                if source in (*ARCHIVES, "before torch 1.6") or sum(one.numel() for one in state.values()) < 10**6:
+                if (
+                    source in (*ARCHIVES, "before torch 1.6")
+                    or sum(tensor.numel() for tensor in state.values()) < 10**6
+                ):
                     yield Case(change.__name__, source, seed, to_file(source, state))
         if source == "before torch 1.6":
             continue
@@ -126,11 +129,11 @@ def outcomes(tmp_path_factory):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment(),
     )  # fmt: skip
     try:
-        told, complaints = child.communicate(timeout=1800)  # to read hundreds of files, which takes seconds
+        output, complaints = child.communicate(timeout=1800)  # to read hundreds of files, which takes seconds
     except subprocess.TimeoutExpired:
         child.kill()
-        told, complaints = child.communicate()
-    results = [json.loads(line) for line in told.splitlines()]
+        output, complaints = child.communicate()
+    results = [json.loads(line) for line in output.splitlines()]
     assert len(results) == len(all_cases), f"died on {all_cases[len(results)].name}: {complaints[-500:]}"
     return [
         (case, Path(entry["path"]), result) for case, entry, result in zip(all_cases, entries, results, strict=True)
@@ -171,14 +174,14 @@ def test_every_file_loads_or_is_refused_in_one_line_that_names_it(outcomes):
 def test_reading_runs_imports_and_writes_nothing(outcomes):
     for case, _, result in outcomes:
         assert result["caused"] == [], case.name
-    left = {entry.name.partition(".")[2] for entry in outcomes[0][1].parent.iterdir()} - {
+    unexpected = {entry.name.partition(".")[2] for entry in outcomes[0][1].parent.iterdir()} - {
         "",
         "bin",
         "bin.npz",
         "npz",
         "json",
     }
-    assert left == set()
+    assert unexpected == set()
 
 
 def test_no_hostile_pickle_is_loaded(outcomes):

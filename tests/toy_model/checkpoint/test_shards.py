@@ -114,5 +114,5 @@ def test_a_folder_of_other_files_names_them(save, tmp_path, reference):
 
 def test_an_unfinished_training_run_says_how_to_go_on(tmp_path):
     (tmp_path / "training.safetensors").write_bytes(b"")
-    told = complaint(tmp_path)
-    assert told.startswith("training has not finished; run `python -m cumsum_model train --out")
+    message = complaint(tmp_path)
+    assert message.startswith("training has not finished; run `python -m cumsum_model train --out")

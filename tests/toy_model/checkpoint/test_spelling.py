@@ -65,9 +65,9 @@ def test_a_Lightning_checkpoint_is_read_with_a_loss_beside_the_model(save, refer
 def test_two_models_under_two_prefixes_are_not_guessed_at(save, reference):
     for first, second in (("model.", "ema."), ("student.net.", "teacher.net."), ("", "ema.")):
         state = prefixed(first, hooked(reference)) | prefixed(second, hooked(mutants.swap_verdicts(reference)))
-        told = complaint(save(state))
-        assert told.startswith("holds several models, whose names begin with")
-        assert second in told
+        message = complaint(save(state))
+        assert message.startswith("holds several models, whose names begin with")
+        assert second in message
 
 
 def test_one_name_in_two_spellings_is_refused(save, reference):

@@ -72,9 +72,9 @@ def test_convert_replaces_nothing_unasked(save, tmp_path, reference, capsys):
 def test_where_nothing_can_be_written_is_one_line(save, tmp_path, reference, capsys, out, message):
     (tmp_path / "file").write_text("in the way")
     assert main(["convert", str(save(hooked(reference), "in.pt")), str(tmp_path / out)]) == 1
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
 
 
 def test_commands_without_the_option_name_a_way_out(save, reference, capsys):
@@ -85,5 +85,5 @@ def test_commands_without_the_option_name_a_way_out(save, reference, capsys):
         ["mutants", "--checkpoint", str(path)],
     ):
         assert main(arguments) == 4
-        told = capsys.readouterr().err
-        assert f"convert it: python -m cumsum_model convert {path} OUT.safetensors --token-order wrapped" in told
+        error = capsys.readouterr().err
+        assert f"convert it: python -m cumsum_model convert {path} OUT.safetensors --token-order wrapped" in error

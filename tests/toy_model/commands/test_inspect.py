@@ -19,23 +19,23 @@ def inspected(path, *options, capsys):
 
 
 def test_inspect_says_what_is_in_a_file(save, reference, capsys):
-    told = inspected(REFERENCE, capsys=capsys)
+    output = inspected(REFERENCE, capsys=capsys)
     for part in ("seed 42", "embed.W_E              [11, 24]", "0.0731691", "8 of 8"):
-        assert part in told
-    assert "MISREAD" not in told
-    found = json.loads(inspected(save(hooked(reference)), "--json", capsys=capsys))
-    assert found["config"]["d_model"] == 24
-    assert found["parameters"]["blocks.0.attn.W_Q"] == [1, 24, 12]
-    assert found["diagnosis"]["accuracy"] == 1
-    assert found["diagnosis"]["r_squared_mean"] > 0.999
-    assert found["looks_misread"] is None
+        assert part in output
+    assert "MISREAD" not in output
+    document = json.loads(inspected(save(hooked(reference)), "--json", capsys=capsys))
+    assert document["config"]["d_model"] == 24
+    assert document["parameters"]["blocks.0.attn.W_Q"] == [1, 24, 12]
+    assert document["diagnosis"]["accuracy"] == 1
+    assert document["diagnosis"]["r_squared_mean"] > 0.999
+    assert document["looks_misread"] is None
 
 
 def test_inspect_diagnoses_what_the_others_refuse(save, reference, capsys):
     path = save(hooked(reference, wrapped=True))
     assert "LOOKS MISREAD: its embedding rows look wrapped" in inspected(path, capsys=capsys)
-    found = json.loads(inspected(path, "--json", capsys=capsys))
-    assert found["looks_misread"]["options"] == "--token-order wrapped"
+    document = json.loads(inspected(path, "--json", capsys=capsys))
+    assert document["looks_misread"]["options"] == "--token-order wrapped"
     assert "MISREAD" not in inspected(path, "--token-order", "wrapped", capsys=capsys)
     assert inspect_checkpoint(path, SYSTEM)[1].better == Reading("wrapped")
 
@@ -54,13 +54,13 @@ def test_inspect_diagnoses_what_the_others_refuse(save, reference, capsys):
 def test_inspect_says_what_does_not_apply(tmp_path, cfg, capsys):
     path = tmp_path / "model.safetensors"
     write_checkpoint(path, untrained(cfg, seed=1), {})
-    found = json.loads(inspected(path, "--json", capsys=capsys))
-    assert set(found["diagnosis"]) >= set(found["not_measured"])
-    for name, value in found["diagnosis"].items():
-        assert (value is None) == (name in found["not_measured"])
-    assert "of its sequences" in found["evaluated_on"] or "the evaluation set" in found["evaluated_on"]
+    document = json.loads(inspected(path, "--json", capsys=capsys))
+    assert set(document["diagnosis"]) >= set(document["not_measured"])
+    for name, value in document["diagnosis"].items():
+        assert (value is None) == (name in document["not_measured"])
+    assert "of its sequences" in document["evaluated_on"] or "the evaluation set" in document["evaluated_on"]
     if cfg.n_layers > 1:
-        assert "this is an account of one layer, the model has 2" in found["not_measured"]["r_squared_mean"]
+        assert "this is an account of one layer, the model has 2" in document["not_measured"]["r_squared_mean"]
         assert "in the first of 2 layers" in inspected(path, capsys=capsys)
 
 
@@ -68,8 +68,8 @@ def test_inspect_survives_logits_that_are_not_finite(save, reference, capsys):
     state = hooked(reference)
     for name in ("embed.W_E", "blocks.0.attn.W_V", "blocks.0.attn.W_O", "blocks.0.mlp.W_in", "unembed.W_U"):
         state[name] = state[name] * 1e30
-    found = json.loads(inspected(save(state), "--json", capsys=capsys))
-    assert found["not_measured"]["cross_entropy"] == "not a finite number"
+    document = json.loads(inspected(save(state), "--json", capsys=capsys))
+    assert document["not_measured"]["cross_entropy"] == "not a finite number"
 
 
 def listed(path, *options, capsys):
@@ -100,7 +100,7 @@ def test_inspect_lists_the_tensors_of_another_model(save, capsys):
 
 def test_why_a_file_is_another_model_is_one_line(save, reference, capsys):
     state = dict(reference.state_dict())
-    for other, why in (
+    for tensors, why in (
         (
             state | {"blocks.0.ln1.w": torch.ones(24)},
             "has layer norm (blocks.0.ln1.w): it is not a checkpoint of the cumulative sum transformer",
@@ -111,22 +111,22 @@ def test_why_a_file_is_another_model_is_one_line(save, reference, capsys):
         ),
         (state | {"unembed.W_U": torch.ones(24, 51), "unembed.b_U": torch.ones(51)}, "unembed.W_U has 51 outputs"),
     ):
-        assert why in listed(save(other), capsys=capsys)[1]
+        assert why in listed(save(tensors), capsys=capsys)[1]
 
 
 def test_attention_alone_is_inspected(save, reference, capsys):
     state = {name: tensor for name, tensor in hooked(reference).items() if ".mlp." not in name}
-    told = inspected(save(state), capsys=capsys)
-    assert "attention alone" in told
-    assert "0 of 0" in told
+    output = inspected(save(state), capsys=capsys)
+    assert "attention alone" in output
+    assert "0 of 0" in output
 
 
 def test_what_no_file_says_is_said(save, reference, capsys):
     assert "as         ReLU, no norm, scores / sqrt(d_head), causal: no file says so" in inspected(
         REFERENCE, capsys=capsys
     )
-    found = json.loads(inspected(save(hooked(reference)), "--json", capsys=capsys))
-    assert found["taken_for_granted"] == {
+    document = json.loads(inspected(save(hooked(reference)), "--json", capsys=capsys))
+    assert document["taken_for_granted"] == {
         "activation": "ReLU",
         "normalisation": "none",
         "scores": "divided by sqrt(d_head)",
