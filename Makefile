@@ -47,7 +47,7 @@ matrix: $(VENV)/installed  ## run every claim on every broken model, into docs/m
 
 universality: $(VENV)/installed  ## train and verify 32 seeds that no bound was made on, an hour on two cores
 	$(BIN)/python -m cumsum_model sweep --seeds 100:132 --out sweeps/fresh
-	cp sweeps/fresh/universality.json docs/universality.json
+	$(BIN)/python docs/universality.py sweeps/fresh/universality.json
 
 fixture: $(VENV)/installed  ## train the shipped checkpoint again, into runs/seed42
 	$(BIN)/python -m cumsum_model train --seed 42 --out runs/seed42 --force
