@@ -59,6 +59,21 @@ def without_cross_terms(parts: Decomposition, data: SortedListDataset) -> Float[
     return logits.scatter_add_(-1, y, -boosts.z_to_y.sum(1)[..., None])
 
 
+def head_output(parts: Decomposition, head: int) -> Float[Tensor, "batch triple answer"]:
+    """What one head adds to all logits at every triple, from all sources."""
+    of_source = parts.ov[head, torch.arange(parts.sources.shape[1]), parts.sources]
+    added = parts.pattern[:, head, 1:-1] @ of_source
+    return added / parts.scale[:, 1:-1, None]
+
+
+def of_other_head(
+    parts: Decomposition, responsible: Int[Tensor, "batch triple"]
+) -> Float[Tensor, "batch triple answer"]:
+    """The same of the head that is not responsible, where there are two."""
+    first, second = (head_output(parts, head) for head in range(2))
+    return torch.where((responsible == 0)[..., None], second, first)
+
+
 def triples(data: SortedListDataset) -> tuple[Int[Tensor, "batch triple"], Int[Tensor, "batch triple"], Tensor]:
     """x, y and z of every triple."""
     y, z = pairs(data)

@@ -7,7 +7,7 @@ from pytest_claims import claim
 
 from sorted_list_model import attention, mutants, writeup
 from sorted_list_model.attribution import close, share_of, triples
-from sorted_list_model.data import FIRST_LISTS, VALIDATION_SET, SortedListDataset
+from sorted_list_model.data import FIRST_LISTS, SortedListDataset
 from sorted_list_model.decomposition import decompose
 from sorted_list_model.hard_inputs import right
 from sorted_list_model.heads import of_responsible, responsible_for
@@ -70,14 +70,14 @@ def test_the_responsible_head_prefers_the_next_number(model, measure, computed, 
     f"SEP attends to the smallest number where that is at most {SMALL_ENOUGH}: it gets the most attention of all "
     "tokens in the main head",
     source=f"{writeup.ATTENTION}; up to which number is ours",
-    over=VALIDATION_SET,
+    over=FIRST_LISTS,
     evidence="sampled",
     refuted_by=[mutants.exchange_QK, mutants.take_SEP_for_the_last_number, mutants.negate_keys],
     unless=not_the_reference,
 )
-def test_SEP_attends_to_the_smallest(model, measure, computed, validation):
-    most = attention.attends_most_to_next(computed(decompose, model, validation), validation)[:, main_head(model), 0]
-    low = validation.targets[:, 0] <= SMALL_ENOUGH
+def test_SEP_attends_to_the_smallest(model, measure, computed, lists):
+    most = attention.attends_most_to_next(computed(decompose, model, lists), lists)[:, main_head(model), 0]
+    low = lists.targets[:, 0] <= SMALL_ENOUGH
     assert measure("most attended", most[low].double().mean()) > 0.99
 
 
@@ -97,7 +97,8 @@ def test_SEP_attends_to_the_smallest_of_any_list(model, measure, search):
     if numbers[0] > SMALL_ENOUGH:
         numbers = [smallest, *numbers[1:]]
     data = SortedListDataset.of(torch.tensor([numbers]))
-    weights = decompose(model, data).pattern[0, main_head(model), 0]
+    _, cache = model.run_with_cache(data.toks.to(model.device))
+    weights = cache["blocks.0.attn.hook_pattern"][0, main_head(model), model.cfg.list_len]
     most = data.toks[0, int(weights.argmax())].item()
     ahead = weights[0] - weights[1:].max()
     assert measure("attention weight of the smallest over that of any other token", ahead) > 0, (
@@ -109,16 +110,16 @@ def test_SEP_attends_to_the_smallest_of_any_list(model, measure, search):
     "Sometimes the number after the next gets more attention than the next one, in the head responsible for the next, "
     "and far more often where three numbers follow on each other: d, d+1, d+2",
     source=writeup.TRIPLES,
-    over=VALIDATION_SET,
+    over=FIRST_LISTS,
     evidence="sampled",
     refuted_by=[mutants.exchange_QK, mutants.attend_uniformly, mutants.see_every_number_one_higher],
     unless=no_account_of_triples,
 )
-def test_the_second_next_number_sometimes_gets_more(model, measure, computed, validation):
-    parts = computed(decompose, model, validation)
-    _, y, _ = triples(validation)
-    ahead = of_responsible(attention.attends_more_to_second(parts, validation), responsible_for(model, y))
-    anywhere, in_triples = ahead.double().mean(), share_of(ahead, close(validation))
+def test_the_second_next_number_sometimes_gets_more(model, measure, computed, lists):
+    parts = computed(decompose, model, lists)
+    _, y, _ = triples(lists)
+    ahead = of_responsible(attention.attends_more_to_second(parts, lists), responsible_for(model, y))
+    anywhere, in_triples = ahead.double().mean(), share_of(ahead, close(lists))
     assert measure("of all positions", anywhere) > 0.01
     assert measure("at d of d, d+1, d+2, over that", in_triples / anywhere) > 5
 

@@ -4,7 +4,7 @@ from pytest_claims import claim
 
 from sorted_list_model import direct_path, mutants, writeup
 from sorted_list_model.attribution import close, share_of, triples
-from sorted_list_model.data import FIRST_LISTS, VALIDATION_SET
+from sorted_list_model.data import FIRST_LISTS
 from sorted_list_model.scope import no_account_of, no_account_of_triples
 from toy_model.engine import run
 from toy_model.intervention import cut_direct_path, run_under
@@ -48,7 +48,7 @@ def test_without_it_numbers_are_said_again(model, measure, lists):
     "It is not the direct path that keeps the model from answering d+2 at d of d, d+1, d+2: without it d is answered "
     "there at least three times as often as d+2, and d+2 in fewer than 5 of 100 cases",
     source=writeup.DIRECT_PATH,
-    over=f"{VALIDATION_SET}: where the list contains d, d+1, d+2; the direct path zero-ablated",
+    over=f"{FIRST_LISTS}: where the list contains d, d+1, d+2; the direct path zero-ablated",
     evidence="sampled",
     refuted_by=[
         mutants.silence_lesser_head,
@@ -58,9 +58,9 @@ def test_without_it_numbers_are_said_again(model, measure, lists):
     ],
     unless=no_account_of_triples,
 )
-def test_it_does_not_decide_close_triples(model, measure, validation):
-    cut = run_under(model, validation.toks, cut_direct_path())[:, validation.scored].argmax(-1).cpu()[:, 1:-1]
-    (x, _, z), among = triples(validation), close(validation)
+def test_it_does_not_decide_close_triples(model, measure, lists):
+    cut = run_under(model, lists.toks, cut_direct_path())[:, lists.scored].argmax(-1).cpu()[:, 1:-1]
+    (x, _, z), among = triples(lists), close(lists)
     again, skipped = share_of(cut == x, among), share_of(cut == z, among)
     assert measure("d again, over d+2", again / max(skipped, 1e-6)) > 3
     assert measure("d+2", skipped) < 0.05

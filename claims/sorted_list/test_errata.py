@@ -5,7 +5,7 @@ from pytest_claims import claim, erratum
 
 from sorted_list_model import heads, mutants, ov_circuit, writeup
 from sorted_list_model.attribution import close, share_of, triples
-from sorted_list_model.data import VALIDATION_SET, SortedListDataset
+from sorted_list_model.data import FIRST_LISTS, SortedListDataset
 from sorted_list_model.hard_inputs import drawn_from, lists_with_close_triple, lists_with_minimum, right
 from sorted_list_model.scope import not_the_reference
 from sorted_list_model.surgery import lesser_head, main_head
@@ -14,7 +14,7 @@ from toy_model.intervention import cut_direct_path, run_under
 
 FIRST, SECOND = writeup.LARGE_JUMPS
 AT_THE_JUMP = "the two printed lists, at the number before the jump"
-A_SIZE, SEED = 300, 0
+A_SIZE, DRAWN, SEED = 200, 5_000, 0
 
 FOUND = ((0, 1, 2, 5, 8, 15, 16, 17, 18, 32), (30, 31, 37, 43, 45, 46, 47, 48, 49, 50))
 """Lists that contain d, d+1, d+2 or end in a run, found by a search: after 15 and after 30 the answer is wrong."""
@@ -178,12 +178,12 @@ def test_the_lesser_head_deals_with_28_to_37(model, measure):
 @erratum(
     "d, d+1, d+2 is not adversarial: after d the answer is always d+1",
     source=f"{writeup.POST}; {writeup.TRIPLES}",
-    over=f"two lists that a search found, and 20,000 that are drawn, seed {SEED}",
+    over=f"two lists that a search found, and {DRAWN:,} that are drawn, seed {SEED}",
     true_of=[mutants.attend_to_next_alone],
     unless=not_the_reference,
 )
 def test_close_triples_are_never_adversarial(model, measure):
-    data = SortedListDataset.of(torch.cat([torch.tensor(FOUND), lists_with_close_triple(20_000, SEED)]))
+    data = SortedListDataset.of(torch.cat([torch.tensor(FOUND), lists_with_close_triple(DRAWN, SEED)]))
     _, y, _ = triples(data)
     wrong = run(model, data.toks)[:, data.scored][:, 1:-1].argmax(-1).cpu() != y
     wrong &= close(data) | (torch.arange(len(data)) < len(FOUND))[:, None]
@@ -194,13 +194,13 @@ def test_close_triples_are_never_adversarial(model, measure):
     "d, d+1, d+2 is hardly ever adversarial, and sometimes it is: fewer than one in a thousand lists drawn with it is "
     "answered wrongly there, and two that a search found are",
     source="ours",
-    over=f"two lists that a search found, and 20,000 that are drawn, seed {SEED}",
+    over=f"two lists that a search found, and {DRAWN:,} that are drawn, seed {SEED}",
     evidence="searched",
     refuted_by=[mutants.attend_to_next_alone, mutants.blur_unembedding_upwards, mutants.mirror_cross_terms],
     unless=not_the_reference,
 )
 def test_close_triples_are_hardly_ever_adversarial(model, measure):
-    data = SortedListDataset.of(lists_with_close_triple(20_000, SEED))
+    data = SortedListDataset.of(lists_with_close_triple(DRAWN, SEED))
     _, y, _ = triples(data)
     wrong = run(model, data.toks)[:, data.scored][:, 1:-1].argmax(-1).cpu() != y
     assert measure("wrong of those drawn", share_of(wrong, close(data))) < 0.001
@@ -213,14 +213,14 @@ def test_close_triples_are_hardly_ever_adversarial(model, measure):
 @erratum(
     "Removing the direct path does not make d, d+1, d+2 adversarial",
     source=f"{writeup.DIRECT_PATH}; that adversarial means more than 5 in 100 wrong is ours",
-    over=f"{VALIDATION_SET}: where the list contains d, d+1, d+2; the direct path zero-ablated",
+    over=f"{FIRST_LISTS}: where the list contains d, d+1, d+2; the direct path zero-ablated",
     true_of=[mutants.attend_to_next_alone],
     unless=not_the_reference,
 )
-def test_triples_survive_without_the_direct_path(model, measure, validation):
-    cut = run_under(model, validation.toks, cut_direct_path())[:, validation.scored].argmax(-1).cpu()[:, 1:-1]
-    _, y, _ = triples(validation)
-    assert measure("answered rightly", share_of(cut == y, close(validation))) > 0.95
+def test_triples_survive_without_the_direct_path(model, measure, lists):
+    cut = run_under(model, lists.toks, cut_direct_path())[:, lists.scored].argmax(-1).cpu()[:, 1:-1]
+    _, y, _ = triples(lists)
+    assert measure("answered rightly", share_of(cut == y, close(lists))) > 0.95
 
 
 # What is true instead: d+2 stays rare and d is said again, claims/sorted_list/test_direct_path.py.

@@ -12,7 +12,7 @@ from sorted_list_model.scope import not_of_0_to_50, not_the_reference
 from sorted_list_model.strategies import lists_with_large_jump, lists_within
 
 SEED = 0
-A_SIZE = 300
+A_SIZE = 200
 """Lists that are drawn for each size of a jump and each smallest number."""
 
 DRAWN = f"{A_SIZE} lists for each, seed {SEED}"

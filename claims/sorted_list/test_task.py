@@ -7,7 +7,7 @@ from sorted_list_model.data import EVALUATION_SET, FIRST_LISTS, VALIDATION_SET
 from sorted_list_model.hard_inputs import right
 from sorted_list_model.scope import not_of_0_to_50, not_the_reference
 from sorted_list_model.writeup import not_of_the_published_sizes
-from toy_model.behaviour import behaviour
+from toy_model.behaviour import behaviour, right_label_probabilities
 from toy_model.engine import run
 from toy_model.intervention import run_under
 
@@ -60,6 +60,20 @@ def test_behaviour_is_as_published(model, measure, data):
 def test_smallest_probability(model, measure, data):
     smallest = behaviour(model, data).p_min
     assert measure("smallest P(right)", smallest, published=0.001).as_published(within=1 / 2)
+
+
+@claim(
+    "Every answer on the list whose probabilities are drawn is right, with a probability of more than 4/5",
+    source=f"{writeup.SETUP} (heat map)",
+    over="list 0 of the evaluation set",
+    evidence="exact",
+    refuted_by=[mutants.lower_confidence, mutants.exchange_QK, mutants.attend_uniformly],
+    unless=not_of_the_published_sizes,
+)
+def test_printed_list(model, measure, data):
+    logits = run(model, data.toks[:1])[:, data.scored]
+    smallest = right_label_probabilities(logits, data.targets[:1]).min()
+    assert measure("smallest P(right)", smallest) > 4 / 5
 
 
 @claim(

@@ -33,6 +33,13 @@ def test_lists_hold_different_numbers_of_the_whole_range():
     assert torch.equal(data.lists.sort(-1).values, data.targets)
 
 
+def test_large_jumps_are_rare_in_the_training_set():
+    """As the challenge post says: one number in seventy follows a jump of 17 and more, one in 1,400 a jump of 25."""
+    jumps = SortedListDataset(150_000, seed=42).jumps
+    assert (jumps >= 17).double().mean() < 1 / 60
+    assert (jumps >= 25).double().mean() < 1 / 1_000
+
+
 def test_torchs_generator_is_left_alone():
     before = torch.get_rng_state()
     evaluation_set()
