@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from pytest_claims.files import shown
 
 from cumsum_model import attention, ov_circuit, residual_stream
 from cumsum_model.counterparts import cast_of
 from cumsum_model.data import EVALUATION_SIZE, CumsumDataset, running_means
-from cumsum_model.diagnosis import sample, share_right
+from cumsum_model.diagnosis import sample
 from cumsum_model.model import CumsumTransformer
+from cumsum_model.task import VALUE
 from toy_model import statistics
-from toy_model.architectures import in_words, taken_for_granted
 from toy_model.behaviour import cross_entropy
-from toy_model.checkpoint.card import provenance
 from toy_model.checkpoint.checkpoint import Checkpoint
 from toy_model.checkpoint.misreading import Misreading
 from toy_model.checkpoint.refusal import one_line
+from toy_model.checkpoint.rereading import share_right
+from toy_model.first_look import TOO_LARGE, Measured, as_plain, contents, warning
 
 MOST_STATES = 1_000
 """(position, token) pairs up to which all pairs of them are compared, which takes a second."""
 
 MOST_SINGULAR = 1_000
 """Width of the stream, and number of values, up to which OV is decomposed."""
-
-Measured = float | int | str
-"""A number, or why there is none."""
 
 LABELS = {
     "accuracy": "accuracy",
@@ -58,7 +54,6 @@ def inspected(checkpoint: Checkpoint[CumsumTransformer], misreading: Misreading 
     """Measure the model. What does not apply to it, or would take too long, is said instead of a number."""
     model = checkpoint.model
     data = sample(model.cfg)
-    too_large = "not measured: the model is too large for a first look"
     measurements: dict[str, Callable[[], Measured]] = {
         "uniformity_gap": lambda: _uniformity_gap(model),
         "second_singular_share": lambda: _second_singular_share(model),
@@ -70,7 +65,7 @@ def inspected(checkpoint: Checkpoint[CumsumTransformer], misreading: Misreading 
             "r_squared_mean": lambda: _r_squared(model, data),
             "live_neurons": lambda: _live_neurons(model, data),
         }
-    diagnosis = {name: _finite(measurements[name]) if name in measurements else too_large for name in LABELS}
+    diagnosis = {name: _finite(measurements[name]) if name in measurements else TOO_LARGE for name in LABELS}
     return Inspected(checkpoint, misreading, _told(data, model), diagnosis, str(_finite(lambda: _neurons(model))))
 
 
@@ -141,53 +136,15 @@ def _neurons(model: CumsumTransformer) -> Measured:
 
 def as_json(inspection: Inspected) -> dict[str, Any]:
     """Everything, for other programs. A measurement that is no number is null, with the reason beside it."""
-    checkpoint = inspection.checkpoint
-    return {
-        "file": str(checkpoint.path),
-        "sha256": checkpoint.sha256,
-        "format": checkpoint.format,
-        "token_order": checkpoint.reading.token_order or "value",
-        "notes": list(checkpoint.notes),
-        "taken_for_granted": taken_for_granted(checkpoint.model),
-        "config": asdict(checkpoint.model.cfg),
-        "neurons": inspection.neurons,
-        "parameters": {name: list(tensor.shape) for name, tensor in checkpoint.model.state_dict().items()},
-        "card": _plain(checkpoint.card),
-        "evaluated_on": inspection.evaluated_on,
-        "diagnosis": {name: None if isinstance(value, str) else value for name, value in inspection.diagnosis.items()},
-        "not_measured": {name: value for name, value in inspection.diagnosis.items() if isinstance(value, str)},
-        "looks_misread": None
-        if inspection.misreading is None
-        else {
-            "found": inspection.misreading.found,
-            "options": inspection.misreading.options,
-            "of_another_model": inspection.misreading.is_of_another_model,
-        },
-    }
-
-
-def _plain(card: object) -> Any:
-    """What a card says, without the NaN and Infinity that JSON has no numbers for."""
-    return json.loads(json.dumps(card), parse_constant=lambda _: None)
+    order = inspection.checkpoint.reading.token_order or VALUE.name
+    more = {"token_order": order, "neurons": inspection.neurons}
+    return as_plain(inspection.checkpoint, inspection.misreading, inspection.evaluated_on, inspection.diagnosis, more)
 
 
 def as_text(inspection: Inspected) -> list[str]:
     """The same for people."""
-    checkpoint, cfg = inspection.checkpoint, inspection.checkpoint.model.cfg
-    state = checkpoint.model.state_dict()
-    lines = [
-        f"checkpoint {shown(checkpoint.path)}, sha256 {checkpoint.sha256[:12]}",
-        f"read as    {checkpoint.read_as}",
-        *(f"           {note}" for note in checkpoint.notes),
-        f"as         {in_words(checkpoint.model)}: no file says so, it is taken for granted",
-        f"sizes      {', '.join(f'{name} {size}' for name, size in asdict(cfg).items())}",
-        f"trained by {one_line(provenance(checkpoint.card))}",
-        "",
-        f"{sum(tensor.numel() for tensor in state.values()):,} parameters",
-        *(f"  {name:<22} {list(tensor.shape)}" for name, tensor in state.items()),
-        "",
-        f"diagnosis, on {inspection.evaluated_on}",
-    ]
+    cfg = inspection.checkpoint.model.cfg
+    lines = [*contents(inspection.checkpoint), "", f"diagnosis, on {inspection.evaluated_on}"]
     for name, label in LABELS.items():
         value = inspection.diagnosis[name]
         shown_value = value if isinstance(value, str) else f"{value:.6g}"
@@ -197,7 +154,4 @@ def as_text(inspection: Inspected) -> list[str]:
             shown_value += f" in the first of {cfg.n_layers} layers"
         lines.append(f"  {label:<44} {shown_value}")
     lines.append(f"  neurons: {inspection.neurons}")
-    if inspection.misreading is not None:
-        say = f"; say {inspection.misreading.options}" if inspection.misreading.options else ""
-        lines += ["", f"LOOKS MISREAD: {inspection.misreading.found}{say}"]
-    return lines
+    return lines + warning(inspection.misreading)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Self
 
 import torch
@@ -26,6 +27,14 @@ class Dataset:
 
     def __getitem__(self, index: int | slice | Tensor) -> tuple[Tensor, Tensor]:
         return self.toks[index], self.labels[index]
+
+    def first(self, size: int) -> Self:
+        """The first `size` sequences, as a set of their own."""
+        part = copy(self)
+        for name, tensor in vars(self).items():
+            if isinstance(tensor, Tensor):
+                setattr(part, name, tensor[:size])
+        return part
 
     def to(self, device: torch.device | str) -> Self:
         """Move the tensors to `device`, in place, and return the data set."""

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from pytest_claims import Control, Illustrations, Report, Subject
-from sorted_list_model.system import SYSTEM
 
 from sorted_list_model.data import SortedListDataset, evaluation_set, first_lists, validation_set
 from sorted_list_model.model import SortedListTransformer
+from sorted_list_model.system import SYSTEM
 from toy_model.under_test import checkpoint_of, checkpoints_in, subject_line
 
 

@@ -10,6 +10,7 @@ from cumsum_model.data import evaluation_set
 from cumsum_model.system import SYSTEM
 from cumsum_model.task import REFERENCE
 from toy_model.behaviour import accuracy
+from toy_model.checkpoint import rereading
 from toy_model.checkpoint.checkpoint import Misread, Reading, build_model, read_checkpoint, write_checkpoint
 from toy_model.checkpoint.naming import classic
 from toy_model.engine import run
@@ -72,8 +73,9 @@ def test_another_number_of_heads_is_noticed(save, reference, wrapped):
 
 def test_a_few_forward_passes_are_enough_where_all_is_well(save, reference, monkeypatch):
     passes = []
-    answered = diagnosis._answered
-    monkeypatch.setattr(diagnosis, "_answered", lambda *seen: passes.append(seen) or answered(*seen))
+    answered = rereading.answered
+    for module in (rereading, diagnosis):
+        monkeypatch.setattr(module, "answered", lambda *seen: passes.append(seen) or answered(*seen))
     read_checkpoint(save(hooked(reference)), SYSTEM)
     assert len(passes) == 5  # on the evaluation set; next to zero as ReLU and as each of three others
     passes.clear()
@@ -99,7 +101,7 @@ def test_a_card_without_a_recipe_does_not_vouch(tmp_path, reference):
 )
 def test_large_models_are_judged_by_less(cfg):
     data = diagnosis.sample(cfg)
-    assert diagnosis.FEWEST_SEQUENCES <= len(data) <= 1_000
+    assert rereading.FEWEST_SEQUENCES <= len(data) <= 1_000
     assert data.values.shape[1] <= diagnosis.MOST_POSITIONS
 
 
@@ -111,4 +113,4 @@ def test_logits_that_are_not_finite_answer_nothing(reference):
     broken = mutants.add_some_noise(reference)
     broken.unembed.b_U.fill_(3e38)
     broken.unembed.W_U.mul_(1e38)
-    assert diagnosis.share_right(broken, evaluation_set(5, 20)) < 1
+    assert rereading.share_right(broken, evaluation_set(5, 20)) < 1

@@ -13,11 +13,12 @@ from cumsum_model import report as module
 from cumsum_model.config import CumsumConfig
 from cumsum_model.figures import FIGURES
 from cumsum_model.proof.certificate import certify
-from cumsum_model.report import BELONGS_TO, MATRIX_TITLE, details, illustrate, proof, stored_model
+from cumsum_model.report import BELONGS_TO, details, illustrate, proof, stored_model
 from cumsum_model.system import SYSTEM
 from cumsum_model.task import REFERENCE, untrained
 from toy_model.checkout import CLAIMS
 from toy_model.checkpoint.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
+from toy_model.reporting import MATRIX_TITLE
 
 
 @pytest.fixture
