@@ -15,16 +15,21 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 from pytest_claims.files import shown
 
-from cumsum_model.system import SYSTEM
 from toy_model.checkout import cache_of
+from toy_model.choosing import Chosen, choose
 from toy_model.commands.shared import add_reading
+from toy_model.guard import SYSTEMS as PACKAGES
 from toy_model.guard import refuse_foreign
+from toy_model.system import system_of
 from toy_model.under_test import checkpoint_of, hand_over
 
 pytest_plugins = ["pytester"]
 
-SYSTEMS = (SYSTEM,)
+SYSTEMS = tuple(map(system_of, PACKAGES))
 """Those whose claims there are."""
+
+CHOSEN = pytest.StashKey[Chosen]()
+"""Those whose claims run."""
 
 # The same search in every run: derandomised, nothing remembered on disk, one counterexample at a time.
 # `model` and `measure` are made once per test on purpose; a search shares them between its examples.
@@ -76,15 +81,23 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--device {shown(device)}: there are: cpu, cuda")
     if device == "cuda" and not torch.cuda.is_available():
         raise pytest.UsageError("--device cuda: torch sees no CUDA device on this machine")
+    chosen = config.stash[CHOSEN] = choose(config, SYSTEMS)
     # One that cannot be read ends the run in one line; and a file may be another one by the time that a worker starts.
     several_processes = config.getoption("dist", "no") != "no"
     for path in config.getoption("claims_checkpoint") or [None] * several_processes:
         if path is None or not path.is_dir():
-            for system in SYSTEMS:
+            for system in chosen.systems:
                 checkpoint_of(config, path, system)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return config.stash[CHOSEN].header
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return True if CHOSEN in config.stash and config.stash[CHOSEN].leaves_out(collection_path) else None
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    for system in SYSTEMS:
-        hand_over(node, system)
+    hand_over(node, node.config.stash[CHOSEN].systems)

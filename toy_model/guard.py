@@ -18,7 +18,7 @@ import pytest
 
 from toy_model.checkout import ROOT
 
-SYSTEMS = ("cumsum_model",)
+SYSTEMS = ("cumsum_model", "sorted_list_model")
 """The packages that have claims, and a `verify` of their own."""
 
 PARTS = ("claims", "tests", "benchmarks", *SYSTEMS, "toy_model")

@@ -7,6 +7,7 @@ depend on the system.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +22,32 @@ from toy_model.checkpoint.stored import MODEL_FILES, TRAINING_FILE, Stored, load
 from toy_model.system import System
 from toy_model.task import M
 
-STORED = pytest.StashKey[dict[tuple[str, Path | None], Stored]]()
+STORED = pytest.StashKey[dict[Path, Stored]]()
 READ = pytest.StashKey[dict[tuple[str, Path | None], Checkpoint[Any]]]()
 HANDED_OVER = "toy_model.checkpoint"
 
 
 def checkpoint_of(config: pytest.Config, path: Path | None, system: System[M]) -> Checkpoint[M]:
-    """A checkpoint, the shipped one if none is named. Raises pytest.UsageError in one line that names it.
-
-    The options of the command line are those of all systems: an order of rows is none of those that have no such.
-    """
+    """A checkpoint, the shipped one if none is named. Raises pytest.UsageError in one line that names it."""
     read = config.stash.setdefault(READ, {})
     if (system.name, path) not in read:
-        order = config.getoption("token_order", None)
-        known = any(order == each.name for each in system.token_orders)
-        reading = Reading(order if known else None, config.getoption("n_heads"))
+        reading, device = reading_for(config, system), config.getoption("claims_device")
         try:
-            stored = _stored(config, path, system)
-            read[system.name, path] = read_stored(stored, system, config.getoption("claims_device"), reading)
+            stored = stored_of(config, system.reference if path is None else path, [system])
+            read[system.name, path] = read_stored(stored, system, device, reading)
         except CheckpointError as error:
             raise pytest.UsageError(shown(error)) from None
     return read[system.name, path]
+
+
+def reading_for(config: pytest.Config, system: System[Any]) -> Reading:
+    """How a file of a system is to be read.
+
+    The options of the command line are those of all systems: an order of rows is none of those that have no such.
+    """
+    order = config.getoption("token_order", None)
+    known = any(order == each.name for each in system.token_orders)
+    return Reading(order if known else None, config.getoption("n_heads"))
 
 
 def checkpoints_in(folder: Path) -> list[Path] | None:
@@ -65,25 +71,26 @@ def subject_line(checkpoint: Checkpoint[Any]) -> str:
     return " ".join(readable(words).split())
 
 
-def hand_over(node: Any, system: System[Any]) -> None:
+def hand_over(node: Any, systems: Sequence[System[Any]]) -> None:
     """Give a process of pytest-xdist's the bytes: a file may be another one by the time that it starts."""
     handed_over = node.workerinput.setdefault(HANDED_OVER, [])
-    for path in node.config.getoption("claims_checkpoint") or [None]:
-        if path is not None and path.is_dir():
-            continue
-        stored = _stored(node.config, path, system)
-        named = None if path is None else os.fsencode(path)
-        file = os.fsencode(stored.path)
-        handed_over.append((system.name, named, file, stored.content, stored.card, stored.unfinished, stored.shards))
+    for path in node.config.getoption("claims_checkpoint") or [system.reference for system in systems]:
+        if systems and not path.is_dir():
+            stored = stored_of(node.config, path, systems)
+            file = os.fsencode(stored.path)
+            handed_over.append((os.fsencode(path), file, stored.content, stored.card, stored.unfinished, stored.shards))
 
 
-def _stored(config: pytest.Config, path: Path | None, system: System[Any]) -> Stored:
-    """The bytes of a checkpoint: of the file itself, once; in a process of pytest-xdist's what it was handed."""
+def stored_of(config: pytest.Config, path: Path, systems: Sequence[System[Any]]) -> Stored:
+    """The bytes of a checkpoint of one of these systems, read once; by a process of pytest-xdist's what it was handed.
+
+    Raises CheckpointError.
+    """
     stored = config.stash.setdefault(STORED, {})
     if not stored and hasattr(config, "workerinput"):
-        for name, named, file, content, card, unfinished, shards in config.workerinput[HANDED_OVER]:
+        for named, file, content, card, unfinished, shards in config.workerinput[HANDED_OVER]:
             known = Stored(Path(os.fsdecode(file)), content, card, unfinished, tuple(map(tuple, shards)))
-            stored[name, None if named is None else Path(os.fsdecode(named))] = known
-    if (system.name, path) not in stored:
-        stored[system.name, path] = load_stored(system.reference if path is None else path, system.package)
-    return stored[system.name, path]
+            stored[Path(os.fsdecode(named))] = known
+    if path not in stored:
+        stored[path] = load_stored(path, systems[0].package if len(systems) == 1 else "PACKAGE")
+    return stored[path]

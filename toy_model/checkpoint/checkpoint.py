@@ -46,6 +46,7 @@ __all__ = [
     "parse_model",
     "read_checkpoint",
     "read_stored",
+    "refusal_of",
     "serialised",
     "write_checkpoint",
 ]
@@ -124,6 +125,22 @@ def inspect_checkpoint(
     return checkpoint, _misreading(checkpoint, source, task)
 
 
+def refusal_of(stored: Stored, task: Task[Any], reading: Reading = PLAIN) -> str | None:
+    """Why a file is not of a model of `task`, by the names and shapes of its tensors; None if it is."""
+    try:
+        infer_config(_parameters_of(stored.source, task, reading)[0], task)
+    except CheckpointError as error:
+        return str(error)
+    return None
+
+
+def _parameters_of(source: Source, task: Task[Any], reading: Reading) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """The parameters in a file by our names, with an MLP where the model has to have one, and notes on both."""
+    parameters, notes = classic(source.state, reading, task)
+    parameters, more = with_mlp(parameters, type(task.recipe.config))
+    return parameters, (*notes, *more)
+
+
 def _read(stored: Stored, task: Task[M], device: torch.device | str, reading: Reading) -> tuple[Checkpoint[M], Source]:
     path = stored.path
     card = None if stored.card is None else _parse_card(stored.card, card_path(path))
@@ -134,12 +151,11 @@ def _read(stored: Stored, task: Task[M], device: torch.device | str, reading: Re
             f"{one_line(card['sha256'])[:12]}..; restore the file, or remove the card if you changed it on purpose"
         )
     try:
-        source = stored.parsed()
+        source = stored.source
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     try:
-        parameters, notes = classic(source.state, reading, task)
-        parameters, more = with_mlp(parameters, type(task.recipe.config))
+        parameters, notes = _parameters_of(source, task, reading)
         model = build_model(parameters, task).to(device)
     except CheckpointError as error:
         because = shard_of(path) if not stored.shards else None
@@ -147,15 +163,14 @@ def _read(stored: Stored, task: Task[M], device: torch.device | str, reading: Re
         raise NotThisModel(message, source.format, source.state, source.notes) from None
     kind = f"{source.format} of a TransformerLens bridge" if of_a_bridge(source.state) else source.format
     unfinished = (UNFINISHED,) if stored.unfinished else ()
-    notes = (*source.notes, *notes, *more, *unfinished)
+    notes = (*source.notes, *notes, *unfinished)
     order = reading.token_order if reading.token_order not in (None, task.our_order) else None
     return Checkpoint(model, path, sha256, card, kind, reading, notes, order), source
 
 
 def _misreading(checkpoint: Checkpoint[M], source: Source, task: Task[M]) -> Misreading | None:
     def reread(reading: Reading) -> M:
-        parameters, _ = with_mlp(classic(source.state, reading, task)[0], type(task.recipe.config))
-        return build_model(parameters, task).to(checkpoint.model.device)
+        return build_model(_parameters_of(source, task, reading)[0], task).to(checkpoint.model.device)
 
     return task.misread(checkpoint.model, checkpoint.reading, reread, of_a_bridge(source.state))
 

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ class Stored:
             digest.update(content)
         return digest.hexdigest()
 
-    def parsed(self) -> Source:
+    @cached_property
+    def source(self) -> Source:
         """The tensors, of all shards together. Raises CheckpointError, without the name of the file."""
         return _of_shards(self.content, self.shards) if self.shards else parse(self.content)
 
