@@ -158,6 +158,39 @@ def test_a_system_that_the_baseline_lacks_is_a_problem_of_that_system(two):
     assert "before/sorter/report.json" in str(two.report("after/sorter")["run"]["problems"])
 
 
+@PROCESSES
+def test_a_baseline_that_is_a_file_is_that_of_the_system_it_is_of(two, options):
+    two.run("--claims-report=before")
+    result = two.run("--claims-report=after", "--claims-baseline=before/adder/report.json", *options, plugins=XDIST)
+    assert result.ret == 1  # of the sorter, as before
+    assert "before/adder/report.json" in str(two.report("after/adder")["comparison"])
+    assert two.report("after/adder")["exit_code"] == 0
+    assert two.report("after/sorter")["comparison"] is None
+
+
+def test_a_baseline_of_no_system_that_ran_is_a_problem(two):
+    two.run("adder", "--claims-report=before")
+    (two.path / "adder").rename(two.path / "subtracter")
+    result = two.run("--claims-report=after", "--claims-baseline=before/report.json")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines("problem: nothing was compared with *before/report.json: it is of no suite that ran")
+
+
+def test_one_system_alone_is_compared_with_its_report_in_the_folder_of_several(two):
+    two.run("--claims-report=before")
+    assert two.run("adder", "--claims-report=after", "--claims-baseline=before").ret == 0
+    assert "before/adder/report.json" in str(two.report("after")["comparison"])
+
+
+def test_a_baseline_is_not_replaced_by_the_report_of_its_system(two):
+    two.run("--claims-report=report")
+    before = (two.path / "report" / "adder" / "report.json").read_bytes()
+    result = two.run("--claims-report=report", "--claims-baseline=report/adder/report.json")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines("*report/adder/report.json is the baseline, and was not replaced*")
+    assert (two.path / "report" / "adder" / "report.json").read_bytes() == before
+
+
 def test_a_system_that_cannot_be_loaded_ends_the_run_with_its_name(two):
     two.write("sorter/conftest.py", "def pytest_claims_load():\n    return None\n")
     assert "pytest_claims_load in sorter/conftest.py returned no model" in two.refused()

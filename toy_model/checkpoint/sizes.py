@@ -55,7 +55,7 @@ def with_mlp(state: Mapping[str, Tensor], config: type[Config]) -> tuple[dict[st
 def _require_its_parts(state: Mapping[str, Tensor], task: Task[Any]) -> None:
     """Raise CheckpointError where a model has parts that those of `task` have not, or the other way round."""
     config = type(task.recipe.config)
-    mlp, norm = (next((name for name in state if re.search(part, name)), None) for part in (MLP, NORM))
+    mlp, norm = (next((name for name in sorted(state) if re.search(part, name)), None) for part in (MLP, NORM))
     differs = []
     if mlp is not None and config.attn_only:
         differs.append(f"an MLP ({one_line(mlp)[:60]})")

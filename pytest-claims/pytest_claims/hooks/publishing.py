@@ -122,15 +122,30 @@ class Publisher:
         """
         from pytest_claims.output.json import ReportError, from_document, to_document
 
-        if self.baseline is None:
+        path = self._baseline_of(report, place)
+        if path is None:
             return None
-        path = self.baseline / place / DOCUMENT if self.baseline.is_dir() else self.baseline
         baseline = self._read(path)
         try:
             readable_report = from_document(to_document(report))
         except ReportError as error:
             raise pytest.UsageError(f"the report cannot be compared with the baseline: it {error}") from None
         return readable_report.against(baseline, path.as_posix(), self.shrink)
+
+    def _baseline_of(self, report: Report, place: Path) -> Path | None:
+        """The file to compare a report with. None without one, or where it is of another of several suites.
+
+        A folder has it where the report will lie in its own, or as its only one of that suite.
+        """
+        if self.baseline is None:
+            return None
+        if not self.baseline.is_dir():
+            return self.baseline if place == Path() or _is_of(report.suite, self._read(self.baseline)) else None
+        path = self.baseline / place / DOCUMENT
+        if path.is_file() or report.model:
+            return path
+        own = [each for each in self._named() if _is_of(report.suite, self._read(each))]
+        return own[0] if len(own) == 1 else path
 
     def _read(self, path: Path) -> Report:
         from pytest_claims.output.json import ReportError, read_report
@@ -159,6 +174,8 @@ class Publisher:
         if self.folder is None:
             return [], []
         folder, problems, illustrations = self.folder / place, [], Illustrations()
+        if any(_same_file(folder / DOCUMENT, path) for path in self._baselines):
+            return [f"{_name(folder / DOCUMENT)} is the baseline, and was not replaced: keep that elsewhere"], []
         try:
             illustrations = illustrate(report)
         except Exception as error:  # a picture that fails must not cost the verdicts
@@ -193,6 +210,11 @@ class Publisher:
             return []
         pages = [self.folder / place / PAGE for place in places]
         return [f"{shown(path)} ({path.stat().st_size / 1024:.0f} kB)" for path in pages if path.is_file()]
+
+
+def _is_of(suite: str, report: Report) -> bool:
+    """Whether the claims of a report lie in the folder of a suite."""
+    return suite in ("", ".") or any(result.claim.startswith(f"{suite}/") for result in report.claims)
 
 
 def _same_file(a: Path, b: Path) -> bool:

@@ -150,6 +150,8 @@ class Session:
             self.reports[key] = report
         if self.publisher is not None and several:
             self.problems += self.publisher.lead_to([(self.places[key], self.reports[key]) for key in groups])
+            if self.publisher.baseline is not None and not any(report.comparison for report in self.reports.values()):
+                self.problems.append(f"nothing was compared with {self.publisher.baseline}: it is of no suite that ran")
         if self.problems:
             status = status or int(pytest.ExitCode.TESTS_FAILED)
         if status != session.exitstatus:
