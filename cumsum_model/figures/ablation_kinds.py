@@ -9,8 +9,9 @@ from pytest_claims.drawing.canvas import LINE, Drawing, figure, key, name_y, spa
 from pytest_claims.drawing.figure import NotDrawn
 
 from cumsum_model.figures.neurons import KIND_COLOURS, MOST_BARS, _strongest
-from cumsum_model.figures.subject import Subject, finite, measured
+from cumsum_model.figures.subject import Subject
 from cumsum_model.scope import no_account_of
+from toy_model.figures.measured import finite, measured
 from toy_model.intervention import ABLATIONS, RESAMPLING_SEED, neuron_costs
 
 if TYPE_CHECKING:

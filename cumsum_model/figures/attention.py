@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from jaxtyping import Int
-from pytest_claims.drawing.canvas import LINE, MINUS, MUTED, Drawing, figure, pixels
+from pytest_claims.drawing.canvas import LINE, MINUS, Drawing, figure
+from pytest_claims.drawing.heat_map import draw_heat_map, draw_scale
 from torch import Tensor
 
 from cumsum_model.attention import info_weighted_attention
 from cumsum_model.data import tokens_of
-from cumsum_model.figures.subject import Subject, finite, u_of
+from cumsum_model.figures.subject import Subject, u_of
 from cumsum_model.ov_circuit import value_slope
+from toy_model.figures.measured import finite
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +83,7 @@ def attention_patterns(subject: Subject) -> Drawing:
                 _heat_map(ax, pattern / most, sequence)
                 if row == 0:
                     ax.set_title(name)
-            _scale(paper, axes[row][-1], what, most)
+            draw_scale(axes[row][-1], what, most)
         axes[1][0].set_xlabel("token attended to", loc="left")
 
     return Drawing(caption, alt, paint, height=5.05)
@@ -89,30 +91,12 @@ def attention_patterns(subject: Subject) -> Drawing:
 
 def _heat_map(ax: Axes, shares: np.ndarray, values: list[int]) -> None:
     n = len(values)
-    # Square roots: of twenty equal shares each is a twentieth, which would hardly show.
-    ax.imshow(pixels(np.sqrt(np.clip(np.tril(shares), 0, 1))), interpolation="none", aspect="auto")
+    draw_heat_map(ax, np.tril(shares).clip(0), 1.0)
     stairs = np.arange(n).repeat(2)
     ax.plot([*(stairs + 0.5), n - 0.5, -0.5, -0.5], [-0.5, *(stairs + 0.5)[:-1], n - 0.5, n - 0.5, -0.5],
             color=LINE, linewidth=0.6)  # fmt: skip
-    ax.spines[:].set_visible(False)
     ticks = range(0, n, -(-n // MOST_TICKS))
     names = [str(values[i]).replace("-", MINUS) for i in ticks]
     ax.set_xticks(ticks, names, rotation=90)
     ax.set_yticks(ticks, names)
-    ax.tick_params(length=0, pad=2, labelsize=5.6)
     ax.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5))
-
-
-def _scale(paper: Paper, beside: Axes, what: str, most: float) -> None:
-    """The scale of a row of maps, at its right end."""
-    box = beside.get_position()
-    ax = paper.add_axes((0.93, box.y0, 0.014, box.height))
-    levels = np.linspace(0, 1, 64)
-    ax.imshow(pixels(levels[:, None]), extent=(0, 1, 0, 1), origin="lower", aspect="auto", interpolation="none")
-    ax.spines[:].set_visible(False)
-    ticks = np.array([0, 0.05, 0.25, 0.5, 1])
-    ax.set_xticks([])
-    ax.set_yticks(np.sqrt(ticks), [f"{tick * most:.2g}" for tick in ticks])
-    ax.yaxis.tick_right()
-    ax.tick_params(length=0, pad=2, labelsize=6.5)
-    ax.text(1.0, 1.03, what, ha="right", va="bottom", fontsize=6.5, color=MUTED, transform=ax.transAxes)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from pytest_claims.drawing.canvas import INK, MINUS, MUTED, Drawing, figure, signed
 
 from cumsum_model.data import VOCAB_OUT, ZERO
-from cumsum_model.figures.subject import LABEL_COLOURS, Subject, answers_key, measured
+from cumsum_model.figures.subject import LABEL_COLOURS, Subject, answers_key
 from toy_model.behaviour import right_label_probabilities
 from toy_model.engine import run
+from toy_model.figures.measured import measured
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Paper

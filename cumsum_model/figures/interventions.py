@@ -12,8 +12,9 @@ from torch import Tensor
 
 from cumsum_model.data import NEG, POS, VOCAB_OUT, ZERO
 from cumsum_model.figures.residual_stream import MOST_SUMS, MOVES_PER_SUM
-from cumsum_model.figures.subject import LABEL_COLOURS, Subject, answers_key, measured, u_of
+from cumsum_model.figures.subject import LABEL_COLOURS, Subject, answers_key, u_of
 from cumsum_model.ov_circuit import value_direction, value_slope
+from toy_model.figures.measured import measured
 from toy_model.intervention import move_resid_mid, run_under
 
 if TYPE_CHECKING:

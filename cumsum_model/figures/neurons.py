@@ -19,8 +19,9 @@ from pytest_claims.drawing.canvas import (
 )
 from torch import Tensor
 
-from cumsum_model.figures.subject import LABEL_COLOURS, Subject, answers_key, finite, u_of
+from cumsum_model.figures.subject import LABEL_COLOURS, Subject, answers_key, u_of
 from cumsum_model.neurons import Neurons, read_neurons
+from toy_model.figures.measured import finite
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Paper

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from pytest_claims.drawing.canvas import ACCENT, INK, LINE, MUTED, Drawing, figure, short_numbers, span, zero_line
 
-from cumsum_model.figures.subject import Subject, finite, u_of
+from cumsum_model.figures.subject import Subject, u_of
 from cumsum_model.ov_circuit import value_outputs, value_projections, value_slope, value_spacing_error
+from toy_model.figures.measured import finite
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Paper

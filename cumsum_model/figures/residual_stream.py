@@ -9,8 +9,9 @@ from pytest_claims.drawing.canvas import ACCENT, LINE, MUTED, Drawing, density, 
 from torch import Tensor
 
 from cumsum_model.data import running_means
-from cumsum_model.figures.subject import Subject, finite, u_of
+from cumsum_model.figures.subject import Subject, u_of
 from cumsum_model.residual_stream import resid_mid_along_u
+from toy_model.figures.measured import finite
 from toy_model.statistics import r_squared
 
 if TYPE_CHECKING:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
-import torch
 from jaxtyping import Float
 from pytest_claims.drawing.canvas import THREE_COLOURS, key
 from pytest_claims.drawing.figure import NotDrawn
@@ -21,9 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from cumsum_model.proof.certificate import Certificate
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 LABEL_COLOURS = THREE_COLOURS
 """Of the answers neg, zero, pos."""
@@ -72,17 +67,3 @@ def certificate_of(subject: Subject) -> Certificate:
     if subject.certificate is None:
         raise NotDrawn(subject.unproved or "nothing was proved of this model")
     return subject.certificate
-
-
-def measured(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """`function(*args)` for a function that runs a model. NotDrawn where the logits are not finite."""
-    try:
-        return function(*args, **kwargs)
-    except ValueError as error:  # `behaviour.require_finite`
-        raise NotDrawn(str(error)) from None
-
-
-def finite(*numbers: Tensor) -> None:
-    """NotDrawn where a number that is to be drawn is not finite."""
-    if not all(bool(torch.isfinite(some).all()) for some in numbers):
-        raise NotDrawn("some of the numbers are not finite")

@@ -17,9 +17,10 @@ from pytest_claims.drawing.canvas import (
 )
 
 from cumsum_model.data import ZERO, running_means
-from cumsum_model.figures.subject import Subject, measured, u_of
+from cumsum_model.figures.subject import Subject, u_of
 from toy_model.behaviour import accuracy, cross_entropy
 from toy_model.engine import run
+from toy_model.figures.measured import measured
 from toy_model.intervention import all_neurons, run_under
 
 if TYPE_CHECKING:
