@@ -17,15 +17,30 @@ def drawn_from(numbers: Int[Tensor, " number"], size: int, n: int, generator: to
     return numbers[order]
 
 
+def largest_jump(list_len: int = LIST_LEN, max_value: int = MAX_VALUE) -> int:
+    """The largest jump that a list can have; 0 if lists have none.
+
+    >>> largest_jump()
+    42
+    """
+    return max_value + 2 - list_len if list_len > 1 else 0
+
+
 def lists_with_jump(
     gap: int, size: int, seed: int, list_len: int = LIST_LEN, max_value: int = MAX_VALUE
 ) -> Int[Tensor, "size list_len"]:
     """Lists with two successive numbers that are `gap` apart: d and d + gap, d uniform, the others outside of them.
 
+    There are equally many sets of others for each d, so every pair of a list and a jump of this size in it is equally
+    likely: a list with two of them is drawn twice as often as one with one.
+
     Raises ValueError where there is no such list.
+
+    >>> lists_with_jump(42, size=1, seed=0).sort(-1).values.tolist()
+    [[0, 1, 2, 3, 4, 5, 6, 48, 49, 50]]
     """
     outside = max_value - gap
-    if gap < 1 or outside < list_len - 2:
+    if not 1 <= gap <= largest_jump(list_len, max_value):
         raise ValueError(f"no list of {list_len} numbers of 0 .. {max_value} has a jump of {gap}")
     generator = torch.Generator().manual_seed(seed)
     d = torch.randint(0, max_value - gap + 1, (size, 1), generator=generator)
@@ -50,7 +65,12 @@ def lists_with_close_triple(
 def lists_with_minimum(
     minimum: int, size: int, seed: int, list_len: int = LIST_LEN, max_value: int = MAX_VALUE
 ) -> Int[Tensor, "size list_len"]:
-    """Lists whose smallest number is `minimum`, the others at random above it."""
+    """Lists whose smallest number is `minimum`, each of them equally likely.
+
+    Raises ValueError where there is no such list.
+    """
+    if not 0 <= minimum <= max_value + 1 - list_len:
+        raise ValueError(f"no list of {list_len} numbers of 0 .. {max_value} has the minimum {minimum}")
     generator = torch.Generator().manual_seed(seed)
     others = drawn_from(torch.arange(minimum + 1, max_value + 1), size, list_len - 1, generator)
     lists = torch.cat([torch.full((size, 1), minimum), others], -1)
@@ -60,6 +80,15 @@ def lists_with_minimum(
 def right(model: SortedListTransformer, data: SortedListDataset) -> Bool[Tensor, "batch query"]:
     """Which answers are right."""
     return run(model, data.toks)[:, data.scored].argmax(-1).cpu() == data.targets.cpu()
+
+
+def accuracy_after_jumps(
+    data: SortedListDataset, right: Bool[Tensor, "batch query"]
+) -> tuple[Float[Tensor, " jump"], Int[Tensor, " jump"]]:
+    """The accuracy of answers of a data set after jumps of each size 0, 1, .., nan where it has none, and how many."""
+    jumps, most = data.jumps.cpu().flatten(), data.max_value + 1
+    many = jumps.bincount(minlength=most)
+    return jumps.bincount(right[:, 1:].flatten().double(), minlength=most) / many, many
 
 
 def accuracy_by_jump(model: SortedListTransformer, gaps: range, size: int, seed: int) -> Float[Tensor, " gap"]:
