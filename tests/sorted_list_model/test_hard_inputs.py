@@ -1,7 +1,7 @@
 """Lists that are drawn to order are those that were ordered, each as likely as it should be."""
 
 import math
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ def every_list():
 
 
 def jumps_of(numbers):
-    return [after - before for before, after in zip(numbers, numbers[1:], strict=False)]
+    return [after - before for before, after in pairwise(numbers)]
 
 
 def assert_drawn_as_often_as(weights, drawn):
