@@ -37,7 +37,7 @@ def lists_with_jump(
     Raises ValueError where there is no such list.
 
     >>> lists_with_jump(42, size=1, seed=0).sort(-1).values.tolist()
-    [[0, 1, 2, 3, 4, 5, 6, 48, 49, 50]]
+    [[0, 1, 2, 3, 4, 5, 6, 7, 8, 50]]
     """
     outside = max_value - gap
     if not 1 <= gap <= largest_jump(list_len, max_value):

@@ -32,8 +32,10 @@ def diagonals(model: SortedListTransformer) -> Float[Tensor, "head number"]:
 
 def copied(model: SortedListTransformer) -> Bool[Tensor, "head number"]:
     """Whether attention to each number raises its own logit more than any other, wherever it stands."""
-    largest = by_position(model).argmax(-1)
-    return (largest == torch.arange(largest.shape[-1])).all(1)
+    circuit = by_position(model)
+    own = circuit.diagonal(dim1=-2, dim2=-1)
+    others = circuit.masked_fill(torch.eye(circuit.shape[-1], dtype=torch.bool), -torch.inf).amax(-1)
+    return (own > others).all(1)
 
 
 def boosts(model: SortedListTransformer, head_of_source: Tensor) -> Float[Tensor, "source answer"]:

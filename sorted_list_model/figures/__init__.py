@@ -22,7 +22,7 @@ from sorted_list_model.figures.task import probabilities
 if TYPE_CHECKING:
     from sorted_list_model.model import SortedListTransformer
 
-__all__ = ["BELONGS_TO", "FIGURES", "Figure", "Subject", "draw"]
+__all__ = ["BELONGS_TO", "FIGURES", "Figure", "Subject", "draw", "subject_of"]
 
 FIGURES: tuple[Callable[[Subject], Figure], ...] = (
     probabilities,

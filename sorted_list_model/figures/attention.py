@@ -58,7 +58,7 @@ def chosen_lists(subject: Subject) -> dict[str, Int[Tensor, " list_len"]]:
 @figure("attention-patterns", "Attention of each head in two lists")
 @torch.no_grad()
 def attention_patterns(subject: Subject) -> Drawing:
-    """Source: solution, the attention patterns of an easy and of an adversarial list."""
+    """Source: solution, Attention patterns and Adversarial examples."""
     model, n = subject.model, subject.model.cfg.list_len
     one_layer(model)
     lists = chosen_lists(subject)
@@ -133,7 +133,7 @@ def _in_words(
 @figure("qk-circuit", "The QK circuit: which numbers each number attends to")
 @torch.no_grad()
 def qk_circuit(subject: Subject) -> Drawing:
-    """Source: solution, QK circuit; here exact, through the first layer norm."""
+    """Source: solution, QK circuits; here exact, through the first layer norm."""
     model, heads, n_numbers = subject.model, subject.heads, subject.model.cfg.max_value + 1
     one_layer(model)
     n = model.cfg.list_len
@@ -182,7 +182,7 @@ def qk_circuit(subject: Subject) -> Drawing:
 @figure("position-bias", "How position counteracts attention to the smallest numbers")
 @torch.no_grad()
 def position_bias(subject: Subject) -> Drawing:
-    """Source: solution, QK circuit, on why numbers above 35 attend to very small ones and it does no harm."""
+    """Source: solution, QK circuits, on why numbers above 35 attend to very small ones and it does no harm."""
     model = subject.model
     one_layer(model)
     lists_of(model, 3, "it takes at least two positions of sorted numbers")
@@ -198,8 +198,9 @@ def position_bias(subject: Subject) -> Drawing:
         f"By position of the current number. Above, for current numbers {', '.join(map(str, currents))}: the score of "
         f"0 to {SMALLEST - 1} less that of the {ABOVE} numbers just above the current one, exact and at the mean over "
         "unsorted positions; above 0 the smallest numbers would get more attention. Below, W_pos W_QK W_E, which "
-        f"leaves layer norm's scale out: its mean over 0 to {low - 1} and over {high} to {max_value}. If position works "
-        f"against the smallest numbers, the curves of the smallest fall. Read off the weights; no data.{subject.of_all_heads}"
+        f"leaves layer norm's scale out: its mean over 0 to {low - 1} and over {high} to {max_value}. If position "
+        "works against the smallest numbers, the curves of the smallest fall. Read off the weights; no data."
+        f"{subject.of_all_heads}"
     )
     alt = " ".join(
         f"Head {head}: from position {where[0]} to {where[-1]} the score of the smallest against those just above "

@@ -29,7 +29,7 @@ TERMS = {"y_to_y": "y to y", "z_to_y": "z to y", "y_to_z": "y to z", "z_to_z": "
 @figure("boosts-by-offset", "What attention to a number adds to those around it")
 @torch.no_grad()
 def boosts_around(subject: Subject) -> Drawing:
-    """Source: solution, on attribution to y and z."""
+    """Source: solution, Why d, d+1, d+2 is not adversarial."""
     model = subject.model
     one_layer(model)
     boost = boosts(model, responsible_heads(model))
@@ -53,7 +53,7 @@ def boosts_around(subject: Subject) -> Drawing:
 @figure("close-triples", "Three successive numbers, of which the third gets more attention than the second")
 @torch.no_grad()
 def close_triples(subject: Subject) -> Drawing:
-    """Source: solution, direct logit attribution of y and z in four lists."""
+    """Source: solution, Why d, d+1, d+2 is not adversarial, for the attribution in four lists."""
     model, data = subject.model, subject.some
     one_layer(model)
     lists_of(model, 3, "it takes three numbers x, y and z")

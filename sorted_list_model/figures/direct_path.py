@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @figure("direct-path", "The direct path: what the current number adds to the answers around it")
 @torch.no_grad()
 def direct(subject: Subject) -> Drawing:
-    """Source: solution, the direct path."""
+    """Source: solution, Direct path."""
     model = subject.model
     one_layer(model)
     lists_of(model, 2, "it takes two numbers for one of them to be current")

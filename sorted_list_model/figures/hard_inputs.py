@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,10 +12,10 @@ from pytest_claims.drawing.figure import NotDrawn
 from sorted_list_model.data import SortedListDataset
 from sorted_list_model.figures.subject import Subject, every_few, lists_of, round_steps
 from sorted_list_model.hard_inputs import (
-    accuracy_at_jump,
+    accuracy_after_jumps,
     accuracy_by_jump,
     largest_jump,
-    lists_with_smallest,
+    lists_with_minimum,
     right,
 )
 from toy_model.figures.measured import measured
@@ -26,18 +27,21 @@ if TYPE_CHECKING:
 LISTS, SEED = 100, 0
 """Lists that are drawn for each size of a jump and each smallest number, and the seed for each."""
 
+SURE = 0.99
+"""Accuracy from which on answers count as right in the words beside a figure."""
+
 FEWEST = 20
 """Answers of the validation set that it takes to show their accuracy."""
 
 
 @figure("accuracy-by-jump", "Accuracy by the size of the jump to the next number, and by position")
 def by_jump(subject: Subject) -> Drawing:
-    """Source: challenge, on adversarial examples: jumps that are rare among the lists that are drawn."""
+    """Source: challenge post of November, on October's solution: large jumps are rare in training and adversarial."""
     model, data = subject.model, subject.data
     lists_of(model, 2, "it takes two numbers for a jump")
-    gaps = range(1, largest_jump(model.cfg.max_value, model.cfg.list_len) + 1)
-    ordered = [measured(accuracy_at_jump, model, gap, LISTS, SEED) for gap in gaps]
-    accuracy, many = accuracy_by_jump(data, subject.right)
+    gaps = range(1, largest_jump(model.cfg.list_len, model.cfg.max_value) + 1)
+    ordered = measured(accuracy_by_jump, model, gaps, LISTS, SEED).tolist()
+    accuracy, many = accuracy_after_jumps(data, subject.right)
     shown = (many >= FEWEST).nonzero().flatten()
     n_wrong = (~subject.right).sum(0)
     caption = (
@@ -46,13 +50,12 @@ def by_jump(subject: Subject) -> Drawing:
         f"{subject.data_set}, where it has at least {FEWEST} of a size. Right, wrong answers by position on the same "
         f"set, of {len(data)} each. If large jumps are what is hard, the curves fall to the right; few lists have any."
     )
-    below_half = [gap for gap, part in zip(gaps, ordered, strict=True) if part < 0.5]
-    sure = [gap for gap, part in zip(gaps, ordered, strict=True) if part > 0.99]
+    sure = [gap for gap, part in zip(gaps, ordered, strict=True) if part > SURE]
+    unsure = [gap for gap, part in zip(gaps, ordered, strict=True) if part < 0.5]
     alt = (
-        f"On lists drawn to have one, more than 0.99 of jumps of {len(sure)} of {len(gaps)} sizes are answered "
-        f"rightly, the largest of them {max(sure, default=0)}; jumps of {len(below_half)} sizes are mostly answered "
-        f"wrongly, the smallest of them {min(below_half, default=0)}. On the validation set "
-        f"{subject.right.double().mean().item():.5f} of all answers are right; wrong ones by position: "
+        f"On lists drawn to have one, more than {SURE} of jumps of {_how_many(sure, len(gaps), 'sizes', max)} are "
+        f"answered rightly; less than half of those of {_how_many(unsure, len(gaps), 'sizes', min)}. On the validation "
+        f"set {subject.right.double().mean().item():.5f} of all answers are right; wrong ones by position: "
         f"{', '.join(map(str, n_wrong.tolist()))}."
     )
 
@@ -89,12 +92,14 @@ def _accuracy_axis(ax: Axes, numbers: range, below: str) -> None:
 @figure("accuracy-by-smallest", "Accuracy of the first answer, by the smallest number of the list")
 @torch.no_grad()
 def by_smallest(subject: Subject) -> Drawing:
-    """Source: solution, on SEP, which attends to the smallest number up to about 30."""
+    """Source: solution, QK circuits: SEP attends to the smallest number up to about 30."""
     cfg = subject.model.cfg
     smallest = range(cfg.max_value + 2 - cfg.list_len)
     if len(smallest) < 2:
         raise NotDrawn("all lists have the same smallest number")
-    rights = torch.stack([_right_with_smallest(subject, number) for number in smallest]).double()
+    lists = [lists_with_minimum(number, LISTS, SEED, cfg.list_len, cfg.max_value) for number in smallest]
+    data = SortedListDataset.of(torch.cat(lists), cfg.max_value)
+    rights = measured(right, subject.model, data).view(len(smallest), LISTS, -1).double()
     first = rights[:, :, 0].mean(-1)
     later = rights[:, :, 1:].mean((1, 2)) if cfg.list_len > 1 else None
     caption = (
@@ -102,12 +107,12 @@ def by_smallest(subject: Subject) -> Drawing:
         f"(seed {SEED} for each; each list with that smallest number equally likely), and at the sorted numbers of the "
         "same lists. If SEP finds the smallest only among small numbers, the curve falls."
     )
-    sure = [number for number in smallest if first[number] > 0.99]
-    none = [number for number in smallest if first[number] < 0.5]
+    sure = [number for number in smallest if first[number] > SURE]
+    unsure = [number for number in smallest if first[number] < 0.5]
+    what = "smallest numbers"
     alt = (
-        f"At SEP more than 0.99 are right for {len(sure)} of {len(smallest)} smallest numbers, the largest of them "
-        f"{max(sure, default=0)}; less than half for {len(none)}, the smallest of them {min(none, default=0)}. At the "
-        f"largest, {smallest[-1]}, {first[-1].item():.2f} are right at SEP."
+        f"At SEP more than {SURE} are right for {_how_many(sure, len(smallest), what, max)}; less than half for "
+        f"{_how_many(unsure, len(smallest), what, min)}. Where it is {smallest[-1]}, {first[-1].item():.2f} are."
         + ("" if later is None else f" At the sorted numbers the accuracy is at least {later.min().item():.3f}.")
     )
 
@@ -122,7 +127,7 @@ def by_smallest(subject: Subject) -> Drawing:
     return Drawing(caption, alt, paint, height=2.6)
 
 
-def _right_with_smallest(subject: Subject, smallest: int) -> torch.Tensor:
-    cfg = subject.model.cfg
-    lists = lists_with_smallest(smallest, LISTS, SEED, cfg.max_value, cfg.list_len)
-    return measured(right, subject.model, SortedListDataset.of(lists, cfg.max_value))
+def _how_many(chosen: list[int], n: int, what: str, outermost: Callable[[list[int]], int]) -> str:
+    """How many of n sizes are chosen, and the outermost of them if there are any."""
+    which = "largest" if outermost is max else "smallest"
+    return f"{len(chosen)} of {n} {what}" + (f" (the {which}: {outermost(chosen)})" if chosen else "")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @figure("ablation-by-target", "What ablating each head costs, by the right answer")
 def ablation_by_target(subject: Subject) -> Drawing:
-    """Source: solution, on the importance of the heads, for the mean over all answers; ours by target."""
+    """Source: solution, Head ablation, for the mean over all answers; ours by target."""
     one_layer(subject.model)
     targets, n_numbers = subject.some.targets.flatten(), subject.model.cfg.max_value + 1
     many = targets.bincount(minlength=n_numbers)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @figure("ov-circuit", "The OV circuit: what attention to each number adds to each answer")
 @torch.no_grad()
 def ov_circuit(subject: Subject) -> Drawing:
-    """Source: solution, OV circuit; here exact, through both layer norms but for the division by the final scale."""
+    """Source: solution, OV circuits; here exact, through both layer norms but for the division by the final scale."""
     model, heads = subject.model, subject.heads
     one_layer(model)
     circuit = circuits(model)[: len(heads)]
@@ -63,7 +63,7 @@ def ov_circuit(subject: Subject) -> Drawing:
 @figure("copying", "Which head copies which numbers")
 @torch.no_grad()
 def copying(subject: Subject) -> Drawing:
-    """The diagonals of the OV circuits. Source: solution, OV circuit, on how the heads split the vocabulary."""
+    """The diagonals of the OV circuits. Source: solution, OV circuits, on how the heads split the vocabulary."""
     model, heads = subject.model, subject.heads
     one_layer(model)
     diagonal = diagonals(model)[: len(heads)]

@@ -19,6 +19,7 @@ from sorted_list_model.decomposition import Decomposition, decompose
 from sorted_list_model.hard_inputs import right
 from sorted_list_model.heads import falls_in_log_probability
 from sorted_list_model.model import SortedListTransformer
+from sorted_list_model.scope import no_account_of
 from toy_model.figures.measured import measured
 
 if TYPE_CHECKING:
@@ -98,8 +99,9 @@ def subject_of(model: SortedListTransformer) -> Subject:
 
 def one_layer(model: SortedListTransformer) -> None:
     """NotDrawn where an account of one layer does not apply."""
-    if model.cfg.n_layers != 1:
-        raise NotDrawn(f"this is an account of one layer, the model has {model.cfg.n_layers}")
+    why_not = no_account_of(model)
+    if why_not:
+        raise NotDrawn(why_not)
 
 
 def lists_of(model: SortedListTransformer, fewest: int, why: str) -> None:

@@ -20,7 +20,7 @@ MOST_ROWS = 20
 
 @figure("probabilities", "The probability of each answer along one list")
 def probabilities(subject: Subject) -> Drawing:
-    """Source: solution, the heat map of the first list."""
+    """Source: solution, Looking at the model."""
     model, data = subject.model, subject.data
     logits = measured(run, model, data.toks[:1])[:, data.scored].cpu()
     targets, queries = data.targets[0], tokens(data.current[0].tolist(), model)

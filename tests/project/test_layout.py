@@ -37,7 +37,7 @@ LONGEST = 400
 
 WITH_THE_PLUGIN = {
     *("under_test.py", "early.py", "guard.py", "system.py", "report.py"),
-    *("sequence_box", "sweep", "figures", "commands"),
+    *("sequence_box", "list_box", "sweep", "figures", "commands"),
 }
 """Where the plugin and the model meet. Whatever else there is could be used without pytest."""
 
@@ -144,7 +144,17 @@ def test_a_system_and_its_command_line_are_there_without_torch(package):
 
 
 @pytest.mark.parametrize(
-    "module", ["cumsum_model.data", "cumsum_model.criteria", "toy_model.statistics", "toy_model.sweep.plan"]
+    "module",
+    [
+        "cumsum_model.data",
+        "cumsum_model.criteria",
+        "sorted_list_model.data",
+        "sorted_list_model.figures.subject",
+        "sorted_list_model.hard_inputs",
+        "sorted_list_model.ov_circuit",
+        "toy_model.statistics",
+        "toy_model.sweep.plan",
+    ],
 )
 def test_examples_in_docstrings(module):
     outcome = doctest.testmod(importlib.import_module(module))
