@@ -77,6 +77,34 @@ def lists_with_minimum(
     return lists.gather(-1, torch.rand(lists.shape, generator=generator).argsort(-1))
 
 
+def lists_above(
+    bound: int, size: int, seed: int, list_len: int = LIST_LEN, max_value: int = MAX_VALUE
+) -> Int[Tensor, "size list_len"]:
+    """Lists whose numbers are all above `bound`, each of them equally likely.
+
+    Raises ValueError where there is no such list.
+    """
+    if max_value - bound < list_len:
+        raise ValueError(f"there are no {list_len} numbers above {bound} in 0 .. {max_value}")
+    larger = torch.arange(bound + 1, max_value + 1)
+    return drawn_from(larger, size, list_len, torch.Generator().manual_seed(seed))
+
+
+def list_with_large_jump(list_len: int = LIST_LEN, max_value: int = MAX_VALUE) -> Int[Tensor, " list_len"] | None:
+    """0 and successive numbers that end two below `max_value`, unsorted: adversarial. None where there is no room.
+
+    Source: solution, Adversarial examples.
+
+    >>> list_with_large_jump().sort().values.tolist()
+    [0, 40, 41, 42, 43, 44, 45, 46, 47, 48]
+    """
+    first = max_value - list_len
+    if list_len < 3 or first < 2:
+        return None
+    numbers = torch.tensor([0, *range(first, max_value - 1)])
+    return numbers[torch.randperm(list_len, generator=torch.Generator().manual_seed(0))]
+
+
 def right(model: SortedListTransformer, data: SortedListDataset) -> Bool[Tensor, "batch query"]:
     """Which answers are right."""
     return run(model, data.toks)[:, data.scored].argmax(-1).cpu() == data.targets.cpu()

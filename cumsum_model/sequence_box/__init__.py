@@ -1,6 +1,6 @@
 """A box in the page in which one types values and sees what the model makes of them.
 
-The page computes everything itself from the weights in it: `sequence.js` is the forward pass of
+The page computes everything itself from the weights in it: `sequence.js` has the forward pass of
 `CumsumTransformer` in double precision.
 """
 
@@ -15,6 +15,7 @@ from cumsum_model.data import VOCAB_OUT, evaluation_set
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.ov_circuit import value_direction, value_slope
 from cumsum_model.proof.certificate import Certificate
+from toy_model import box
 from toy_model.checkpoint.checkpoint import serialised
 
 HERE = Path(__file__).parent
@@ -27,8 +28,8 @@ def sequence_box(model: CumsumTransformer, certificate: Certificate | None) -> P
         name="try-a-sequence",
         title="Try a sequence",
         html=(HERE / "sequence.html").read_text(encoding="utf-8"),
-        style=(HERE / "sequence.css").read_text(encoding="utf-8"),
-        script=(HERE / "sequence.js").read_text(encoding="utf-8"),
+        style=box.style((HERE / "sequence.css").read_text(encoding="utf-8")),
+        script=box.script((HERE / "sequence.js").read_text(encoding="utf-8")),
         data={
             "weights": base64.b64encode(serialised(model)).decode(),
             "max_value": cfg.max_value,

@@ -26,6 +26,7 @@ from sorted_list_model.figures.subject import (
     round_steps,
     tokens,
 )
+from sorted_list_model.hard_inputs import list_with_large_jump
 from toy_model.figures.measured import finite, measured
 
 if TYPE_CHECKING:
@@ -48,10 +49,10 @@ def chosen_lists(subject: Subject) -> dict[str, Int[Tensor, " list_len"]]:
     """Unsorted lists by what they are: the first of the validation set, and 0 with large numbers if there is room."""
     cfg = subject.model.cfg
     chosen = {"first of the validation set": subject.data.lists[0]}
-    hard = torch.tensor([0, *range(cfg.max_value - cfg.list_len, cfg.max_value - 1)])
-    if cfg.list_len > 2 and hard[1] > 1:
-        order = torch.randperm(cfg.list_len, generator=torch.Generator().manual_seed(0))
-        chosen[f"0, {hard[1]} to {hard[-1]}"] = hard[order]
+    hard = list_with_large_jump(cfg.list_len, cfg.max_value)
+    if hard is not None:
+        first, *others = sorted(hard.tolist())
+        chosen[f"{first}, {others[0]} to {others[-1]}"] = hard
     return chosen
 
 

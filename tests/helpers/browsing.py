@@ -2,8 +2,10 @@
 
 import shutil
 
+from pytest_claims.drawing.figure import Illustrations
 from pytest_claims.output.html import render_page
 from pytest_claims.report.report import Report
+from pytest_claims.subject import Subject
 
 from cumsum_model.report import details, illustrate
 from cumsum_model.system import SYSTEM
@@ -35,4 +37,12 @@ def page_of(tmp_path, model):
     subject = details(read_checkpoint(tmp_path, SYSTEM), "cpu")
     report = Report(subject=subject, exit_code=1)
     (tmp_path / "report.html").write_text(render_page(report, illustrate(report)))
+    return tmp_path / "report.html"
+
+
+def page_of_panel(tmp_path, panel):
+    """A page with a panel and nothing else to see."""
+    subject = Subject(path="a model", sha256="0" * 64, facts=(), notes=(), environment=(), suite={})
+    page = render_page(Report(subject=subject, exit_code=1), Illustrations({}, [panel]))
+    (tmp_path / "report.html").write_text(page)
     return tmp_path / "report.html"
