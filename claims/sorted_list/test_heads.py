@@ -63,7 +63,7 @@ def test_both_heads_are_needed(model, measure, data):
     source=f"ours: {writeup.HEADS} and {writeup.OV}, number by number",
     over=f"{FIRST_LISTS}; mean-ablation by position",
     evidence="sampled",
-    refuted_by=[mutants.exchange_QK, mutants.negate_OV, mutants.answer_one_higher],
+    refuted_by=[mutants.negate_keys, mutants.copy_in_both_heads, mutants.answer_one_higher],
     unless=no_account_of_two_heads,
 )
 def test_copying_and_ablation_agree(model, measure, lists):

@@ -76,7 +76,7 @@ def test_which_head_copies_more(model, measure):
     source=writeup.OV,
     over=ROW_MEAN,
     evidence="exact",
-    refuted_by=[mutants.silence_lesser_head, mutants.copy_in_both_heads, mutants.negate_OV],
+    refuted_by=[mutants.silence_lesser_head, mutants.copy_in_both_heads],
     unless=not_the_reference,
     exhaustive=True,
 )
@@ -92,12 +92,7 @@ def test_the_lesser_head_anti_copies(model, measure):
     source=f"{writeup.POST}; {writeup.TRIPLES}",
     over=ROW_MEAN,
     evidence="exact",
-    refuted_by=[
-        mutants.blur_unembedding_upwards,
-        mutants.answer_one_higher,
-        mutants.mirror_cross_terms,
-        mutants.untrained,
-    ],
+    refuted_by=[mutants.sharpen_unembedding, mutants.negate_OV, mutants.untrained],
     unless=no_account_of_triples,
     exhaustive=True,
 )
@@ -126,12 +121,7 @@ def test_what_is_just_above_is_suppressed(model, measure):
     source=f"{writeup.TRIPLES}, from the weights alone",
     over=ROW_MEAN,
     evidence="exact",
-    refuted_by=[
-        mutants.blur_unembedding_upwards,
-        mutants.mirror_cross_terms,
-        mutants.copy_one_higher,
-        mutants.untrained,
-    ],
+    refuted_by=[mutants.sharpen_unembedding, mutants.mirror_cross_terms, mutants.copy_one_higher, mutants.untrained],
     unless=no_account_of_triples,
     exhaustive=True,
 )

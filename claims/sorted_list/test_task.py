@@ -101,7 +101,7 @@ def test_errors_by_position(model, measure, validation):
 
 @claim(
     "It is one layer of two attention heads with layer norm before the unembedding: twice the stream has the same "
-    "logits to a tenth, as far as epsilon lets it, and the stream with 1 added to every dimension to a thousandth",
+    "logits, to a tenth of the largest, as far as epsilon lets it",
     source=f"challenge post of October; {writeup.TASK}",
     over=f"sizes; {FIRST_LISTS}",
     evidence="sampled",
@@ -116,5 +116,3 @@ def test_architecture(model, measure, lists):
     largest = logits.abs().max()
     doubled = run_under(model, lists.toks, {last: lambda resid: 2 * resid}) - logits
     assert measure("doubled: largest change of a logit, over the largest", doubled.abs().max() / largest) < 0.1
-    shifted = run_under(model, lists.toks, {last: lambda resid: resid + 1}) - logits
-    assert measure("shifted: largest change of a logit, over the largest", shifted.abs().max() / largest) < 0.001
