@@ -1,4 +1,4 @@
-# From nothing but Python and make: `make claims` verifies the shipped checkpoint, `make test` tests the software.
+# From nothing but Python and make: `make claims` verifies the shipped checkpoints, `make test` tests the software.
 # The first installs what the claims need ($(VENV)/installed), the second the tools of development, too ($(VENV)/dev).
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,9 +16,9 @@ endef
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-claims: $(VENV)/installed  ## verify the shipped checkpoint into report/; ARGS="--checkpoint=PATH" for another
-	@echo "Verifying: every claim, and every control of it, in about a minute; the report goes to report/report.html."
-	$(BIN)/cumsum-model verify --report=report $(ARGS)
+claims: $(VENV)/installed  ## verify the shipped checkpoints into report/; ARGS="--checkpoint=PATH" for another
+	@echo "Verifying: every claim of both systems, and every control of it, in some minutes; the reports go to report/index.html."
+	$(BIN)/python -P -m toy_model verify --report=report $(ARGS)
 
 test: $(VENV)/dev lint  ## check style and types, then test the software; ARGS="-n 0" for one process
 	cd pytest-claims && ../$(BIN)/pytest -ra -n logical --maxprocesses 4 --dist loadfile
@@ -41,19 +41,22 @@ guard: $(VENV)/installed  ## fail if a ratio is half as large again as in benchm
 baseline: $(VENV)/installed  ## save the ratios of this commit as the ones that `make guard` compares with
 	$(BIN)/pytest benchmarks/ -m guard --benchmark-quiet --benchmark-json=benchmarks/baseline.json $(ARGS)
 
-matrix: $(VENV)/installed  ## run every claim on every broken model, into docs/matrix.json and docs/matrix.md
+matrix: $(VENV)/installed  ## run every claim on every broken model, into docs/matrix*.json and docs/matrix*.md
 	$(BIN)/python -m cumsum_model mutants -n 2 --out docs/matrix.json
+	$(BIN)/python -m sorted_list_model mutants -n 2 --out docs/matrix_sorted_list.json
 	$(BIN)/python docs/matrix.py
 
-universality: $(VENV)/installed  ## train and verify 32 seeds that no bound was made on, an hour on two cores
+universality: $(VENV)/installed  ## train and verify 32 seeds of each system that no bound was made on, hours on two cores
 	$(BIN)/python -m cumsum_model sweep --seeds 100:132 --out sweeps/fresh
 	$(BIN)/python docs/universality.py sweeps/fresh/universality.json
+	$(BIN)/python -m sorted_list_model sweep --seeds 100:132 --out sweeps/fresh_sorted_list
 
-fixture: $(VENV)/installed  ## train the shipped checkpoint again, into runs/seed42
+fixture: $(VENV)/installed  ## train the shipped checkpoints again, into runs/
 	$(BIN)/python -m cumsum_model train --seed 42 --out runs/seed42 --force
+	$(BIN)/python -m sorted_list_model train --seed 42 --out runs/sorted_list_seed42 --force
 
-screenshots: $(VENV)/dev  ## take the pictures in docs/ of report/, which `make claims` leaves
-	$(BIN)/python docs/screenshots.py report/report.html
+screenshots: $(VENV)/dev  ## take the pictures in docs/ of report/cumsum/, which `make claims` leaves
+	$(BIN)/python docs/screenshots.py report/cumsum/report.html
 
 clean:  ## remove the environment, the report and all caches
 	rm -rf $(VENV) report .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -36,7 +36,7 @@ NOT_OURS = ("PYTEST_PLUGINS", "PYTHONOPTIMIZE", "PYTHONSTARTUP", "PYTHONINSPECT"
 
 
 def own_options(system: str) -> list[str]:
-    """For pytest: the claims of a system, and the configuration and root folder that belong to them."""
+    """For pytest: the claims of a system, or all, where no name is given; their configuration and root folder."""
     options = [str(CLAIMS / system), f"--rootdir={ROOT}", f"--config-file={CONFIGURATION}"]
     return [*options, "-p", "no:cacheprovider"] if ROOT == SHIPPED else options
 

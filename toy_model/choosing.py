@@ -55,7 +55,9 @@ def choose(config: pytest.Config, systems: Sequence[System[Any]]) -> Chosen:
     readers = [system for system in systems if all(system in found for found in of.values())]
     if len(readers) != 1:
         each = "; ".join(f"{path} is of {' and '.join(system.name for system in found)}" for path, found in of.items())
-        how = f"name the folder of claims, {_folders(readers)}" if readers else "name checkpoints of one system at a time"
+        how = (
+            f"name the folder of claims, {_folders(readers)}" if readers else "name checkpoints of one system at a time"
+        )
         raise pytest.UsageError(shown(f"{how}: {each}"))
     return Chosen((readers[0],), tuple(system for system in systems if system is not readers[0]))
 

@@ -14,7 +14,7 @@ from cumsum_model.__main__ import main
 from toy_model.checkout import ROOT
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-FOLDERS = "benchmarks|claims|cumsum_model|docs|examples|fixtures|pytest-claims|tests|toy_model"
+FOLDERS = "benchmarks|claims|cumsum_model|docs|examples|fixtures|pytest-claims|sorted_list_model|tests|toy_model"
 PATH = re.compile(rf"(?<![\w./-])((?:{FOLDERS})/[\w./-]*\w/?|[\w.]+\.(?:md|toml|txt|yml))(?![\w*])")
 TO_BE_MADE = {
     "claims/cumsum/test_mine.py",

@@ -36,7 +36,7 @@ LONGEST = 400
 """Lines of a file that a person can read in one sitting."""
 
 WITH_THE_PLUGIN = {
-    *("under_test.py", "early.py", "guard.py", "system.py", "report.py"),
+    *("under_test.py", "choosing.py", "early.py", "guard.py", "system.py", "report.py", "reporting.py"),
     *("sequence_box", "list_box", "sweep", "figures", "commands"),
 }
 """Where the plugin and the model meet. Whatever else there is could be used without pytest."""

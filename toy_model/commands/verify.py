@@ -55,11 +55,15 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], s
     parser.add_argument("checkpoint", nargs="?", metavar="PATH", help="default: the checkpoint that is shipped")
 
 
-def verify(arguments: Sequence[str], system: System[Any]) -> int:
-    """Run pytest. `arguments` are those after `verify`; the first is the checkpoint, unless it is an option."""
-    if not (CLAIMS / system.name).is_dir():
-        return fail(missing(system.name))
+def verify(arguments: Sequence[str], system: System[Any] | None = None) -> int:
+    """Run pytest on the claims of a system, or of all. `arguments` are those after `verify`.
+
+    The first is the checkpoint, unless it is an option.
+    """
+    folder = system.name if system is not None else ""
+    if not (CLAIMS / folder).is_dir():
+        return fail(missing(folder))
     options = list(arguments)
     if options and not options[0].startswith("-"):
         options[0] = f"--checkpoint={options[0]}"
-    return run_claims(system.name, options)
+    return run_claims(folder, options)
