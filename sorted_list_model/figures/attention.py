@@ -70,10 +70,10 @@ def attention_patterns(subject: Subject) -> Drawing:
     queries = [tokens(row, model) for row in data.current.tolist()]
     caption = (
         "Each row is a query, SEP or a sorted number; each column a token that it attends to: the unsorted numbers, "
-        "SEP, and the sorted numbers so far. A ring marks the right answer; where what the model answers is wrong, a "
-        f"cross marks it if it is in the list. Lists: the first of {subject.data_set}"
+        "SEP, and the sorted numbers so far. A ring marks the right answer, a cross a wrong answer of the "
+        f"model that is in the list. Lists: the first of {subject.data_set}"
         f"{'; and one whose second sorted number is a large jump away' if len(lists) > 1 else ''}. If the next larger "
-        f"number is what a head attends to, the ring is on the darkest square.{subject.of_all_heads}"
+        f"number is what a head attends to, the ring is on the strongest square of its row.{subject.of_all_heads}"
     )
     alt = " ".join(_in_words(*each) for each in zip(lists, data.targets, answers, parts.pattern, keys, strict=True))
     rows, columns = len(lists), len(subject.heads)
@@ -148,8 +148,8 @@ def qk_circuit(subject: Subject) -> Drawing:
     offsets = favourites - torch.arange(n_numbers)
     above = [some[some > 0] for some in offsets]
     caption = (
-        "Attention score of each number (column, as a key in the unsorted half) for SEP (top row) and each current "
-        "number (rows), in what it is above the mean of its row: only differences within a row matter. Exact, through "
+        "Attention score of each number (columns, as a key in the unsorted half) for SEP (top row) and for each "
+        "current number (rows), less the mean of its row: only differences within a row matter. Exact, through "
         "the first layer norm; mean over positions. If a head looks for the next larger number, the strongest violet "
         "lies just right of the diagonal, which is drawn as a line. Read off the weights; no data."
         f"{subject.of_all_heads}"
@@ -196,9 +196,9 @@ def position_bias(subject: Subject) -> Drawing:
     small, large = position[:, 1:, :low].mean(-1), position[:, 1:, high : max_value + 1].mean(-1)
     where = range(n + 1, 2 * n)
     caption = (
-        f"By position of the current number. Above, for current numbers {', '.join(map(str, currents))}: the score of "
-        f"0 to {SMALLEST - 1} less that of the {ABOVE} numbers just above the current one, exact and at the mean over "
-        "unsorted positions; above 0 the smallest numbers would get more attention. Below, W_pos W_QK W_E, which "
+        f"Across, the position of the current number. Above, for {', '.join(map(str, currents))} as the current "
+        f"number, the score of 0 to {SMALLEST - 1} less that of the {ABOVE} numbers just above the current one, exact, "
+        "mean over unsorted positions: above 0 the smallest would get more attention. Below, W_pos W_QK W_E, which "
         f"leaves layer norm's scale out: its mean over 0 to {low - 1} and over {high} to {max_value}. If position "
         "works against the smallest numbers, the curves of the smallest fall. Read off the weights; no data."
         f"{subject.of_all_heads}"

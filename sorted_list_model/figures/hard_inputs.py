@@ -53,9 +53,10 @@ def by_jump(subject: Subject) -> Drawing:
     sure = [gap for gap, part in zip(gaps, ordered, strict=True) if part > SURE]
     unsure = [gap for gap, part in zip(gaps, ordered, strict=True) if part < 0.5]
     alt = (
-        f"On lists drawn to have one, more than {SURE} of jumps of {_how_many(sure, len(gaps), 'sizes', max)} are "
-        f"answered rightly; less than half of those of {_how_many(unsure, len(gaps), 'sizes', min)}. On the validation "
-        f"set {subject.right.double().mean().item():.5f} of all answers are right; wrong ones by position: "
+        f"On lists drawn to have one, the accuracy is above {SURE} for jumps of "
+        f"{_how_many(sure, len(gaps), 'sizes', max)} and below one half for jumps of "
+        f"{_how_many(unsure, len(gaps), 'sizes', min)}. On the validation set it is "
+        f"{subject.right.double().mean().item():.5f} over all answers; wrong answers by position: "
         f"{', '.join(map(str, n_wrong.tolist()))}."
     )
 
@@ -111,9 +112,10 @@ def by_smallest(subject: Subject) -> Drawing:
     unsure = [number for number in smallest if first[number] < 0.5]
     what = "smallest numbers"
     alt = (
-        f"At SEP more than {SURE} are right for {_how_many(sure, len(smallest), what, max)}; less than half for "
-        f"{_how_many(unsure, len(smallest), what, min)}. Where it is {smallest[-1]}, {first[-1].item():.2f} are."
-        + ("" if later is None else f" At the sorted numbers the accuracy is at least {later.min().item():.3f}.")
+        f"At SEP the accuracy is above {SURE} for {_how_many(sure, len(smallest), what, max)} and below one half for "
+        f"{_how_many(unsure, len(smallest), what, min)}; where the smallest number is {smallest[-1]} it is "
+        f"{first[-1].item():.2f}."
+        + ("" if later is None else f" At the sorted numbers it is at least {later.min().item():.3f}.")
     )
 
     def paint(paper: Paper) -> None:

@@ -10,6 +10,7 @@ from pytest_claims.drawing.canvas import Drawing, figure, key, name_y, span, zer
 from torch import Tensor
 
 from sorted_list_model.figures.subject import HEAD_COLOURS, Subject, listed, one_layer, round_steps
+from sorted_list_model.writeup import ABLATION_COSTS, HEADS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Paper
@@ -25,11 +26,16 @@ def ablation_by_target(subject: Subject) -> Drawing:
     seen = many.nonzero().flatten()
     overall = [falls.mean().item() for falls in subject.falls]
     costlier = torch.nan_to_num(by_target, -torch.inf).argmax(0)
+    lesser, main = ABLATION_COSTS
+    published = subject.published(
+        f"Published ({HEADS}, over the first 500 lists): {lesser:.3f} without the lesser head, {main:.3f} without the "
+        "main one, on average."
+    )
     caption = (
         "Mean fall of the log probability of the right answer, by what that answer is, when one head is mean-ablated: "
         f"its output at each position is replaced by its mean over the lists. Over {subject.first_lists}, at SEP and "
         "the sorted numbers but the last. If the heads split the vocabulary, where one curve is high the other is low."
-        f"{subject.of_all_heads}"
+        f"{subject.of_all_heads}{published}"
     )
     alt = " ".join(
         f"Without head {head} the log probability falls by {overall[head]:.3f} nats on average, most for "

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from jaxtyping import Bool
 from pytest_claims.drawing.canvas import Drawing, figure, key, name_y, span, zero_line
 from pytest_claims.drawing.heat_map import draw_heat_map, draw_scale
+from torch import Tensor
 
 from sorted_list_model.figures.subject import HEAD_COLOURS, SCALED_LOGIT, Subject, listed, one_layer, round_steps
 from sorted_list_model.ov_circuit import copied, diagonals
 from sorted_list_model.ov_circuit import ov_circuit as circuits
+from sorted_list_model.writeup import OF_LESSER_HEAD, OV
 from toy_model.figures.measured import finite
 
 if TYPE_CHECKING:
@@ -70,24 +73,24 @@ def copying(subject: Subject) -> Drawing:
     finite(diagonal)
     copies = copied(model)[: len(heads)]
     numbers = range(diagonal.shape[-1])
+    band = f"{OF_LESSER_HEAD[0]} to {OF_LESSER_HEAD[-1]}"
+    published = subject.published(
+        f"Published ({OV}): the lesser head deals with about {band}, the main one with most others."
+    )
     caption = (
         "What attention to a number adds to its own logit, before the division by the final layer norm's scale: the "
         "diagonals of the OV circuits, mean over unsorted positions. The squares below mark the numbers that a head "
         "copies: attention to them raises their own logit more than any other, at every unsorted position. If the "
         f"heads split the vocabulary, each number has a square of one head. Read off the weights; no data."
-        f"{subject.of_all_heads}"
+        f"{subject.of_all_heads}{published}"
     )
-    alt = (
-        "; ".join(f"head {head} copies {listed(copies[head].nonzero().flatten().tolist())}" for head in heads)
-        + f"; copied by none of them: {listed((~copies.any(0)).nonzero().flatten().tolist())}. "
-        + "; ".join(
-            f"head {head} copies most among them {listed((diagonal.argmax(0) == head).nonzero().flatten().tolist())}"
-            for head in heads
-        )
-        + ". The largest values are "
-        + ", ".join(f"{diagonal[head].max().item():.3g}" for head in heads)
-        + "."
+    adds_most = diagonal.argmax(0)
+    alt = " ".join(
+        f"Head {head} copies {_where(copies[head])}, and adds the most of all heads to the own logit of "
+        f"{_where(adds_most == head)}, up to {diagonal[head].max().item():.3g}."
+        for head in heads
     )
+    alt += f" Copied by no head: {_where(~copies.any(0))}."
 
     def paint(paper: Paper) -> None:
         curves, marks = paper.subplots(
@@ -108,3 +111,7 @@ def copying(subject: Subject) -> Drawing:
         marks.spines["left"].set_visible(False)
 
     return Drawing(caption, alt, paint, height=3.0)
+
+
+def _where(numbers: Bool[Tensor, " number"]) -> str:
+    return listed(numbers.nonzero().flatten().tolist())

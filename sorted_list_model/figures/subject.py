@@ -19,7 +19,7 @@ from sorted_list_model.decomposition import Decomposition, decompose
 from sorted_list_model.hard_inputs import right
 from sorted_list_model.heads import falls_in_log_probability
 from sorted_list_model.model import SortedListTransformer
-from sorted_list_model.scope import no_account_of
+from sorted_list_model.scope import no_account_of, not_the_reference
 from toy_model.figures.measured import measured
 
 if TYPE_CHECKING:
@@ -74,6 +74,10 @@ class Subject:
     def right(self) -> Bool[Tensor, "batch query"]:
         """Whether each answer on the validation set is right."""
         return measured(right, self.model, self.data)
+
+    def published(self, said: str) -> str:
+        """` said`, if the solution says it of this model's numbers: of the reference or a copy of it; else nothing."""
+        return "" if not_the_reference(self.model) else f" {said}"
 
     @property
     def heads(self) -> range:

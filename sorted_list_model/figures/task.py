@@ -30,8 +30,8 @@ def probabilities(subject: Subject) -> Drawing:
     hardest = int(p_right.argmin())
     caption = (
         f"Probability of each answer (column) at SEP and at each sorted number but the last (rows) of one list, the "
-        f"first of {subject.data_set}. A ring marks the right answer: if the model sorts, it is on the darkest square "
-        "of its row."
+        f"first of {subject.data_set}. A ring marks the right answer: if the model sorts, it is on the strongest "
+        "square of its row."
     )
     alt = (
         f"Of {len(targets)} answers {int(right.sum())} are right. The right answer is least likely, "
