@@ -43,7 +43,7 @@ baseline: $(VENV)/installed  ## save the ratios of this commit as the ones that 
 
 matrix: $(VENV)/installed  ## run every claim on every broken model, into docs/matrix*.json and docs/matrix*.md
 	$(BIN)/python -m cumsum_model mutants -n 2 --out docs/matrix.json
-	$(BIN)/python -m sorted_list_model mutants -n 2 --out docs/matrix_sorted_list.json
+	$(BIN)/python -m sorted_list_model mutants -n 2 --out docs/matrix-sorted-list.json
 	$(BIN)/python docs/matrix.py
 
 universality: $(VENV)/installed  ## train and verify 32 seeds of each system that no bound was made on, hours on two cores

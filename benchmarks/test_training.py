@@ -1,6 +1,6 @@
 """Training, against the same recipe through a TransformerLens bridge and DataLoaders, in turns.
 
-What is timed is a slice of an epoch of the published recipe: 40 of its 293 steps and the same share of its validation.
+What is timed is a slice of an epoch of a published recipe: 40 of its 293 steps and the same share of its validation.
 """
 
 import dataclasses
@@ -8,15 +8,14 @@ import dataclasses
 import pytest
 
 from benchmarks.training_by_bridge import TrainingByBridge
-from cumsum_model.system import SYSTEM
-from cumsum_model.task import PUBLISHED
+from cumsum_model.task import TASK as CUMSUM
+from sorted_list_model.task import TASK as SORTED_LIST
 from toy_model.timing import threads as torch_threads
 from toy_model.training.training import Training
 
-PUBLISHED = PUBLISHED
 STEPS = 40
-SHARE = STEPS / PUBLISHED.steps_per_epoch
 ROUNDS, WARM_UP = 11, 1
+TASKS = (CUMSUM, SORTED_LIST)
 GOAL = 0.5
 """At most half the time of what one would write."""
 
@@ -27,18 +26,19 @@ def threads(request):
         yield request.param
 
 
-def slices(val_size):
+def slices(task, val_size):
     """The same run twice, ours and theirs, in epochs of 40 steps."""
+    published = task.recipe
     epochs = ROUNDS + WARM_UP
-    recipe = dataclasses.replace(PUBLISHED, train_size=STEPS * PUBLISHED.batch_size, val_size=val_size, epochs=epochs)
-    return Training(recipe, SYSTEM), TrainingByBridge(recipe)
+    recipe = dataclasses.replace(published, train_size=STEPS * published.batch_size, val_size=val_size, epochs=epochs)
+    return Training(recipe, task), TrainingByBridge(recipe, task)
 
 
-def in_turns(versus, what, val_size, threads, scale):
+def in_turns(versus, what, task, val_size, threads, scale):
     """`scale`: of how much of what is told a slice is the time."""
-    ours, theirs = slices(val_size)
+    ours, theirs = slices(task, val_size)
     versus(
-        f"{what}, {threads} thread{'s' * (threads > 1)} / by bridge and DataLoaders",
+        f"{task.name}: {what}, {threads} thread{'s' * (threads > 1)} / by bridge and DataLoaders",
         ours.epoch,
         theirs.epoch,
         rounds=ROUNDS,
@@ -50,13 +50,16 @@ def in_turns(versus, what, val_size, threads, scale):
 
 
 @pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.guard), 2], indirect=True)
-def test_a_step(versus, threads):
-    in_turns(versus, "a step of training", 1, threads, 1 / STEPS)
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_a_step(versus, task, threads):
+    in_turns(versus, "a step of training", task, 1, threads, 1 / STEPS)
 
 
 @pytest.mark.parametrize("threads", [1, 2], indirect=True)
-def test_a_seed(versus, threads):
-    """What 20 epochs take, without what comes before the first: the data, and to import the bridge."""
-    val_size = round(SHARE * PUBLISHED.val_size)
-    ours, theirs = in_turns(versus, "training a seed", val_size, threads, PUBLISHED.epochs / SHARE)
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_a_seed(versus, task, threads):
+    """What all epochs take, without what comes before the first: the data, and to import the bridge."""
+    share = STEPS / task.recipe.steps_per_epoch
+    val_size = round(share * task.recipe.val_size)
+    ours, theirs = in_turns(versus, "training a seed", task, val_size, threads, task.recipe.epochs / share)
     assert ours.history[0].loss == pytest.approx(theirs.history[0].loss, abs=1e-3)  # later, rounding may have grown

@@ -14,21 +14,23 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from cumsum_model.data import CumsumDataset
-from cumsum_model.task import untrained
+from toy_model.dataset import Dataset
 from toy_model.recipe import Recipe
+from toy_model.task import Task
 from toy_model.training.training import Epoch
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from transformer_lens.model_bridge import TransformerBridge
 
 
-class Samples(Dataset[tuple[Tensor, Tensor]]):
+class Samples(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
     """Tokens and labels, a sequence at a time."""
 
-    def __init__(self, data: CumsumDataset) -> None:
+    def __init__(self, data: Dataset) -> None:
         self.toks, self.labels = data.toks, data.labels
 
     def __len__(self) -> int:
@@ -50,16 +52,17 @@ def trainable(bridge: TransformerBridge) -> TransformerBridge:
 class TrainingByBridge:
     """A run of `recipe` on the CPU, epoch by epoch. Between its epochs torch's global generator is as it was."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, task: Task[Any]) -> None:
         self.recipe = recipe
         self.history: list[Epoch] = []
         cfg = recipe.config
-        self.model = trainable(untrained(cfg, recipe.seed).bridge())
+        self.model = trainable(task.untrained(cfg, recipe.seed).bridge())
         self.optimizer = torch.optim.Adam(self.model.parameters(), weight_decay=recipe.weight_decay)
-        train_set = CumsumDataset(recipe.train_size, cfg.max_value, cfg.n_ctx, seed=recipe.seed)
+        train_set = task.draw(cfg, recipe.train_size, torch.Generator().manual_seed(recipe.seed))
+        self.scored = train_set.scored
         self._generator = torch.Generator().manual_seed(recipe.seed + 1).get_state()
         with self._global_generator():
-            val_set = CumsumDataset(recipe.val_size, cfg.max_value, cfg.n_ctx, generator=torch.default_generator)
+            val_set = task.draw(cfg, recipe.val_size, torch.default_generator)
         self.train_loader = DataLoader(Samples(train_set), batch_size=recipe.batch_size, shuffle=True)
         self.val_loader = DataLoader(Samples(val_set), batch_size=recipe.batch_size)
 
@@ -71,7 +74,8 @@ class TrainingByBridge:
                 group["lr"] = self.recipe.learning_rate(index)
             self.model.train()
             for toks, labels in self.train_loader:
-                loss = F.cross_entropy(self.model(toks).flatten(0, 1), labels.flatten())
+                logits = self.model(toks)[:, self.scored]
+                loss = F.cross_entropy(logits.flatten(0, 1), labels[:, self.scored].flatten())
                 self.optimizer.zero_grad()
                 loss.backward()
                 self.optimizer.step()
@@ -86,8 +90,9 @@ class TrainingByBridge:
         self.model.eval()
         n_right = n = 0
         for toks, labels in self.val_loader:
-            n_right += (self.model(toks).argmax(-1) == labels).sum().item()
-            n += labels.numel()
+            right = (self.model(toks).argmax(-1) == labels)[:, self.scored]
+            n_right += right.sum().item()
+            n += right.numel()
         return n_right / n
 
     @contextmanager

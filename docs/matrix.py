@@ -1,60 +1,68 @@
-"""Write docs/matrix.md, which claim notices which defect, from docs/matrix.json: part of `make matrix`."""
+"""Write docs/matrix*.md, which claim notices which defect, from docs/matrix*.json: part of `make matrix`."""
 
 import json
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pytest_claims.text import short_name
 from pytest_claims.verdict import LETTERS, Verdict
 
-from cumsum_model import mutants
+import cumsum_model.mutants
+import sorted_list_model.mutants
+from cumsum_model.task import TASK as CUMSUM
+from sorted_list_model.task import TASK as SORTED_LIST
+from toy_model.task import Task
 
 HERE = Path(__file__).parent
-SAVED, PAGE = HERE / "matrix.json", HERE / "matrix.md"
+TABLES = {
+    "matrix": (CUMSUM, cumsum_model.mutants),
+    "matrix-sorted-list": (SORTED_LIST, sorted_list_model.mutants),
+}
+"""By the name of its files: whose claims a table has, and their broken models."""
 
 INTRODUCTION = """\
-# Which claim notices which defect
+# Which claim notices which defect: {title}
 
-<!-- written by `python docs/matrix.py` from docs/matrix.json; `make matrix` makes both -->
+<!-- written by `python docs/matrix.py` from docs/{name}.json; `make matrix` makes both -->
 
-    python -m cumsum_model mutants -n 2
-    python -m cumsum_model mutants --list
+    python -m {package} mutants -n 2
+    python -m {package} mutants --list
 
-The first command runs every claim on every mutant, in about twenty minutes on two cores; the second describes the
+The first command runs every claim on every mutant, in {minutes} on two cores; the second describes the
 mutants. A mutant is the shipped checkpoint with one thing changed. The exit code is 0 if
 
 - every claim is refuted by at least two mutants, and each of its assertions is broken by at least one control,
 - every defect is noticed by at least one claim, and
-- every mutant that breaks nothing (the same function in other weights: another basis of the residual stream, another
-  gauge of the logits, constants moved between parameters, neurons rescaled or renumbered) is noticed only by claims
-  that declare with `depends_on` what it changes.
+- every mutant that breaks nothing (the same function in other weights, such as in another basis of the residual stream)
+  is noticed only by claims that declare with `depends_on` what it changes.
 
 Anything less is printed as a hole, and the exit code is 1. `-k` runs some claims only, `--checkpoint` breaks another
 model.
 """
 
 
-def page(saved: dict[str, Any]) -> str:
+def page(name: str, saved: dict[str, Any], task: Task[Any], mutants: ModuleType) -> str:
     """The page for a saved matrix."""
     names, claims = saved["mutants"], saved["claims"]
     n_refuted = sum(list(row.values()).count(Verdict.REFUTED) for row in claims.values())
     n_cells = sum(len(row) for row in claims.values())
     holes = saved["holes"] or ["no holes"]
     lines = [
-        INTRODUCTION,
+        INTRODUCTION.format(name=name, title=task.title, package=task.package, minutes=task.words.mutants_take),
         f"**{len(claims)} claims x {len(names)} mutants: {n_refuted:,} of {n_cells:,} refuted, {'; '.join(holes)}.**\n",
         "## Mutants\n",
         "| | mutant | what it does | claims that notice it |",
         "| --- | --- | --- | --- |",
     ]
-    for number, name in enumerate(names, start=1):
-        does = (getattr(mutants, name).__doc__ or "").splitlines()[0].replace("|", "\\|")
-        changes = saved["harmless"].get(name)
+    for number, mutant in enumerate(names, start=1):
+        does = (getattr(mutants, mutant).__doc__ or "").splitlines()[0].replace("|", "\\|")
+        changes = saved["harmless"].get(mutant)
         if changes is not None:
             does += f" *Breaks nothing; changes {', '.join(changes)}.*"
-        n_noticing = sum(row[name] == Verdict.REFUTED for row in claims.values())
-        lines.append(f"| {number} | `{name}` | {does} | {n_noticing} |")
+        n_noticing = sum(row[mutant] == Verdict.REFUTED for row in claims.values())
+        lines.append(f"| {number} | `{mutant}` | {does} | {n_noticing} |")
     width = max(len(short_name(claim)) for claim in claims)
     tens = "".join(str(number // 10 or " ") for number in range(1, len(names) + 1))
     ones = "".join(str(number % 10) for number in range(1, len(names) + 1))
@@ -66,14 +74,16 @@ def page(saved: dict[str, Any]) -> str:
         f"{'claim':{width}}  {ones}  refuted by",
     ]
     for claim, row in claims.items():
-        letters = "".join(LETTERS[Verdict(row[name])] for name in names)
+        letters = "".join(LETTERS[Verdict(row[mutant])] for mutant in names)
         n_refuting = list(row.values()).count(Verdict.REFUTED)
         lines.append(f"{short_name(claim):{width}}  {letters}  {n_refuting:>3}")
     return "\n".join([*lines, "```"]) + "\n"
 
 
 def main() -> int:
-    PAGE.write_text(page(json.loads(SAVED.read_text())))
+    for name, (task, mutants) in TABLES.items():
+        saved = json.loads((HERE / f"{name}.json").read_text())
+        (HERE / f"{name}.md").write_text(page(name, saved, task, mutants))
     return 0
 
 

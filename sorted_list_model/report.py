@@ -17,7 +17,7 @@ from toy_model.reporting import MATRIX_TITLE, Kept, matrix_figure, subject_of
 if TYPE_CHECKING:
     from pytest_claims.universality.outcome import Proved
 
-MATRIX = ROOT / "docs" / "matrix_sorted_list.json"
+MATRIX = ROOT / "docs" / "matrix-sorted-list.json"
 """Every claim on every mutant of the shipped checkpoint."""
 
 KEPT = Kept(TASK, MATRIX, largest=300_000, most_states=2_000)

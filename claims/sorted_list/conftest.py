@@ -35,7 +35,7 @@ def pytest_claims_illustrate(report: Report) -> Illustrations:
 
 def pytest_claims_mutants() -> tuple[list[Control], list[Control]]:
     kinds = SYSTEM.mutants()
-    return [*kinds["BREAKING"], *kinds["HIDDEN"]], [*kinds["SYMMETRIES"], *kinds["IDEALS"]]
+    return [*kinds["BREAKING"], *kinds["HIDDEN"], *kinds["IDEALS"]], [*kinds["SYMMETRIES"]]
 
 
 @pytest.fixture(scope="session")

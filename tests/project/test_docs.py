@@ -152,8 +152,10 @@ def test_every_option_that_is_named_exists(page, helps):
             assert option in helps, option
 
 
-def test_the_page_of_the_matrix_is_made_of_the_saved_one():
+@pytest.mark.parametrize("table", ["matrix", "matrix-sorted-list"])
+def test_the_page_of_a_matrix_is_made_of_the_saved_one(table):
     spec = importlib.util.spec_from_file_location("docs_matrix", ROOT / "docs" / "matrix.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert text("docs/matrix.md") == module.page(json.loads(text("docs/matrix.json"))), "python docs/matrix.py"
+    saved = json.loads(text(f"docs/{table}.json"))
+    assert text(f"docs/{table}.md") == module.page(table, saved, *module.TABLES[table]), "python docs/matrix.py"

@@ -10,6 +10,7 @@ from cumsum_model.data import CumsumDataset, evaluation_set
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.system import SYSTEM
 from cumsum_model.task import PUBLISHED, REFERENCE, initialise, untrained
+from sorted_list_model.task import TASK as SORTED_LIST
 from toy_model.behaviour import behaviour, cross_entropy, label_entropy
 from toy_model.checkpoint.checkpoint import card_path
 from toy_model.intervention import neuron_costs
@@ -174,11 +175,12 @@ def test_what_was_trained_shares_no_memory(short):
         assert parameter.untyped_storage().nbytes() == parameter.numel() * parameter.element_size()
 
 
-def test_a_bridge_trained_with_dataloaders_has_the_same_losses():
+@pytest.mark.parametrize("task", [SYSTEM, SORTED_LIST], ids=lambda task: task.name)
+def test_a_bridge_trained_with_dataloaders_has_the_same_losses(task):
     """What training is timed against does the same: every step, every bias, and validation."""
-    recipe = dataclasses.replace(SHORT, epochs=2, train_size=1_030, batch_size=100)
+    recipe = dataclasses.replace(task.recipe, seed=3, epochs=2, train_size=1_030, val_size=500, batch_size=100)
     before = torch.get_rng_state()
-    training, by_bridge = Training(recipe, SYSTEM), TrainingByBridge(recipe)
+    training, by_bridge = Training(recipe, task), TrainingByBridge(recipe, task)
     ours, theirs = [], []
     for _ in range(recipe.epochs):
         training.epoch(lambda step: ours.append(step.loss))
