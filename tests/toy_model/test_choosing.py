@@ -86,7 +86,7 @@ def test_a_checkpoint_of_any_kind_is(save, tmp_path, system, made, reference, tr
         (folder / "one.card.json").write_text("{}")
     elif made == "shards":
         where = {}
-        for i, (name, tensor) in enumerate(model.state_dict().items()):
+        for i, name in enumerate(model.state_dict()):
             where[name] = f"model-0000{1 + i % 2}-of-00002.safetensors"
         for file in set(where.values()):
             part = {name: tensor for name, tensor in model.state_dict().items() if where[name] == file}
@@ -130,7 +130,7 @@ def test_what_no_system_can_read_is_refused_with_what_each_says(save, tmp_path):
 def test_checkpoints_of_several_systems_are_refused():
     told = refused("claims", checkpoints=[system.reference for system in SYSTEMS])
     assert told == (
-        f"name those of one system at a time: {CUMSUM.reference} is of cumsum; {SORTED_LIST.reference} is of "
+        f"name checkpoints of one system at a time: {CUMSUM.reference} is of cumsum; {SORTED_LIST.reference} is of "
         "sorted_list"
     )
 
