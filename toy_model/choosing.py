@@ -15,7 +15,6 @@ import pytest
 from pytest_claims.files import shown
 from pytest_claims.hooks.suites import ENDINGS
 
-from toy_model.checkout import CLAIMS
 from toy_model.checkpoint.checkpoint import CheckpointError, refusal_of
 from toy_model.system import System
 from toy_model.under_test import checkpoints_in, reading_for, stored_of
@@ -23,8 +22,9 @@ from toy_model.under_test import checkpoints_in, reading_for, stored_of
 
 @dataclass(frozen=True)
 class Chosen:
-    """The systems whose claims run, and those whose claims were asked for and are left out."""
+    """The systems whose claims run, and those whose claims were asked for and are left out. All lie in `claims`."""
 
+    claims: Path
     systems: tuple[System[Any], ...]
     left_out: tuple[System[Any], ...] = ()
 
@@ -36,7 +36,7 @@ class Chosen:
 
     def leaves_out(self, path: Path) -> bool:
         """Whether a folder is that of claims that are left out."""
-        return any(path == CLAIMS / system.name for system in self.left_out)
+        return any(path.resolve() == self.claims / system.name for system in self.left_out)
 
 
 def choose(config: pytest.Config, systems: Sequence[System[Any]]) -> Chosen:
@@ -45,12 +45,13 @@ def choose(config: pytest.Config, systems: Sequence[System[Any]]) -> Chosen:
     Where the command line names a folder of claims, or a file in it, whatever is wrong with the checkpoint is left to
     who reads it.
     """
+    claims = (config.rootpath / "claims").resolve()
     paths = [Path(config.invocation_params.dir, argument.partition("::")[0]).resolve() for argument in config.args]
-    if not any(CLAIMS.is_relative_to(path) for path in paths):
-        return Chosen(tuple(s for s in systems if any(path.is_relative_to(CLAIMS / s.name) for path in paths)))
+    if not any(claims.is_relative_to(path) for path in paths):
+        return Chosen(claims, tuple(s for s in systems if any(path.is_relative_to(claims / s.name) for path in paths)))
     named = config.getoption("claims_checkpoint")
     if not named or len(systems) < 2:
-        return Chosen(tuple(systems))
+        return Chosen(claims, tuple(systems))
     of = {path: _readers(config, path, systems) for file in named for path in _files_in(file)}
     readers = [system for system in systems if all(system in found for found in of.values())]
     if len(readers) != 1:
@@ -59,7 +60,7 @@ def choose(config: pytest.Config, systems: Sequence[System[Any]]) -> Chosen:
             f"name the folder of claims, {_folders(readers)}" if readers else "name checkpoints of one system at a time"
         )
         raise pytest.UsageError(shown(f"{how}: {each}"))
-    return Chosen((readers[0],), tuple(system for system in systems if system is not readers[0]))
+    return Chosen(claims, (readers[0],), tuple(system for system in systems if system is not readers[0]))
 
 
 def _files_in(path: Path) -> Iterator[Path]:

@@ -108,7 +108,7 @@ def test_collecting_the_whole_checkout_leaves_other_folders_alone(inside):
 def copy(tmp_path_factory):
     """A checkout of its own in a folder that others may write to."""
     shared = tmp_path_factory.mktemp("shared")
-    for part in ("claims", "cumsum_model", "toy_model", "fixtures"):
+    for part in ("claims", "cumsum_model", "sorted_list_model", "toy_model", "fixtures"):
         shutil.copytree(ROOT / part, shared / "checkout" / part, ignore=shutil.ignore_patterns("__pycache__"))
     for file in ("conftest.py", "pyproject.toml"):
         shutil.copy(ROOT / file, shared / "checkout" / file)

@@ -24,6 +24,7 @@ def chosen(*arguments, checkpoints=None, systems=SYSTEMS, folder=ROOT, **options
     config = SimpleNamespace(
         stash={},
         getoption=lambda name, default=None: given.get(name, default),
+        rootpath=ROOT,
         args=list(map(str, arguments)),
         invocation_params=SimpleNamespace(dir=folder),
     )
@@ -56,17 +57,17 @@ def test_the_systems_are_those_that_there_are_claims_about():
     ],
 )
 def test_without_a_checkpoint_all_that_are_asked_for_run(arguments, systems):
-    assert chosen(*arguments) == Chosen(systems)
+    assert chosen(*arguments) == Chosen(CLAIMS, systems)
 
 
 def test_paths_are_seen_from_where_pytest_was_called():
-    assert chosen("cumsum", folder=CLAIMS) == Chosen((CUMSUM,))
+    assert chosen("cumsum", folder=CLAIMS) == Chosen(CLAIMS, (CUMSUM,))
 
 
 @pytest.mark.parametrize(("system", "other"), [SYSTEMS, SYSTEMS[::-1]], ids=["cumsum", "sorted_list"])
 def test_a_checkpoint_is_of_the_system_that_can_read_it(system, other):
     found = chosen("claims", checkpoints=[system.reference])
-    assert found == Chosen((system,), (other,))
+    assert found == Chosen(CLAIMS, (system,), (other,))
     assert found.header == [f"claims/{other.name} left out: checkpoint is of {system.name}"]
     assert found.leaves_out(CLAIMS / other.name)
     assert not found.leaves_out(CLAIMS / system.name)
@@ -110,7 +111,7 @@ def trained_sorter():
 
 
 def test_where_a_folder_is_named_its_reader_judges():
-    assert chosen("claims/cumsum", checkpoints=[SORTED_LIST.reference]) == Chosen((CUMSUM,))
+    assert chosen("claims/cumsum", checkpoints=[SORTED_LIST.reference]) == Chosen(CLAIMS, (CUMSUM,))
 
 
 def test_what_no_system_can_read_is_refused_with_what_each_says(save, tmp_path):
