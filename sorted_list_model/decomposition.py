@@ -5,7 +5,10 @@ head and source position, attention weight times what the OV circuit makes of th
 divides by a number that depends on the whole sum, and scales each dimension. So every part has a *readout*, its
 contribution to the logits before that division, and
 
-    logits = (direct readout + sum over heads and sources of pattern * OV readout + readout of b_O) / scale + bias.
+    logits = (direct readout + sum over heads and sources of pattern * OV readout + readout of b_O) / scale + bias,
+
+up to what is added to all logits of a query alike. A readout is relative to its mean over answers: which part of the
+logits is common to all of them is a convention of the weights, and changes no probability.
 """
 
 from __future__ import annotations
@@ -38,9 +41,18 @@ def read_by_heads(model: SortedListTransformer) -> Float[Tensor, "pos tok d_mode
 
 
 def readout(model: SortedListTransformer, written: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch answer"]:
-    """What a vector that is written to the stream adds to the logits, but for the division by the final scale."""
+    """What a vector that is written to the stream adds to the logits, but for the division by the final scale.
+
+    Relative to the mean over answers.
+    """
+    return (written - written.mean(-1, keepdim=True)) @ unembedding(model)
+
+
+def unembedding(model: SortedListTransformer) -> Float[Tensor, "d_model answer"]:
+    """What reads the stream, centred: W_U with the weights of the final layer norm, less its mean over answers."""
     assert model.ln_final is not None
-    return (written - written.mean(-1, keepdim=True)) @ (model.ln_final.w.double()[:, None] * model.W_U.double())
+    W_U = model.ln_final.w.double()[:, None] * model.W_U.double()
+    return W_U - W_U.mean(-1, keepdim=True)
 
 
 def scores(model: SortedListTransformer) -> Float[Tensor, "head query_pos query_tok key_pos key_tok"]:
@@ -83,7 +95,7 @@ class Decomposition:
     scale    what the final layer norm divides by
     ov       the readouts of `ov_readouts`
     direct   the readout of the direct path
-    logits   their sum, which is what the model computes
+    logits   what the model computes: their sum, up to what is common to all answers of a query
     """
 
     sources: Int[Tensor, "batch key"]

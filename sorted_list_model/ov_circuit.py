@@ -1,7 +1,7 @@
 """What attention to a number does to the answers: the OV circuit of each head, through both layer norms' weights.
 
-Every readout here is in logits but for the division by the final scale, exact for a number that stands at an unsorted
-position, and averaged over these positions unless said otherwise.
+Every readout here is in logits relative to the mean over answers, but for the division by the final scale, exact for
+a number that stands at an unsorted position, and averaged over these positions unless said otherwise.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sorted_list_model.decomposition import ov_readouts
+from sorted_list_model.decomposition import ov_readouts, readout
 from sorted_list_model.model import SortedListTransformer
 
 
@@ -66,11 +66,8 @@ def suppressors(boost: Float[Tensor, "source answer"], within: int = 5) -> tuple
 
 def without_layer_norm(model: SortedListTransformer, head: int) -> Float[Tensor, "source answer"]:
     """W_E W_OV W_U, the circuit that the solution draws: folded layer norm weights, no division by its scales."""
-    attn, norm, final = model.blocks[0].attn, model.blocks[0].ln1, model.ln_final
+    attn, norm = model.blocks[0].attn, model.blocks[0].ln1
     assert norm is not None
-    assert final is not None
     W_OV = attn.W_V[head].double() @ attn.W_O[head].double()
     W_E = model.W_E.double()
-    W_U = final.w.double()[:, None] * model.W_U.double()
-    W_U = W_U - W_U.mean(0)
-    return ((W_E - W_E.mean(-1, keepdim=True)) * norm.w.double()) @ W_OV @ W_U
+    return readout(model, ((W_E - W_E.mean(-1, keepdim=True)) * norm.w.double()) @ W_OV)

@@ -8,6 +8,7 @@ from sorted_list_model.config import SortedListConfig
 from sorted_list_model.data import SortedListDataset
 from sorted_list_model.decomposition import decompose, direct_readouts, readout, scores
 from sorted_list_model.task import untrained
+from toy_model.surgery import copied
 
 SIZES = [SortedListConfig(), SortedListConfig(max_value=9, n_ctx=7, n_heads=3, d_model=10, d_head=4)]
 
@@ -42,12 +43,26 @@ def test_scores_are_those_of_the_model(model, data):
 
 
 def test_the_parts_add_up_to_the_logits(model, data):
+    """Up to what is common to all answers of a query, which readouts leave out."""
     parts = decompose(model, data)
     of_sources = parts.ov[:, torch.arange(parts.sources.shape[1]), parts.sources]
     from_heads = einsum(parts.pattern, of_sources, "batch head query key, head batch key tok -> batch query tok")
     written = from_heads + parts.direct + readout(model, model.blocks[0].attn.b_O)
     bias = model.ln_final.b @ model.W_U + model.unembed.b_U
-    torch.testing.assert_close(written / parts.scale[..., None] + bias, parts.logits, atol=1e-10, rtol=0)
+    added_up, logits = written / parts.scale[..., None] + bias, parts.logits
+    rest = added_up - logits
+    torch.testing.assert_close(rest, rest[..., :1].expand_as(rest), atol=1e-10, rtol=0)
+
+
+def test_readouts_do_not_depend_on_what_all_logits_have_in_common(model, data):
+    """The same vector added to the unembedding of every answer changes no probability, and no readout."""
+    parts = decompose(model, data)
+    shifted = copied(model)
+    shifted.W_U.add_(torch.randn(model.cfg.d_model, generator=torch.Generator().manual_seed(4)).to(model.W_U)[:, None])
+    others = decompose(shifted, data)
+    assert not torch.allclose(others.logits, parts.logits, atol=0.1)
+    for name in ("ov", "direct", "scale", "pattern"):
+        torch.testing.assert_close(getattr(others, name), getattr(parts, name), atol=1e-10, rtol=0)
 
 
 def test_the_attribution_of_a_number_is_its_part_of_the_logit(model, data):
