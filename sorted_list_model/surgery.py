@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sorted_list_model.data import evaluation_set
-from sorted_list_model.decomposition import read_by_heads
+from sorted_list_model.decomposition import read_by_heads, unembedding
 from sorted_list_model.heads import by_importance
 from sorted_list_model.model import SortedListTransformer
 from toy_model.surgery import CannotBeMade
@@ -61,16 +61,15 @@ def rewrite_ov(mutant: SortedListTransformer, head: int, added: Float[Tensor, "s
     In the units of `ov_circuit.ov_circuit`. What the head makes of SEP and of positions is left as it is. The sum is
     approximated by the nearest matrix of the head's rank.
     """
-    n, attn, final = mutant.cfg.max_value + 1, mutant.blocks[0].attn, mutant.ln_final
-    assert final is not None
-    readers = (final.w.double()[:, None] * mutant.W_U.double())[:, :n]
+    n, attn = mutant.cfg.max_value + 1, mutant.blocks[0].attn
+    readers = unembedding(mutant)[:, :n]
     readers = readers - readers.mean(0)  # the final layer norm takes the mean off whatever is written
     change = torch.zeros(mutant.cfg.d_vocab, mutant.cfg.d_model, dtype=torch.float64, device=mutant.device)
     change[:n] = added.to(change) @ torch.linalg.pinv(readers, rtol=CUTOFF)
     W_OV = attn.W_V[head].double() @ attn.W_O[head].double()
     design, effects = _design(mutant)
     written = design @ W_OV
-    written[: len(change)] += change
+    _add_to_tokens(written, change)
     U, S, Vh = torch.linalg.svd(written, full_matrices=False)
     d_head = mutant.cfg.d_head
     roots = S[:d_head].sqrt()
@@ -84,10 +83,21 @@ def reread(model: SortedListTransformer, by: int) -> Float[Tensor, "d_model d_mo
     What it reads of SEP and of positions is left as it is. Least squares; exact up to what layer norm couples.
     """
     design, effects = _design(model)
-    n = model.cfg.max_value + 1
-    change = torch.zeros_like(design)
-    change[:n] = design[:n][(torch.arange(n) + by).clamp(0, n - 1)] - design[:n]
+    n, of_tokens = model.cfg.max_value + 1, design[: model.cfg.d_vocab]
+    change, moved = torch.zeros_like(design), torch.zeros_like(of_tokens)
+    moved[:n] = of_tokens[(torch.arange(n) + by).clamp(0, n - 1)] - of_tokens[:n]
+    _add_to_tokens(change, moved)
     return torch.eye(model.cfg.d_model, dtype=design.dtype, device=design.device) + effects @ change
+
+
+def _add_to_tokens(effects: Float[Tensor, "effect width"], change: Float[Tensor, "tok width"]) -> None:
+    """Add `change` to what is made of each token.
+
+    The effects of tokens add up to zero, so that no matrix moves all of them alike: their mean goes to what all have
+    in common.
+    """
+    effects[: len(change)] += change
+    effects[-1] += change.mean(0)
 
 
 def _design(model: SortedListTransformer) -> tuple[Float[Tensor, "effect d_model"], Float[Tensor, "d_model effect"]]:
