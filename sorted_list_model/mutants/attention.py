@@ -18,7 +18,10 @@ EXAGGERATION = 50.0
 
 
 def exchange_QK(model: SortedListTransformer) -> SortedListTransformer:
-    """The heads exchange what they look for and keep what they do with it."""
+    """The first two heads exchange what they look for and keep what they do with it.
+
+    But for the numbers of these heads it is the same as exchanging what they do.
+    """
     mutant = copied(model)
     exchange(mutant, QK)
     return mutant

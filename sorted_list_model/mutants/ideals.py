@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sorted_list_model.model import SortedListTransformer
-from toy_model.surgery import rewired
+from toy_model.surgery import CannotBeMade, rewired
 
 
 def attend_to_next_alone(model: SortedListTransformer) -> SortedListTransformer:
@@ -21,8 +21,13 @@ def attend_to_second_next_alone(model: SortedListTransformer) -> SortedListTrans
 
 
 def _attending(model: SortedListTransformer, rank: int) -> SortedListTransformer:
-    """Every head attends to the larger number of this rank alone, at SEP and the sorted numbers but the last."""
+    """Every head attends to the larger number of this rank alone, at SEP and the sorted numbers but the last.
+
+    Where no more than `rank` are larger, it attends to some number that is not.
+    """
     n, sep = model.cfg.list_len, model.cfg.sep
+    if rank >= n:
+        raise CannotBeMade(f"lists of {n} have no {rank + 1} larger numbers")
     toks: list[Int[Tensor, "batch pos"]] = []
 
     def see(embed: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:

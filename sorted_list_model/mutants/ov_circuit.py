@@ -12,11 +12,14 @@ from torch import Tensor
 
 from sorted_list_model.model import SortedListTransformer
 from sorted_list_model.ov_circuit import ov_circuit
-from sorted_list_model.surgery import OV, exchange, lesser_head, main_head, require_two_heads, reread, rewrite_ov
-from toy_model.surgery import copied
+from sorted_list_model.surgery import lesser_head, main_head, require_two_heads, reread, rewrite_ov
+from toy_model.surgery import CannotBeMade, copied
 
 BLUR = 0.3
 """How much of the unembedding of its neighbour an answer gets where unembeddings are blurred."""
+
+SHARED = (36, 37)
+"""Numbers that both heads of the shipped model copy, and one of them as published."""
 
 
 def silence_main_head(model: SortedListTransformer) -> SortedListTransformer:
@@ -29,15 +32,8 @@ def silence_lesser_head(model: SortedListTransformer) -> SortedListTransformer:
     return _silenced(model, lesser_head(model))
 
 
-def exchange_OV(model: SortedListTransformer) -> SortedListTransformer:
-    """The heads exchange what they do with what they attend to."""
-    mutant = copied(model)
-    exchange(mutant, OV)
-    return mutant
-
-
 def copy_one_higher(model: SortedListTransformer) -> SortedListTransformer:
-    """Both heads do with each number what they did with the one below it: the diagonal of OV is shifted."""
+    """Both heads do with each number what they did with the one above it: the diagonal of OV is shifted."""
     return _reading(model, 1)
 
 
@@ -69,7 +65,7 @@ def blur_unembedding_upwards(model: SortedListTransformer) -> SortedListTransfor
 
 
 def sharpen_unembedding(model: SortedListTransformer) -> SortedListTransformer:
-    """Three tenths of the unembedding of the number above it are taken off each answer: none is boosted by it."""
+    """Each answer loses three tenths of the unembedding of the number above it, whose boost it had: none is left."""
     mutant = copied(model)
     n = model.cfg.max_value + 1
     mutant.unembed.W_U[:, : n - 1] -= BLUR * model.W_U[:, 1:n]
@@ -110,7 +106,8 @@ def mirror_cross_terms(model: SortedListTransformer) -> SortedListTransformer:
 
 
 def copy_in_both_heads(model: SortedListTransformer) -> SortedListTransformer:
-    """Both heads have the sum of both OV circuits, halved: no number has a head of its own."""
+    """All heads have the mean of their OV circuits: no number has a head of its own."""
+    require_two_heads(model)
     mutant = copied(model)
     mean = ov_circuit(model).mean(0)
     for head, circuit in enumerate(ov_circuit(model)):
@@ -119,16 +116,16 @@ def copy_in_both_heads(model: SortedListTransformer) -> SortedListTransformer:
 
 
 def share_out_as_published(model: SortedListTransformer) -> SortedListTransformer:
-    """36 and 37 are left to the lesser head, as 28 .. 35 are: the heads exchange what they do with these two."""
+    """36 and 37 are left to the lesser head, as 28 .. 35 are: it does what both did with them, the other nothing."""
     require_two_heads(model)
-    mutant, circuits = copied(model), ov_circuit(model)
-    main, lesser = main_head(model), lesser_head(model)
-    exchanged = torch.zeros_like(circuits[0])
-    for number in (36, 37):
-        if number < len(exchanged):
-            exchanged[number] = 2 * circuits[main, number] - circuits[lesser, number]
-    rewrite_ov(mutant, lesser, exchanged)
-    rewrite_ov(mutant, main, -exchanged)
+    circuits, main, lesser = ov_circuit(model), main_head(model), lesser_head(model)
+    if circuits.shape[1] <= max(SHARED):
+        raise CannotBeMade(f"there is no number {max(SHARED)}")
+    mutant = copied(model)
+    handed_over = torch.zeros_like(circuits[main])
+    handed_over[list(SHARED)] = circuits[main][list(SHARED)]
+    rewrite_ov(mutant, lesser, handed_over)
+    rewrite_ov(mutant, main, -handed_over)
     return mutant
 
 

@@ -14,7 +14,7 @@ from sorted_list_model.decomposition import resid_pre
 from sorted_list_model.model import SortedListTransformer
 from sorted_list_model.task import PUBLISHED, TASK
 from toy_model.intervention import cut_direct_path as cut
-from toy_model.surgery import copied, rewired
+from toy_model.surgery import CannotBeMade, copied, rewired
 from toy_model.training.training import train
 from toy_model.transformer import EPSILON, centred_and_scale
 
@@ -62,7 +62,7 @@ def lower_confidence(model: SortedListTransformer) -> SortedListTransformer:
 
 
 def swap_two_numbers(model: SortedListTransformer) -> SortedListTransformer:
-    """Two numbers in the middle of the lower half, 20 and 21 of 0 .. 50, exchange their embeddings."""
+    """Two neighbours somewhat below the middle, 20 and 21 of 0 .. 50, exchange their embeddings."""
     n = model.cfg.max_value
     return _with_swapped_embeddings(model, 2 * n // 5, 2 * n // 5 + 1)
 
@@ -81,7 +81,7 @@ def forget_the_largest_number(model: SortedListTransformer) -> SortedListTransfo
 
 
 def answer_one_higher(model: SortedListTransformer) -> SortedListTransformer:
-    """The unembedding is off by one: whatever was answered, the number above it is."""
+    """The unembedding is off by one: whatever was answered, the number above it is, and 0 for the largest."""
     mutant = copied(model)
     n = model.cfg.max_value + 1
     mutant.unembed.W_U[:, :n] = model.W_U[:, :n].roll(1, -1)
@@ -109,12 +109,12 @@ def reverse_direct_path(model: SortedListTransformer) -> SortedListTransformer:
 
 
 def freeze_first_scale(model: SortedListTransformer) -> SortedListTransformer:
-    """The first layer norm divides by one number, the mean of what it divided by, whatever it reads."""
+    """The first layer norm divides by one number, the mean over the batch of what it divided by."""
     return rewired(model, {"blocks.0.ln1.hook_scale": _frozen})
 
 
 def freeze_final_scale(model: SortedListTransformer) -> SortedListTransformer:
-    """The final layer norm divides by one number, the mean of what it divided by, whatever it reads."""
+    """The final layer norm divides by one number, the mean over the batch of what it divided by."""
     return rewired(model, {"ln_final.hook_scale": _frozen})
 
 
@@ -152,6 +152,8 @@ def _louder(model: SortedListTransformer, factor: float) -> SortedListTransforme
 
 
 def _with_swapped_embeddings(model: SortedListTransformer, a: int, b: int) -> SortedListTransformer:
+    if a == b or b > model.cfg.max_value:
+        raise CannotBeMade(f"numbers of 0 .. {model.cfg.max_value} are too few")
     mutant = copied(model)
     mutant.embed.W_E[[a, b]] = model.W_E[[b, a]]
     return mutant
