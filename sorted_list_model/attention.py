@@ -73,15 +73,15 @@ def bias_to_smallest(
     return per_key[..., :smallest].mean(-1) - per_key[..., current + 1 : current + 1 + above].mean(-1)
 
 
-def spread_over_unsorted_positions(model: SortedListTransformer) -> tuple[float, float]:
+def spread_over_unsorted_positions(
+    model: SortedListTransformer,
+) -> tuple[Float[Tensor, " head"], Float[Tensor, " head"]]:
     """How far scores for one number differ between unsorted positions, and those for one position between numbers.
 
-    Median over queries and what is held fixed, of the larger of the heads, in units of score.
+    By head: the median over queries and over what is held fixed of the largest score less the smallest.
     """
     n, n_numbers = model.cfg.list_len, model.cfg.max_value + 1
     per_key = scores(model)[:, 1:, :n_numbers, :n, :n_numbers]
     over_positions = per_key.amax(3) - per_key.amin(3)
     over_numbers = per_key.amax(4) - per_key.amin(4)
-    return over_positions.flatten(1).median(-1).values.max().item(), over_numbers.flatten(1).median(
-        -1
-    ).values.max().item()
+    return over_positions.flatten(1).median(-1).values, over_numbers.flatten(1).median(-1).values
