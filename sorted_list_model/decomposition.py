@@ -94,7 +94,7 @@ class Decomposition:
     pattern  attention weights
     scale    what the final layer norm divides by
     ov       the readouts of `ov_readouts`
-    direct   the readout of the direct path
+    say      what each token adds to its own logits at each query, but for the scale
     logits   what the model computes: their sum, up to what is common to all answers of a query
     """
 
@@ -102,8 +102,14 @@ class Decomposition:
     pattern: Float[Tensor, "batch head query key"]
     scale: Float[Tensor, "batch query"]
     ov: Float[Tensor, "head key tok answer"]
-    direct: Float[Tensor, "batch query answer"]
+    say: Float[Tensor, "query tok answer"]
     logits: Float[Tensor, "batch query answer"]
+
+    @property
+    def direct(self) -> Float[Tensor, "batch query answer"]:
+        """The readout of the direct path."""
+        n = self.pattern.shape[2]
+        return self.say[torch.arange(n), self.sources[:, n:]]
 
     def attention_to(self, toks: Int[Tensor, "batch query"]) -> Float[Tensor, "batch head query"]:
         """Attention to one number of the unsorted half for each query, or for each of the first queries."""
@@ -149,7 +155,7 @@ def decompose(model: SortedListTransformer, data: SortedListDataset) -> Decompos
     logits = (centred / scale * model.ln_final.w.double()) @ W_U + bias
     if not logits.isfinite().all():
         raise ValueError("the model's logits are not finite")
-    return Decomposition(toks, pattern, scale[..., 0], readout(model, ov), readout(model, own), logits)
+    return Decomposition(toks, pattern, scale[..., 0], readout(model, ov), direct_readouts(model)[n : 2 * n], logits)
 
 
 def _on_cpu(model: SortedListTransformer) -> SortedListTransformer:
