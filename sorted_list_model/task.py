@@ -93,9 +93,10 @@ def _misread(
 WORDS = Words(
     defaults="The defaults end as the published run did (seed 42 keeps epoch 24, the last, counted from 0) in about "
     "two minutes on one core.",
-    diagnosis="how much of the evaluation set it answers rightly, and whether it would answer more of it as a model "
-    "with unscaled scores or attention to later positions",
-    mutants_take="some minutes",
+    diagnosis="how much of the evaluation set it answers rightly and at which positions, what is lost without each "
+    "head and which numbers it copies, and whether it would answer more as a model with another number of heads, "
+    "unscaled scores or attention to later positions",
+    mutants_take="about a quarter of an hour",
     sizes={"n_heads": (1, 2, 4), "seq_len": (11, 21, 41)},
     released="sorted_list_model.pt",
 )
