@@ -17,7 +17,7 @@ from pytest_claims.drawing.figure import Figure
 from pytest_claims.output.json import ReportError
 from pytest_claims.report.report import Report
 from pytest_claims.subject import Note, Subject
-from pytest_claims.text import short_name
+from pytest_claims.text import LONGEST_TEXT, short_name
 from pytest_claims.verdict import LETTERS
 
 from toy_model.architectures import in_words
@@ -52,7 +52,7 @@ class Kept(Generic[M]):
         content = serialised(checkpoint.model)
         kept: dict[str, Any] = {}
         if self._is_drawn(checkpoint.model, content):
-            kept["weights"] = base64.b64encode(content).decode()
+            kept["weights"] = _in_pieces(base64.b64encode(content).decode())
         matrix = self._matrix(checkpoint.sha256)
         if matrix is not None and checkpoint.order is None:  # the same bytes, yet another model
             kept["matrix"] = matrix
@@ -66,9 +66,10 @@ class Kept(Generic[M]):
         weights = suite.get("weights")
         if weights is None:
             return None
-        if not isinstance(weights, str):
+        pieces = weights if isinstance(weights, list) else [weights]
+        if not all(isinstance(piece, str) for piece in pieces):
             raise CheckpointError("the stored weights are not base64")
-        return _model_of(self, weights)
+        return _model_of(self, "".join(pieces))
 
     def parse(self, weights: str) -> M:
         """The model of weights in base64. Raises CheckpointError."""
@@ -103,6 +104,12 @@ class Kept(Generic[M]):
                 for row in table["claims"].values()
             ],
         }
+
+
+def _in_pieces(text: str) -> str | list[str]:
+    """A text, or its pieces where it is longer than what a report keeps of one."""
+    pieces = [text[start : start + LONGEST_TEXT] for start in range(0, len(text), LONGEST_TEXT)]
+    return pieces if len(pieces) > 1 else text
 
 
 @cache

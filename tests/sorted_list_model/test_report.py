@@ -1,9 +1,11 @@
 """What the report of a model that sorts lists has beside the verdicts: facts, weights, figures and a box."""
 
 import pytest
+from pytest_claims.output.folder import write_report
 from pytest_claims.report.report import Report
 
 from sorted_list_model import mutants, scope
+from sorted_list_model.__main__ import main
 from sorted_list_model.config import SortedListConfig
 from sorted_list_model.figures import BELONGS_TO
 from sorted_list_model.report import KEPT, details, illustrate, proved
@@ -50,6 +52,17 @@ def test_weights_are_stored_to_the_bit(shipped, trained):
     assert KEPT.model(shipped.suite) is model
 
 
+def test_a_page_is_made_again_from_the_report(tmp_path, shipped, capsys):
+    """Although a report cuts every text that is longer than a tenth of the weights."""
+    report = Report(subject=shipped)
+    write_report(report, tmp_path, illustrate(report))
+    page = (tmp_path / "report.html").read_bytes()
+    (tmp_path / "report.html").unlink()
+    assert main(["render", str(tmp_path / "report.json")]) == 0
+    assert (tmp_path / "report.html").read_bytes() == page
+    assert b"Sort a list" in page
+
+
 def test_every_figure_stands_beside_claims_that_there_are(shipped):
     drawn = illustrate(Report(subject=shipped))
     names = [figure.name for title, some in drawn.figures.items() if title != MATRIX_TITLE for figure in some]
@@ -73,6 +86,8 @@ def test_stored_weights_of_another_system_are_refused(shipped):
         OF_CUMSUM.model(shipped.suite)
     with pytest.raises(CheckpointError, match="the stored weights are not base64"):
         KEPT.model({"weights": "no base64"})
+    with pytest.raises(CheckpointError, match="the stored weights are not base64"):
+        KEPT.model({"weights": ["AAAA", 7]})
 
 
 def test_mutants_are_of_four_kinds():
