@@ -69,12 +69,14 @@ def rewrite_ov(mutant: SortedListTransformer, head: int, added: Float[Tensor, "s
     W_OV = attn.W_V[head].double() @ attn.W_O[head].double()
     design, effects = _design(mutant)
     written = design @ W_OV
+    written[-1] += attn.b_V[head].double() @ attn.W_O[head].double()  # of a bias nothing would be left in other bases
     _add_to_tokens(written, change)
     U, S, Vh = torch.linalg.svd(written, full_matrices=False)
-    d_head = mutant.cfg.d_head
-    roots = S[:d_head].sqrt()
-    attn.W_V[head] = (effects @ (U[:, :d_head] * roots)).to(attn.W_V)
-    attn.W_O[head] = (roots[:, None] * Vh[:d_head]).to(attn.W_O)
+    rank = min(mutant.cfg.d_head, len(S))
+    roots = S[:rank].sqrt()
+    attn.W_V[head], attn.b_V[head], attn.W_O[head] = 0, 0, 0
+    attn.W_V[head, :, :rank] = (effects @ (U[:, :rank] * roots)).to(attn.W_V)
+    attn.W_O[head, :rank] = (roots[:, None] * Vh[:rank]).to(attn.W_O)
 
 
 def reread(model: SortedListTransformer, by: int) -> Float[Tensor, "d_model d_model"]:
