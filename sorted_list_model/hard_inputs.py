@@ -53,7 +53,12 @@ def lists_with_jump(
 def lists_with_close_triple(
     size: int, seed: int, list_len: int = LIST_LEN, max_value: int = MAX_VALUE
 ) -> Int[Tensor, "size list_len"]:
-    """Lists that contain d, d+1 and d+2, d uniform, and other numbers at random."""
+    """Lists that contain d, d+1 and d+2, d uniform, and other numbers at random.
+
+    Every pair of a list and a triple in it is equally likely. Raises ValueError where there is no such list.
+    """
+    if not 3 <= list_len <= max_value + 1:
+        raise ValueError(f"no list of {list_len} numbers of 0 .. {max_value} has three after another")
     generator = torch.Generator().manual_seed(seed)
     d = torch.randint(0, max_value - 1, (size, 1), generator=generator)
     others = drawn_from(torch.arange(max_value - 2), size, list_len - 3, generator)

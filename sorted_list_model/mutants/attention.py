@@ -9,7 +9,7 @@ from torch import Tensor
 from sorted_list_model.model import SortedListTransformer
 from sorted_list_model.surgery import QK, exchange, lesser_head, main_head, reread
 from sorted_list_model.task import TASK
-from toy_model.surgery import copied, rewired
+from toy_model.surgery import CannotBeMade, copied, rewired
 
 SHUNNED = 8.0
 """What is subtracted from the scores of a position that is shunned: e^8 = 3,000 times less attention."""
@@ -108,16 +108,14 @@ def take_SEP_for_the_last_number(model: SortedListTransformer) -> SortedListTran
 
 def forget_sorted_positions(model: SortedListTransformer) -> SortedListTransformer:
     """All sorted numbers have one position, the mean of theirs."""
-    mutant = copied(model)
-    n = model.cfg.list_len
+    mutant, n = copied(model), _list_len_of_several_positions(model)
     mutant.pos_embed.W_pos[n + 1 :] = model.W_pos[n + 1 : 2 * n].mean(0)
     return mutant
 
 
 def reverse_sorted_positions(model: SortedListTransformer) -> SortedListTransformer:
     """The positions of the sorted numbers run backwards: early ones are taken for late ones."""
-    mutant = copied(model)
-    n = model.cfg.list_len
+    mutant, n = copied(model), _list_len_of_several_positions(model)
     mutant.pos_embed.W_pos[n + 1 : 2 * n] = model.W_pos[n + 1 : 2 * n].flip(0)
     return mutant
 
@@ -149,6 +147,13 @@ def attend_to_the_current_number(model: SortedListTransformer) -> SortedListTran
         return torch.eye(pattern.shape[-1], dtype=pattern.dtype, device=pattern.device).expand_as(pattern)
 
     return rewired(model, {"blocks.0.attn.hook_pattern": own})
+
+
+def _list_len_of_several_positions(model: SortedListTransformer) -> int:
+    """Raises CannotBeMade where no more than one sorted number is answered after."""
+    if model.cfg.list_len < 3:
+        raise CannotBeMade(f"lists of {model.cfg.list_len} have no two sorted numbers that another one follows")
+    return model.cfg.list_len
 
 
 def _at_temperature(model: SortedListTransformer, temperature: float) -> SortedListTransformer:

@@ -2,10 +2,16 @@ import pytest
 import torch
 
 from cumsum_model import ov_circuit, residual_stream
+from cumsum_model.config import CumsumConfig
 from cumsum_model.data import evaluation_set, near_zero_set
+from cumsum_model.task import untrained
+from sorted_list_model.config import SortedListConfig
+from sorted_list_model.data import SortedListDataset
+from sorted_list_model.task import untrained as untrained_on_lists
 from toy_model import intervention
 from toy_model.behaviour import cross_entropy, resid_mid
 from toy_model.engine import run
+from toy_model.surgery import copied
 
 DATA = evaluation_set(5, 20)
 
@@ -43,6 +49,86 @@ def test_resample_ablation_takes_whole_sequences_from_the_same_batch(reference, 
     again = post_of(reference, intervention.resample_neurons(range(8)))
     assert torch.equal(ablated, again)
     assert not torch.equal(ablated, post_of(reference, intervention.resample_neurons(range(8), seed=1)))
+
+
+@pytest.fixture(scope="module")
+def three_heads():
+    return untrained(CumsumConfig(n_heads=3, d_head=5), seed=1)
+
+
+@pytest.fixture(scope="module")
+def z(three_heads):
+    return three_heads.run_with_cache(DATA.toks)[1]["blocks.0.attn.hook_z"]
+
+
+def z_of(model, hooks):
+    """What the heads write from, with an intervention in place."""
+    (name,) = hooks
+    seen = {}
+    model.run_with_hooks(DATA.toks, {name: lambda z: seen.setdefault("z", hooks[name](z))})
+    return seen["z"]
+
+
+@pytest.mark.parametrize("ablate", intervention.HEAD_ABLATIONS.values(), ids=intervention.HEAD_ABLATIONS)
+def test_ablating_heads_leaves_the_others(three_heads, z, ablate):
+    before = z.clone()
+    ablated = z_of(three_heads, ablate([0, 2]))
+    assert torch.equal(ablated[:, :, 1], z[:, :, 1])
+    for head in (0, 2):
+        assert not torch.equal(ablated[:, :, head], z[:, :, head])
+    replaced = ablate([1])["blocks.0.attn.hook_z"](z)
+    assert replaced is not z
+    assert torch.equal(z, before)
+
+
+def test_what_ablated_heads_write(three_heads, z):
+    """Nothing; one mean; the mean of each position; what they write on another sequence of the batch."""
+    assert not z_of(three_heads, intervention.zero_heads([1]))[:, :, 1].any()
+    held = z_of(three_heads, intervention.mean_heads([1]))[:, :, 1]
+    torch.testing.assert_close(held, z[:, :, 1].mean((0, 1)).expand_as(held))
+    held = z_of(three_heads, intervention.positional_mean_heads([1]))[:, :, 1]
+    torch.testing.assert_close(held, z[:, :, 1].mean(0).expand_as(held))
+    assert held[0].std(0).min() > 0
+    order = torch.randperm(len(z), generator=torch.Generator().manual_seed(intervention.RESAMPLING_SEED))
+    assert torch.equal(z_of(three_heads, intervention.resample_heads([1]))[:, :, 1], z[order, :, 1])
+    other = torch.randperm(len(z), generator=torch.Generator().manual_seed(5))
+    assert torch.equal(z_of(three_heads, intervention.resample_heads([1], seed=5))[:, :, 1], z[other, :, 1])
+
+
+def test_a_zero_ablated_head_is_one_whose_output_matrix_is_zero(three_heads):
+    silenced = copied(three_heads)
+    silenced.blocks[0].attn.W_O[1] = 0
+    logits = intervention.run_under(three_heads, DATA.toks, intervention.zero_heads([1]))
+    torch.testing.assert_close(logits, run(silenced, DATA.toks))
+
+
+def test_heads_of_another_layer_are_ablated_there():
+    deep = untrained(CumsumConfig(n_layers=2, n_heads=2, d_head=5), seed=1)
+    silenced = copied(deep)
+    silenced.blocks[1].attn.W_O[0] = 0
+    logits = intervention.run_under(deep, DATA.toks, intervention.zero_heads([0], layer=1))
+    torch.testing.assert_close(logits, run(silenced, DATA.toks))
+    assert not torch.allclose(logits, intervention.run_under(deep, DATA.toks, intervention.zero_heads([0])))
+
+
+def test_without_the_direct_path_attention_alone_is_unembedded():
+    """The same pattern, so the token is read as before; of the stream only what attention writes is left."""
+    model = untrained_on_lists(SortedListConfig(max_value=9, n_ctx=9), seed=1)
+    data = SortedListDataset(50, 4, 9, seed=0)
+    cut = intervention.run_under(model, data.toks, intervention.cut_direct_path())
+    written = model.run_with_cache(data.toks)[1]["blocks.0.hook_attn_out"]
+    expected = model.ln_final(written, lambda _name, activation: activation) @ model.W_U + model.unembed.b_U
+    torch.testing.assert_close(cut, expected)
+    assert not torch.allclose(cut, run(model, data.toks), atol=0.01)
+
+
+def test_one_cut_serves_many_runs():
+    """It remembers what attention writes of the run it is in, and of no other."""
+    model = untrained_on_lists(SortedListConfig(max_value=9, n_ctx=9), seed=1)
+    cut, data = intervention.cut_direct_path(), SortedListDataset(50, 4, 9, seed=0)
+    once = intervention.run_under(model, data.toks, cut)
+    parts = [intervention.run_under(model, toks, cut) for toks in data.toks.split(20)]
+    torch.testing.assert_close(torch.cat(parts), once)
 
 
 def test_costs_are_those_of_the_independent_reproduction(reference):
