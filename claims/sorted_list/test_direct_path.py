@@ -5,7 +5,7 @@ from pytest_claims import claim
 from sorted_list_model import direct_path, mutants, writeup
 from sorted_list_model.attribution import close, share_of, triples
 from sorted_list_model.data import FIRST_LISTS
-from sorted_list_model.scope import no_account_of, no_account_of_triples
+from sorted_list_model.scope import no_account_of, no_account_of_triples, not_the_reference
 from toy_model.engine import run
 from toy_model.intervention import cut_direct_path, run_under
 
@@ -45,22 +45,35 @@ def test_without_it_numbers_are_said_again(model, measure, lists):
 
 
 @claim(
-    "It is not the direct path that keeps the model from answering d+2 at d of d, d+1, d+2: without it d is answered "
-    "there at least three times as often as d+2, and d+2 in fewer than 5 of 100 cases",
+    "It is not the direct path that keeps the model from answering d+2 at d of d, d+1, d+2: without it d+2 is answered "
+    "there in fewer than 5 of 100 cases",
     source=writeup.DIRECT_PATH,
     over=f"{FIRST_LISTS}: where the list contains d, d+1, d+2; the direct path zero-ablated",
     evidence="sampled",
-    refuted_by=[
-        mutants.silence_lesser_head,
-        mutants.blur_unembedding_upwards,
-        mutants.mirror_cross_terms,
-        mutants.untrained,
-    ],
+    refuted_by=[mutants.silence_lesser_head, mutants.blur_unembedding_upwards, mutants.mirror_cross_terms],
     unless=no_account_of_triples,
 )
 def test_it_does_not_decide_close_triples(model, measure, lists):
-    cut = run_under(model, lists.toks, cut_direct_path())[:, lists.scored].argmax(-1).cpu()[:, 1:-1]
-    (x, _, z), among = triples(lists), close(lists)
-    again, skipped = share_of(cut == x, among), share_of(cut == z, among)
+    answered = without_it(model, lists)
+    _, _, z = triples(lists)
+    assert measure("d+2", share_of(answered == z, close(lists))) < 0.05
+
+
+@claim(
+    "What is answered there without the direct path, if not d+1, is d again, at least three times as often as d+2",
+    source=f"ours: {writeup.DIRECT_PATH}, of the shipped checkpoint",
+    over=f"{FIRST_LISTS}: where the list contains d, d+1, d+2; the direct path zero-ablated",
+    evidence="sampled",
+    refuted_by=[mutants.silence_lesser_head, mutants.blur_unembedding_upwards, mutants.untrained],
+    unless=not_the_reference,
+)
+def test_close_triples_are_said_again_without_it(model, measure, lists):
+    answered, among = without_it(model, lists), close(lists)
+    x, _, z = triples(lists)
+    again, skipped = share_of(answered == x, among), share_of(answered == z, among)
     assert measure("d again, over d+2", again / max(skipped, 1e-6)) > 3
-    assert measure("d+2", skipped) < 0.05
+
+
+def without_it(model, lists):
+    """The answers at every triple with the direct path zero-ablated."""
+    return run_under(model, lists.toks, cut_direct_path())[:, lists.scored].argmax(-1).cpu()[:, 1:-1]

@@ -77,26 +77,32 @@ def test_printed_list(model, measure, data):
 
 
 @claim(
-    "The largest number is never missed once nine are written down, and no more than one smallest number in a "
-    "thousand: the errors are in between",
+    "The largest number is never missed once nine are written down",
     source="ours: the published accuracy, position by position",
     over=VALIDATION_SET,
     evidence="sampled",
-    refuted_by=[
-        mutants.take_SEP_for_the_last_number,
-        mutants.forget_sorted_positions,
-        mutants.silence_main_head,
-        mutants.attend_to_next_alone,
-    ],
+    refuted_by=[mutants.forget_sorted_positions, mutants.silence_main_head, mutants.forget_the_largest_number],
     unless=not_of_0_to_50,
+)
+def test_the_largest_number_is_not_missed(model, measure, validation):
+    answered = right(model, validation)[:, -1].double().mean()
+    assert measure("accuracy at the ninth sorted number", answered) > 0.9999
+
+
+@claim(
+    "The smallest number is missed in fewer than one list of a thousand; nine errors in ten are made in between",
+    source="ours: the published accuracy, position by position",
+    over=VALIDATION_SET,
+    evidence="sampled",
+    refuted_by=[mutants.take_SEP_for_the_last_number, mutants.attend_to_next_alone, mutants.silence_main_head],
+    unless=not_the_reference,
 )
 def test_errors_by_position(model, measure, validation):
     answered = right(model, validation).double().mean(0)
-    assert measure("accuracy at the ninth sorted number", answered[-1]) > 0.9999
     assert measure("accuracy at SEP", answered[0]) > 0.999
-    assert measure("share of errors in between", (1 - answered[1:-1]).sum() / (1 - answered).sum().clamp(min=1e-12)) > (
-        0.9
-    )
+    wrong = 1 - answered
+    in_between = wrong[1:-1].sum() / wrong.sum().clamp(min=1e-12)
+    assert measure("errors in between, of all", in_between) > 0.9
 
 
 @claim(
