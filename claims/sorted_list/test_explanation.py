@@ -24,8 +24,8 @@ def times_worse(model, computed, lists, rival):
 
 @claim(
     "Look for numbers by a table, copy them by another, and speak against the current one by a third: a program that "
-    "knows no order of the unsorted half and nothing sorted before gives 99 answers of 100, and loses less than a "
-    "fiftieth of a nat",
+    "knows no order of the unsorted half and nothing sorted before gives the model's answer in 99 cases of 100, and "
+    "loses less than a fiftieth of a nat",
     source="the solution as a whole, read as a program",
     over=FIRST_LISTS,
     evidence="sampled",

@@ -10,7 +10,7 @@ from sorted_list_model.surgery import lesser_head, main_head
 from toy_model.intervention import HEAD_ABLATIONS
 
 BOTH_NEEDED = 0.5
-"""Nats: a fall in log probability that makes a sure answer an even chance or worse."""
+"""Nats: a fall in log probability that leaves a certain answer three chances in five."""
 
 
 @claim(
@@ -29,8 +29,8 @@ def test_ablation_costs_are_as_published(model, measure, data):
 
 
 @claim(
-    "The lesser head is the less important one, whatever kind of ablation is used: the main head costs at least three "
-    "times as much",
+    "The lesser head is the less important one, whatever kind of ablation is used: ablating the main head costs more "
+    "than three times as much",
     source=writeup.HEADS,
     over=f"{EVALUATION_SET}; zero-, mean-, positional mean- and resample-ablation",
     evidence="sampled",
@@ -45,7 +45,7 @@ def test_one_head_matters_more(model, measure, data):
 
 
 @claim(
-    "Both heads are needed: ablating either costs half a nat or more on average, whatever kind of ablation is used",
+    "Both heads are needed: ablating either costs more than half a nat on average, whatever kind of ablation is used",
     source=f"ours: {writeup.HEADS}",
     over=f"{EVALUATION_SET}; zero-, mean-, positional mean- and resample-ablation",
     evidence="sampled",
@@ -73,7 +73,7 @@ def test_copying_and_ablation_agree(model, measure, lists):
 
 
 @claim(
-    "The lesser head costs more than the main one exactly where the answer is 28 .. 35",
+    "Ablating the lesser head costs more than ablating the main one exactly where the answer is 28 .. 35",
     source=f"ours: {writeup.HEADS}, which says about 28 .. 37",
     over=f"{FIRST_LISTS}; mean-ablation by position",
     evidence="sampled",

@@ -9,7 +9,8 @@ from sorted_list_model.scope import no_account_of, no_account_of_triples, not_th
 from sorted_list_model.surgery import lesser_head, main_head
 
 FROM_THE_WEIGHTS = "every number at every unsorted position (exact, from the weights)"
-ROW_MEAN = f"{FROM_THE_WEIGHTS}; relative to the mean over numbers"
+OF_MEANS = "every number (exact, from the weights; mean over unsorted positions)"
+ROW_MEAN = f"{OF_MEANS}; relative to the mean over numbers"
 
 
 @claim(
@@ -55,9 +56,9 @@ def test_the_heads_split_the_vocabulary(model, measure):
 
 
 @claim(
-    "The lesser head copies more strongly than the main one exactly 28 .. 35; 36 and 37 are left to both",
+    "The numbers that the lesser head copies more strongly than the main one are exactly 28 .. 35",
     source=f"ours: {writeup.OV}, through layer norm and position",
-    over=FROM_THE_WEIGHTS,
+    over=OF_MEANS,
     evidence="exact",
     refuted_by=[mutants.silence_lesser_head, mutants.swap_two_distant_numbers, mutants.copy_in_both_heads],
     unless=not_the_reference,
@@ -67,7 +68,7 @@ def test_which_head_copies_more(model, measure):
     lesser = ov_circuit.diagonals(model).argmax(0) == lesser_head(model)
     wanted = torch.zeros(51, dtype=torch.bool)
     wanted[28:36] = True
-    assert measure("numbers of the other head", (lesser != wanted).sum()) == 0
+    assert measure("numbers that are not as said", (lesser != wanted).sum()) == 0
 
 
 @claim(
@@ -134,7 +135,7 @@ def test_the_larger_of_two_boosts_the_smaller(model, measure):
     "No logit can be moved alone: the unembedding distinguishes 51 numbers by fewer than 26 directions, all further "
     "singular values being less than a hundredth of the largest",
     source="ours: why attention to a number also moves those close to it",
-    over="the weights",
+    over="W_U of all numbers (exact), relative to the mean over numbers",
     evidence="exact",
     refuted_by=[mutants.untrained, mutants.shuffle_weights, mutants.add_much_noise],
     unless=no_account_of_triples,

@@ -1,4 +1,4 @@
-"""The task: it writes ten numbers down in order, with hardly a mistake"""
+"""The task: it writes numbers down in order, with hardly a mistake"""
 
 from pytest_claims import claim
 
