@@ -77,7 +77,7 @@ def test_printed_list(model, measure, data):
 
 
 @claim(
-    "The largest number is never missed once nine are written down",
+    "Once nine numbers are written down, the largest is missed in fewer than one list of 10,000",
     source="ours: the published accuracy, position by position",
     over=VALIDATION_SET,
     evidence="sampled",
@@ -90,7 +90,8 @@ def test_the_largest_number_is_not_missed(model, measure, validation):
 
 
 @claim(
-    "The smallest number is missed in fewer than one list of a thousand; nine errors in ten are made in between",
+    "The smallest number is missed in fewer than one list of a thousand, and more than nine errors in ten are made "
+    "between the smallest and the largest",
     source="ours: the published accuracy, position by position",
     over=VALIDATION_SET,
     evidence="sampled",

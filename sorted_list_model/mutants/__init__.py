@@ -92,6 +92,9 @@ BASELINES = (untrained, shuffle_weights)
 ARCHITECTURES = (add_a_head, add_a_layer, unembed_without_layer_norm)
 """Of other sizes, or not of this kind at all: for what is said of the architecture, and no part of ALL."""
 
+VARIANTS = (take_unsorted_positions_for_one,)
+"""What a claim compares the model with. Nearly the same function, which refutes nothing, and no part of ALL."""
+
 IDEALS = (attend_to_next_alone, share_out_as_published)
 
 HIDDEN = (
@@ -101,7 +104,6 @@ HIDDEN = (
     lower_confidence,
     freeze_final_scale,
     forget_epsilon,
-    take_unsorted_positions_for_one,
 )
 
 BREAKING = (

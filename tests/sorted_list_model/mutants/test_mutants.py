@@ -63,13 +63,13 @@ def answered_by_the_original():
 
 
 def test_kinds_have_no_mutant_in_common():
-    names = [mutant.__name__ for kind in (*KINDS, mutants.ARCHITECTURES) for mutant in kind]
+    names = [mutant.__name__ for kind in (*KINDS, mutants.VARIANTS, mutants.ARCHITECTURES) for mutant in kind]
     assert len(names) == len(set(names))
     assert {mutant for kind in KINDS for mutant in kind} == set(mutants.ALL)
     assert set(mutants.BASELINES) <= set(mutants.BREAKING)
 
 
-@named((*mutants.ALL, *mutants.ARCHITECTURES))
+@named((*mutants.ALL, *mutants.VARIANTS, *mutants.ARCHITECTURES))
 def test_a_mutant_is_a_new_model_and_the_original_stays(mutant):
     original = reference_model()
     before = {name: tensor.clone() for name, tensor in original.state_dict().items()}
@@ -88,7 +88,7 @@ def test_a_mutant_is_a_new_model_and_the_original_stays(mutant):
         assert stored.isdisjoint(tensor.data_ptr() for tensor in new.parameters())
 
 
-@named((*mutants.ALL, *mutants.ARCHITECTURES))
+@named((*mutants.ALL, *mutants.VARIANTS, *mutants.ARCHITECTURES))
 def test_a_mutant_says_what_it_is_in_a_sentence(mutant):
     first = mutant.__doc__.splitlines()[0]
     assert first.endswith(".")
