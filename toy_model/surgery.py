@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 
+import torch
+
 from toy_model.task import M
 from toy_model.transformer import Hook, Transformer
 
@@ -36,6 +38,35 @@ def _after(model: Transformer, name: str, alter: Hook) -> Hook:
 def copied(model: M) -> M:
     """A copy whose weights can be written to."""
     return copy.deepcopy(model).requires_grad_(False)
+
+
+def shuffled(model: M, seed: int) -> M:
+    """The entries of every weight matrix and bias in another order: random, with the scale of the trained weights."""
+    mutant = copied(model)
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in mutant.parameters():
+        order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
+        parameter.data = parameter.data.flatten()[order].view_as(parameter)
+    return mutant
+
+
+def noisy(model: M, by: float, seed: int) -> M:
+    """Every weight off by normal noise, `by` times as large as its matrix's root mean square."""
+    mutant = copied(model)
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in mutant.parameters():
+        noise = torch.empty(parameter.shape).normal_(generator=generator).to(parameter.device)
+        parameter.data += by * parameter.square().mean().sqrt() * noise
+    return mutant
+
+
+def with_scores_of(model: M, other: Transformer) -> M:
+    """A copy whose W_Q and W_K are those of another model of the same sizes."""
+    mutant = copied(model)
+    for block, theirs in zip(mutant.blocks, other.blocks, strict=True):
+        block.attn.W_Q.copy_(theirs.attn.W_Q)
+        block.attn.W_K.copy_(theirs.attn.W_K)
+    return mutant
 
 
 def without_neurons(model: M, neurons: Iterable[int], layer: int = 0) -> M:

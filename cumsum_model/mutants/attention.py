@@ -9,7 +9,7 @@ from torch import Tensor
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.surgery import unread_direction, values_of
 from cumsum_model.task import TASK
-from toy_model.surgery import CannotBeMade, copied, rewired
+from toy_model.surgery import CannotBeMade, copied, rewired, with_scores_of
 
 SCORE_STEP = 3.0
 """Score added per step of a preference: one step multiplies a key's weight by e^3 = 20."""
@@ -37,12 +37,7 @@ def attend_a_little_to_recent(model: CumsumTransformer) -> CumsumTransformer:
 
 def untrained_attention_scores(model: CumsumTransformer) -> CumsumTransformer:
     """W_Q and W_K are as they were before training: the head looks for something, nobody knows what."""
-    mutant = copied(model)
-    fresh = TASK.untrained(model.cfg, seed=0).to(model.device)
-    for block, start in zip(mutant.blocks, fresh.blocks, strict=True):
-        block.attn.W_Q.copy_(start.attn.W_Q)
-        block.attn.W_K.copy_(start.attn.W_K)
-    return mutant
+    return with_scores_of(model, TASK.untrained(model.cfg, seed=0).to(model.device))
 
 
 def lower_temperature(model: CumsumTransformer) -> CumsumTransformer:

@@ -8,19 +8,14 @@ from torch import Tensor
 
 from cumsum_model.data import tokens_of
 from cumsum_model.model import CumsumTransformer
-from toy_model.surgery import copied, rewired
+from toy_model.surgery import rewired, shuffled
 
 SHUFFLING_SEED = 0
 
 
 def shuffle_weights(model: CumsumTransformer) -> CumsumTransformer:
     """The entries of every weight matrix and bias are shuffled: random, with the scale of the trained weights."""
-    mutant = copied(model)
-    generator = torch.Generator().manual_seed(SHUFFLING_SEED)
-    for parameter in mutant.parameters():
-        order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
-        parameter.data = parameter.data.flatten()[order].view_as(parameter)
-    return mutant
+    return shuffled(model, SHUFFLING_SEED)
 
 
 def hold_the_sign_alone(model: CumsumTransformer) -> CumsumTransformer:

@@ -11,9 +11,6 @@ rounding of its weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, cast
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -22,6 +19,7 @@ from cumsum_model.data import POS
 from cumsum_model.gauge import change_basis
 from cumsum_model.model import CumsumTransformer
 from toy_model.surgery import CannotBeMade, copied
+from toy_model.symmetry import Changes
 
 STREAM_BASIS = "the basis of the stream"
 LOGIT_GAUGE = "the gauge of the logits"
@@ -51,30 +49,7 @@ LOGITS = 3.0
 SEED = 0
 
 
-class Symmetry(Protocol):
-    """Makes a model of the same probabilities; `changes` says what it is that differs."""
-
-    __name__: str
-    changes: tuple[str, ...]
-
-    def __call__(self, model: CumsumTransformer, /) -> CumsumTransformer: ...
-
-
-def changes(*words: str) -> Callable[[Callable[[CumsumTransformer], CumsumTransformer]], Symmetry]:
-    """Declare what a symmetry alters. A claim that declares that it depends on one of `words` may notice it.
-
-    Raises ValueError for anything that is not in EVERYTHING, since no claim could declare it.
-    """
-    unknown = set(words) - {*EVERYTHING, FIGURES}
-    if unknown or not words:
-        raise ValueError(f"a symmetry changes some of {EVERYTHING}, got {words}")
-
-    def mark(function: Callable[[CumsumTransformer], CumsumTransformer]) -> Symmetry:
-        symmetry = cast(Symmetry, function)
-        symmetry.changes = words
-        return symmetry
-
-    return mark
+changes = Changes(EVERYTHING, besides=(FIGURES,))
 
 
 @changes(STREAM_BASIS)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
-import torch
-
 from cumsum_model.config import CumsumConfig
 from cumsum_model.data import NEG, POS, ZERO
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.surgery import require_working_neurons
 from cumsum_model.task import PUBLISHED, TASK
 from cumsum_model.variants import louder, without_relus
-from toy_model.surgery import copied
+from toy_model.surgery import copied, noisy
 from toy_model.training.training import train
 
 NOISE_SEED = 0
@@ -31,12 +29,12 @@ def train_briefly(model: CumsumTransformer) -> CumsumTransformer:
 
 def add_some_noise(model: CumsumTransformer) -> CumsumTransformer:
     """Every weight is off by one part in a hundred of its matrix's scale."""
-    return _noisy(model, 0.01)
+    return noisy(model, 0.01, NOISE_SEED)
 
 
 def add_much_noise(model: CumsumTransformer) -> CumsumTransformer:
     """Every weight is off by a tenth of its matrix's scale."""
-    return _noisy(model, 0.1)
+    return noisy(model, 0.1, NOISE_SEED)
 
 
 def raise_confidence(model: CumsumTransformer) -> CumsumTransformer:
@@ -54,15 +52,6 @@ def let_zero_take_a_side(model: CumsumTransformer) -> CumsumTransformer:
     """The zero unembedding adds an eighth of what pos has over neg: the same answers, but zero rises with the mean."""
     mutant = copied(model)
     mutant.unembed.W_U[:, ZERO] += (model.W_U[:, POS] - model.W_U[:, NEG]) / 8
-    return mutant
-
-
-def _noisy(model: CumsumTransformer, share: float) -> CumsumTransformer:
-    mutant = copied(model)
-    generator = torch.Generator().manual_seed(NOISE_SEED)
-    for parameter in mutant.parameters():
-        noise = torch.empty(parameter.shape).normal_(generator=generator).to(parameter.device)
-        parameter.data += share * parameter.square().mean().sqrt() * noise
     return mutant
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from sorted_list_model.model import SortedListTransformer
 from sorted_list_model.surgery import QK, exchange, lesser_head, main_head, reread
 from sorted_list_model.task import TASK
-from toy_model.surgery import CannotBeMade, copied, rewired
+from toy_model.surgery import CannotBeMade, copied, rewired, with_scores_of
 
 SHUNNED = 8.0
 """What is subtracted from the scores of a position that is shunned: e^8 = 3,000 times less attention."""
@@ -71,12 +71,7 @@ def attend_uniformly(model: SortedListTransformer) -> SortedListTransformer:
 
 def untrained_attention_scores(model: SortedListTransformer) -> SortedListTransformer:
     """W_Q and W_K are as they were before training."""
-    mutant = copied(model)
-    fresh = TASK.untrained(model.cfg, seed=0).to(model.device)
-    for block, start in zip(mutant.blocks, fresh.blocks, strict=True):
-        block.attn.W_Q.copy_(start.attn.W_Q)
-        block.attn.W_K.copy_(start.attn.W_K)
-    return mutant
+    return with_scores_of(model, TASK.untrained(model.cfg, seed=0).to(model.device))
 
 
 def see_every_number_one_higher(model: SortedListTransformer) -> SortedListTransformer:

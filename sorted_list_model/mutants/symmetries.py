@@ -5,14 +5,12 @@ All are computed in float64 and stored as the model's weights are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, cast
-
 import torch
 
 from sorted_list_model.model import SortedListTransformer
 from sorted_list_model.surgery import OV, QK, exchange
 from toy_model.surgery import copied
+from toy_model.symmetry import Changes
 
 HEAD_NUMBERS = "head numbers"
 HEAD_BASES = "the basis of the heads"
@@ -31,26 +29,7 @@ LOGITS = 3.0
 SEED = 0
 
 
-class Symmetry(Protocol):
-    """Makes a model of the same probabilities; `changes` says what it is that differs."""
-
-    __name__: str
-    changes: tuple[str, ...]
-
-    def __call__(self, model: SortedListTransformer, /) -> SortedListTransformer: ...
-
-
-def changes(*words: str) -> Callable[[Callable[[SortedListTransformer], SortedListTransformer]], Symmetry]:
-    """Declare what a symmetry alters. Raises ValueError for anything that is not in EVERYTHING."""
-    if set(words) - set(EVERYTHING) or not words:
-        raise ValueError(f"a symmetry changes some of {EVERYTHING}, got {words}")
-
-    def mark(function: Callable[[SortedListTransformer], SortedListTransformer]) -> Symmetry:
-        symmetry = cast(Symmetry, function)
-        symmetry.changes = words
-        return symmetry
-
-    return mark
+changes = Changes(EVERYTHING)
 
 
 @changes(HEAD_NUMBERS)

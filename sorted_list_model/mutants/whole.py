@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -14,7 +13,7 @@ from sorted_list_model.decomposition import resid_pre
 from sorted_list_model.model import SortedListTransformer
 from sorted_list_model.task import PUBLISHED, TASK
 from toy_model.intervention import cut_direct_path as cut
-from toy_model.surgery import CannotBeMade, copied, rewired
+from toy_model.surgery import CannotBeMade, copied, noisy, rewired, shuffled
 from toy_model.training.training import train
 from toy_model.transformer import EPSILON, centred_and_scale
 
@@ -33,22 +32,12 @@ def train_briefly(model: SortedListTransformer) -> SortedListTransformer:
 
 def shuffle_weights(model: SortedListTransformer) -> SortedListTransformer:
     """The entries of every weight matrix and bias are shuffled: random, with the scale of the trained weights."""
-    mutant = copied(model)
-    generator = torch.Generator().manual_seed(SEED)
-    for parameter in mutant.parameters():
-        order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
-        parameter.data = parameter.data.flatten()[order].view_as(parameter)
-    return mutant
+    return shuffled(model, SEED)
 
 
 def add_much_noise(model: SortedListTransformer) -> SortedListTransformer:
     """Every weight is off by a fifth of its matrix's scale."""
-    mutant = copied(model)
-    generator = torch.Generator().manual_seed(SEED)
-    for parameter in mutant.parameters():
-        noise = torch.empty(parameter.shape).normal_(generator=generator).to(parameter.device)
-        parameter.data += 0.2 * parameter.square().mean().sqrt() * noise
-    return mutant
+    return noisy(model, 1 / 5, SEED)
 
 
 def raise_confidence(model: SortedListTransformer) -> SortedListTransformer:
