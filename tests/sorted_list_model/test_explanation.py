@@ -80,7 +80,7 @@ def test_the_program_is_the_model_where_what_it_assumes_is_true(weights):
 def test_the_program_is_any_model_at_SEP_and_the_first_sorted_number_where_positions_are_alike():
     cfg = SortedListConfig(max_value=9, n_ctx=5, n_heads=3, d_model=12, d_head=5)
     model = any_model(cfg)
-    model.W_pos[:] = model.W_pos[0].clone()
+    model.W_pos[[0, 1, 3, 4]] = model.W_pos[0].clone()  # SEP's may be any
     data = SortedListDataset(90, 2, 9, seed=0)
     assert_same(explain(model)(data), model, data)
 

@@ -78,6 +78,12 @@ def test_copied_is_what_raises_its_own_logit_most():
     assert ov_circuit.copied(sorter(copies))[0].nonzero().flatten().tolist() == [0, 1, 3, 4, 5, 6, 9]
 
 
+def test_a_head_that_anti_copies_is_not_responsible():
+    copies = copying()
+    copies[1, 2, 2] = -2 * STRENGTH
+    assert responsible_heads(sorter(copies))[2] == 0
+
+
 def test_copied_means_at_every_position():
     """A number that one position keeps from being copied is not copied, whatever the mean is."""
     model = sorter()
