@@ -1,4 +1,4 @@
-"""The explanation as a program: look for larger numbers, copy what is looked at, and speak against the current one.
+"""The explanation as a program: look for larger numbers, copy what is looked at, and suppress the current one.
 
 Everything in it is a table that the explanation names: how much each number looks for each other one at each position
 of the sorted half (QK), what attention to a number adds to each answer (OV), and what the current number adds itself
@@ -115,7 +115,7 @@ def sorting_by_the_direct_path(program: Explanation) -> Explanation:
 
 
 def without_the_direct_path(program: Explanation) -> Explanation:
-    """A rival: the current number has no say of its own."""
+    """A rival: there is no direct path from the current number to the answers."""
     return replace(program, say=program.say.mean((0, 1), keepdim=True).expand_as(program.say))
 
 

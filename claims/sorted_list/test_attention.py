@@ -180,7 +180,7 @@ def test_late_positions_are_biased_against_small_numbers(model, measure):
 
 
 @claim(
-    "The drawn circuit says so too: W_pos W_QK W_E falls from the first sorted position to the ninth for 0 .. 4 and "
+    "The circuit that is drawn agrees: W_pos W_QK W_E falls from the first sorted position to the ninth for 0 .. 4 and "
     "rises for 35 .. 50, in every head",
     source=writeup.QK,
     over="the weights, means over the tokens",

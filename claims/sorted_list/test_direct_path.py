@@ -1,4 +1,4 @@
-"""The direct path: the current number speaks against being said again"""
+"""The direct path: it suppresses the current number, which is written down already"""
 
 from pytest_claims import claim
 

@@ -222,7 +222,7 @@ def test_triples_survive_without_the_direct_path(model, measure, lists):
     assert measure("answered rightly", share_of(cut == y, close(lists))) > 0.95
 
 
-# What is true instead: d+2 stays rare and d is said again, claims/sorted_list/test_direct_path.py.
+# What is true instead: d+2 stays rare and d is answered again, claims/sorted_list/test_direct_path.py.
 
 
 @erratum(

@@ -23,13 +23,13 @@ def times_worse(model, computed, lists, rival):
 
 
 @claim(
-    "Look for numbers by a table, copy them by another, and speak against the current one by a third: a program that "
-    "knows no order of the unsorted half and nothing sorted before gives the model's answer in 99 cases of 100, and "
-    "loses less than a fiftieth of a nat",
+    "Look for numbers by a table, copy them by another, and suppress the current one by a third: a program that knows "
+    "no order of the unsorted half and nothing sorted before gives the model's answer in 99 cases of 100, and loses "
+    "less than a fiftieth of a nat",
     source="the solution as a whole, read as a program",
     over=FIRST_LISTS,
     evidence="sampled",
-    refuted_by=[mutants.shun_the_first_number, mutants.cut_direct_path, mutants.attend_to_second_next_alone],
+    refuted_by=[mutants.exaggerate_unsorted_positions, mutants.attend_uniformly, mutants.shun_the_first_number],
     unless=no_account_of,
 )
 def test_the_program_answers_as_the_model_does(model, measure, lists):
@@ -40,17 +40,12 @@ def test_the_program_answers_as_the_model_does(model, measure, lists):
 
 
 @claim(
-    "It looks for different numbers early and late: a program that ignores how far the list is sorted loses at "
-    "least five times as much",
+    "It looks for different numbers early and late: a program that ignores how far the list is sorted loses more than "
+    "five times as much",
     source=RIVALS,
     over=FIRST_LISTS,
     evidence="sampled",
-    refuted_by=[
-        mutants.forget_sorted_positions,
-        mutants.attend_to_the_current_number,
-        mutants.attend_to_second_next_alone,
-        mutants.untrained,
-    ],
+    refuted_by=[mutants.forget_sorted_positions, mutants.attend_uniformly, mutants.untrained],
     unless=no_account_of,
 )
 def test_rival_ignoring_position(model, measure, computed, lists):
@@ -59,12 +54,12 @@ def test_rival_ignoring_position(model, measure, computed, lists):
 
 
 @claim(
-    "It does not copy the one token that each head attends to most: a program that does loses at least five "
-    "times as much",
+    "It does not copy the one token that each head attends to most: a program that does loses more than five times as "
+    "much",
     source=RIVALS,
     over=FIRST_LISTS,
     evidence="sampled",
-    refuted_by=[mutants.attend_to_the_current_number, mutants.attend_to_second_next_alone, mutants.untrained],
+    refuted_by=[mutants.attend_uniformly, mutants.exaggerate_unsorted_positions, mutants.untrained],
     unless=no_account_of,
 )
 def test_rival_copying_the_most_attended(model, measure, computed, lists):
@@ -73,11 +68,11 @@ def test_rival_copying_the_most_attended(model, measure, computed, lists):
 
 
 @claim(
-    "It does not sort by the direct path: a program whose heads do nothing loses at least five times as much",
+    "It does not sort by the direct path: a program whose heads copy nothing loses more than five times as much",
     source=RIVALS,
     over=FIRST_LISTS,
     evidence="sampled",
-    refuted_by=[mutants.attend_to_the_current_number, mutants.attend_to_second_next_alone, mutants.untrained],
+    refuted_by=[mutants.attend_uniformly, mutants.exaggerate_unsorted_positions, mutants.untrained],
     unless=no_account_of,
 )
 def test_rival_sorting_by_the_direct_path(model, measure, computed, lists):
@@ -86,16 +81,11 @@ def test_rival_sorting_by_the_direct_path(model, measure, computed, lists):
 
 
 @claim(
-    "The current number has a say of its own: a program in which it has none loses at least five times as much",
+    "The direct path matters: a program without it loses more than five times as much",
     source=RIVALS,
     over=FIRST_LISTS,
     evidence="sampled",
-    refuted_by=[
-        mutants.cut_direct_path,
-        mutants.attend_to_the_current_number,
-        mutants.attend_to_second_next_alone,
-        mutants.untrained,
-    ],
+    refuted_by=[mutants.cut_direct_path, mutants.attend_uniformly, mutants.exaggerate_unsorted_positions],
     unless=no_account_of,
 )
 def test_rival_without_the_direct_path(model, measure, computed, lists):
@@ -104,12 +94,12 @@ def test_rival_without_the_direct_path(model, measure, computed, lists):
 
 
 @claim(
-    "Attention to a number moves other logits too: a program that moves no logit but its own loses at least "
-    "five times as much",
+    "Attention to a number moves other logits, and not all alike: a program in which it does loses more than five times "
+    "as much",
     source=RIVALS,
     over=FIRST_LISTS,
     evidence="sampled",
-    refuted_by=[mutants.attend_to_the_current_number, mutants.attend_to_second_next_alone, mutants.untrained],
+    refuted_by=[mutants.attend_uniformly, mutants.exaggerate_unsorted_positions, mutants.untrained],
     unless=no_account_of,
 )
 def test_rival_without_cross_terms(model, measure, computed, lists):

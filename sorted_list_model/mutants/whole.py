@@ -79,12 +79,12 @@ def answer_one_higher(model: SortedListTransformer) -> SortedListTransformer:
 
 
 def cut_direct_path(model: SortedListTransformer) -> SortedListTransformer:
-    """What attention writes is all that is unembedded: the current number has no say of its own."""
+    """What attention writes is all that is unembedded: the current number itself adds nothing to the answers."""
     return rewired(model, cut())
 
 
 def reverse_direct_path(model: SortedListTransformer) -> SortedListTransformer:
-    """What the current number has to say for itself is subtracted instead of added: it speaks for being said again."""
+    """What the current number itself adds to the answers is subtracted: it promotes being answered again."""
     written: list[Tensor] = []
 
     def remember(attn_out: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
