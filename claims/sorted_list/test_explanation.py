@@ -94,8 +94,8 @@ def test_rival_without_the_direct_path(model, measure, computed, lists):
 
 
 @claim(
-    "Attention to a number moves other logits, and not all alike: a program in which it does loses more than five times "
-    "as much",
+    "Attention to a number moves other logits, each differently: a program in which it moves all others alike loses "
+    "more than five times as much",
     source=RIVALS,
     over=FIRST_LISTS,
     evidence="sampled",
