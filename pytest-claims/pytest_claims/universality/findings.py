@@ -36,8 +36,8 @@ class Standing(StrEnum):
     NOT_ABOUT = "not about these models"
 
 
-AS_IT_SHOULD_BE = {Verdict.HOLDS, Verdict.AS_PUBLISHED}
-AGAINST = {Verdict.REFUTED, Verdict.STANDS}
+AS_IT_SHOULD_BE = {Verdict.HOLDS, Verdict.AS_PUBLISHED, Verdict.LOSES}
+AGAINST = {Verdict.REFUTED, Verdict.STANDS, Verdict.WINS, Verdict.LIMIT}
 NOT_RUN = {Verdict.NOT_RUN, Verdict.NOT_SELECTED}
 
 

@@ -191,3 +191,15 @@ def test_a_measurement_that_some_runs_do_not_have_is_counted_on_the_others(sweep
 )
 def test_all_is_said_of_all_alone(bounds, words):
     assert right_words(bounds, SEQUENCES) == words
+
+
+@pytest.mark.parametrize(
+    ("verdict", "holds"), [("loses", 7), ("wins", 6), ("known limit", 6)], ids=["loses", "wins", "known limit"]
+)
+def test_a_rival_that_loses_counts_as_holding_and_a_limit_that_is_found_against(sweep, verdict, holds):
+    """Neither is an error: a rival account has to lose, and a claim that tests a known limit may be refuted."""
+    for seed in range(6):
+        sweep(seed)
+    sweep(8, edit=turned(verdict))
+    tally = finding_of(sweep.found()).tally
+    assert (tally.holds, tally.n, tally.undecided) == (holds, 7, 0)
