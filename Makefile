@@ -46,10 +46,11 @@ matrix: $(VENV)/installed  ## run every claim on every broken model, into docs/m
 	$(BIN)/python -m sorted_list_model mutants -n 2 --out docs/matrix-sorted-list.json
 	$(BIN)/python docs/matrix.py
 
-universality: $(VENV)/installed  ## train and verify 32 seeds of each system that no bound was made on, hours on two cores
+universality: $(VENV)/installed  ## train and verify seeds that no bound was made on, for hours on two cores
 	$(BIN)/python -m cumsum_model sweep --seeds 100:132 --out sweeps/fresh
-	$(BIN)/python docs/universality.py sweeps/fresh/universality.json
-	$(BIN)/python -m sorted_list_model sweep --seeds 100:132 --out sweeps/fresh_sorted_list
+	$(BIN)/python docs/universality.py sweeps/fresh/universality.json docs/universality.json
+	$(BIN)/python -m sorted_list_model sweep --seeds 0:8 --no-controls --out sweeps/sorted_list
+	$(BIN)/python docs/universality.py sweeps/sorted_list/universality.json docs/universality-sorted-list.json
 
 fixture: $(VENV)/installed  ## train the shipped checkpoints again, into runs/
 	$(BIN)/python -m cumsum_model train --seed 42 --out runs/seed42 --force

@@ -1,13 +1,12 @@
-"""Write docs/universality.json: of what a sweep found, what docs/universality.md and its tests read.
+"""Write docs/universality*.json: of what a sweep found, what docs/universality.md and its tests read.
 
-python docs/universality.py sweeps/fresh/universality.json
+Usage: python docs/universality.py sweeps/fresh/universality.json docs/universality.json
 """
 
 import json
 import sys
 from pathlib import Path
 
-OUT = Path(__file__).with_name("universality.json")
 OF_A_RUN = ("name", "seed", "ending", "sha256", "kept_epoch", "claims", "proved")
 OF_A_CLAIM = ("id", "kind", "statement", "verdict", "n", "holds", "refuted", "errors", "not_about", "interval")
 
@@ -32,4 +31,5 @@ def one_a_line(document: dict) -> str:
 
 
 if __name__ == "__main__":
-    OUT.write_text(one_a_line(condensed(json.loads(Path(sys.argv[1]).read_text()))))
+    found, out = map(Path, sys.argv[1:])
+    out.write_text(one_a_line(condensed(json.loads(found.read_text()))))

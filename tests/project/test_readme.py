@@ -128,7 +128,7 @@ def universality():
 
 def test_the_seeds_are_reported_as_the_sweep_found_them(universality):
     (group,) = universality["groups"]
-    page = text("docs/universality.md")
+    page = text("docs/universality.md").partition("## Sorted lists")[0]
     assert f"**{group['headline'][0].upper()}{group['headline'][1:]}.**" in words("docs/universality.md")
     by_seed = [
         claim
@@ -153,6 +153,27 @@ def test_the_seeds_are_reported_as_the_sweep_found_them(universality):
     assert "seed 107 refutes two" in words(README)
     for path in (README, "docs/verdicts.md"):
         assert "Of 32 retrained seeds thirteen refute at least one claim" in words(path)
+
+
+def test_the_seeds_of_sorted_lists_are_reported_as_the_sweep_found_them():
+    found = json.loads(text("docs/universality-sorted-list.json"))
+    (group,) = found["groups"]
+    page = text("docs/universality.md").partition("## Sorted lists")[2]
+    assert f"**{group['headline'][0].upper()}{group['headline'][1:]}.**" in " ".join(page.split())
+    refuted = [
+        (claim["statement"], claim["holds"], claim["n"], [broken["seed"] for broken in claim["refuted_by"]])
+        for claim in group["claims"]
+        if claim["kind"] == "claim" and 0 < claim["holds"] < claim["n"]
+    ]
+    rows = re.findall(r"^\| (.+?) \| (\d+) of (\d+) \| .+? \| (.+?) \|$", page, re.MULTILINE)
+    assert [
+        (statement, int(holds), int(n), [int(seed) for seed in re.findall(r"seed (\d+)", refuting)])
+        for statement, holds, n, refuting in rows
+    ] == refuted
+    worst = {run["seed"]: run["claims"]["about"] - run["claims"]["holds"] for run in found["runs"]}
+    assert worst.pop(3) == 7
+    assert set(worst.values()) == {1, 2}
+    assert {run["seed"]: run["kept_epoch"] for run in found["runs"] if run["seed"] in (1, 3, 4)} == {1: 1, 3: 0, 4: 2}
 
 
 def test_the_figures_over_all_seeds_are_those_of_the_sweep(universality):
