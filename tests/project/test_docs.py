@@ -10,7 +10,8 @@ import sys
 import pytest
 from documents import PAGES, commands, name, run_pytest, text
 
-from cumsum_model.__main__ import main
+import cumsum_model.__main__
+import sorted_list_model.__main__
 from toy_model.checkout import ROOT
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -94,6 +95,7 @@ def test_every_command_is_of_a_kind_that_is_tried():
     assert {command[2:4] for command in SHOWN if command[1] == "python"} == {
         ("-m", "cumsum_model"),
         ("-m", "pytest_claims"),
+        ("-m", "sorted_list_model"),
     }
 
 
@@ -101,8 +103,15 @@ class Understood(Exception):
     """The command line was read to its end."""
 
 
-@pytest.mark.parametrize("words", of("python", "-m", "cumsum_model"), ids=ids)
-def test_a_command_is_understood(words, monkeypatch):
+COMMANDS = [
+    (package, words)
+    for package in (cumsum_model.__main__, sorted_list_model.__main__)
+    for words in of("python", "-m", package.__package__)
+]
+
+
+@pytest.mark.parametrize(("package", "words"), COMMANDS, ids=lambda part: ids(part) if isinstance(part, tuple) else "")
+def test_a_command_is_understood(package, words, monkeypatch):
     """What each command does is tested elsewhere; `verify` passes its options to pytest."""
     read = argparse.ArgumentParser.parse_args
 
@@ -117,7 +126,7 @@ def test_a_command_is_understood(words, monkeypatch):
         assert result.returncode in (0, 4), result.stderr  # 4: the baseline is the reader's
     else:
         with pytest.raises(Understood):
-            main(words)
+            package.main(words)
 
 
 @pytest.mark.parametrize("words", [words for words in of("pytest") if words], ids=ids)
