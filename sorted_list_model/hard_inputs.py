@@ -112,7 +112,7 @@ def list_with_large_jump(list_len: int = LIST_LEN, max_value: int = MAX_VALUE) -
 
 def right(model: SortedListTransformer, data: SortedListDataset) -> Bool[Tensor, "batch query"]:
     """Which answers are right."""
-    return run(model, data.toks)[:, data.scored].argmax(-1).cpu() == data.targets.cpu()
+    return run(model, data.toks, data.scored).argmax(-1).cpu() == data.targets.cpu()
 
 
 def accuracy_after_jumps(

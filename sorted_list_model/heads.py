@@ -22,18 +22,28 @@ def falls_in_log_probability(
     model: SortedListTransformer, data: SortedListDataset, head: int, ablate: Ablation = positional_mean_heads
 ) -> Float[Tensor, "batch query"]:
     """By how much the log probability of each right answer falls when one head is ablated, in nats."""
-    labels = data.targets
-    whole = right_label_log_probabilities(run(model, data.toks)[:, data.scored], labels)
-    ablated = right_label_log_probabilities(run_under(model, data.toks, ablate([head]))[:, data.scored], labels)
-    return (whole - ablated).cpu()
+    return _of_all(model, data) - _without(model, data, head, ablate)
+
+
+def _of_all(model: SortedListTransformer, data: SortedListDataset) -> Float[Tensor, "batch query"]:
+    """The log probability of each right answer, in nats, on the CPU."""
+    return right_label_log_probabilities(run(model, data.toks, data.scored), data.targets).cpu()
+
+
+def _without(
+    model: SortedListTransformer, data: SortedListDataset, head: int, ablate: Ablation
+) -> Float[Tensor, "batch query"]:
+    """The same with one head ablated."""
+    logits = run_under(model, data.toks, ablate([head]))[:, data.scored]
+    return right_label_log_probabilities(logits, data.targets).cpu()
 
 
 def costs(
     model: SortedListTransformer, data: SortedListDataset, ablate: Ablation = positional_mean_heads
 ) -> Float[Tensor, " head"]:
     """The mean of that over all answers that count, for each head."""
-    means = [falls_in_log_probability(model, data, head, ablate).mean() for head in range(model.cfg.n_heads)]
-    return torch.stack(means)
+    ablated = [_without(model, data, head, ablate).mean() for head in range(model.cfg.n_heads)]
+    return _of_all(model, data).mean() - torch.stack(ablated)
 
 
 def by_importance(model: SortedListTransformer, data: SortedListDataset) -> list[int]:
@@ -62,7 +72,8 @@ def costlier_targets(
     model: SortedListTransformer, data: SortedListDataset, head: int, than: int
 ) -> Bool[Tensor, " number"]:
     """For each number, whether ablating `head` costs more on average than ablating `than` where it is the answer."""
-    differences = falls_in_log_probability(model, data, head) - falls_in_log_probability(model, data, than)
+    without, instead = (_without(model, data, which, positional_mean_heads) for which in (head, than))
+    differences = instead - without
     targets, n_numbers = data.targets.cpu().flatten(), model.cfg.max_value + 1
     totals = torch.zeros(n_numbers, dtype=torch.float64).index_add_(0, targets, differences.flatten())
     return totals > 0

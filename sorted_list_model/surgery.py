@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sorted_list_model.data import evaluation_set
+from sorted_list_model.data import SortedListDataset, evaluation_set
 from sorted_list_model.decomposition import read_by_heads, unembedding
 from sorted_list_model.heads import by_importance
 from sorted_list_model.model import SortedListTransformer
@@ -17,12 +17,15 @@ from toy_model.surgery import CannotBeMade
 QK = ("W_Q", "W_K", "b_Q", "b_K")
 OV = ("W_V", "W_O", "b_V")
 
+ENOUGH = 100
+"""Lists of the evaluation set that tell which head costs more."""
+
 CUTOFF = 0.02
 """Relative size of a singular value below which a direction counts as not there: training leaves W_U a rank of 18."""
 
 
 def main_head(model: SortedListTransformer) -> int:
-    """The head whose ablation costs most on the evaluation set. Raises CannotBeMade where there is only one."""
+    """The head whose ablation costs most, on lists of the evaluation set. CannotBeMade where there is only one."""
     return _heads(model)[0]
 
 
@@ -38,7 +41,8 @@ def _heads(model: SortedListTransformer) -> list[int]:
 
 @cache
 def _by_importance(model: SortedListTransformer) -> list[int]:
-    return by_importance(model, evaluation_set(model.cfg.max_value, model.cfg.list_len))
+    lists = evaluation_set(model.cfg.max_value, model.cfg.list_len).lists[:ENOUGH]
+    return by_importance(model, SortedListDataset.of(lists, model.cfg.max_value))
 
 
 def require_two_heads(model: SortedListTransformer) -> None:

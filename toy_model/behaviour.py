@@ -87,7 +87,7 @@ def label_entropy(labels: Int[Tensor, "batch pos"]) -> float:
 
 def behaviour(model: Transformer, data: Dataset) -> Behaviour:
     """Run `model` on `data` and summarise what it answers at the positions that are scored."""
-    logits, labels = run(model, data.toks)[:, data.scored], data.labels[:, data.scored]
+    logits, labels = run(model, data.toks, data.scored), data.labels[:, data.scored]
     p_right = right_label_probabilities(logits, labels)
     return Behaviour(
         cross_entropy=cross_entropy(logits, labels).item(),

@@ -34,12 +34,18 @@ AT_ONCE = 200_000
 _OWN = frozenset((Embed, PosEmbed, LayerNorm, Attention, MLP, Block, Unembed, nn.ModuleList))
 
 
-def forward(model: Transformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab_out"]:
-    """`model(toks)` with nobody looking: here where it can be, by the model's own plain pass where it cannot."""
+EVERY = slice(None)
+"""All positions."""
+
+
+def forward(
+    model: Transformer, toks: Int[Tensor, "batch pos"], at: slice = EVERY
+) -> Float[Tensor, "batch at d_vocab_out"]:
+    """`model(toks)[:, at]` with nobody looking: here where it can be, by the model's own plain pass where it cannot."""
     no_gradient = not (torch.is_grad_enabled() and model.embed.W_E.requires_grad)
     if no_gradient and type(toks) is Tensor and _is_plain(model) and not torch.compiler.is_compiling():
-        return logits(model, toks)
-    return model(toks)
+        return logits(model, toks, at)
+    return model(toks)[:, at]
 
 
 def _is_plain(model: Transformer) -> bool:
@@ -57,24 +63,31 @@ def _is_plain(model: Transformer) -> bool:
     return type(model).forward is Transformer.forward
 
 
-def logits(model: Transformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab_out"]:
-    """What `model` says at every position, with no gradient and no access to activations."""
+def logits(
+    model: Transformer, toks: Int[Tensor, "batch pos"], at: slice = EVERY
+) -> Float[Tensor, "batch at d_vocab_out"]:
+    """What `model` says at the positions of `at`, with no gradient and no access to activations."""
     n = toks.shape[-1]
     if n > model.cfg.n_ctx:
         raise ValueError(f"sequences of length {n} do not fit in n_ctx = {model.cfg.n_ctx}")
     piece = max(AT_ONCE // max(n * n * model.cfg.n_heads, 1), 1) if toks.device.type == "cpu" else max(len(toks), 1)
     if len(toks) <= piece:
-        return _logits(model, toks)
-    return torch.cat([_logits(model, some) for some in toks.split(piece)])
+        return _logits(model, toks, at)
+    return torch.cat([_logits(model, some, at) for some in toks.split(piece)])
 
 
-def _logits(model: Transformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab_out"]:
+def _logits(model: Transformer, toks: Int[Tensor, "batch pos"], at: slice) -> Float[Tensor, "batch at d_vocab_out"]:
+    if at != EVERY:
+        toks = toks[:, : max(range(toks.shape[-1])[at], default=-1) + 1]  # attention is causal
     batch, n = toks.shape
     W_E, W_pos = model.embed.W_E, model.pos_embed.W_pos[:n]
     rows = _rows(toks, len(W_E))
     stream = F.embedding(toks, W_E) + W_pos if rows is None else W_pos[:, None] + W_E
     resid = stream.flatten(0, 1)
+    last = model.blocks[-1]
     for block in model.blocks:
+        queries = at if block is last else EVERY
+        n_queries = len(range(n)[queries])
         attn = _parameters(block.attn)
         n_heads, _, d_head = attn["W_Q"].shape
         read = _normalised(block.ln1, resid)
@@ -83,15 +96,19 @@ def _logits(model: Transformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor,
         k = torch.baddbmm(attn["b_K"][:, None], by_head, attn["W_K"])
         v = torch.baddbmm(attn["b_V"][:, None], by_head, attn["W_V"])
         if rows is not None:
-            resid = resid.index_select(0, rows)
-            q, k, v = q.index_select(1, rows), k.index_select(1, rows), v.index_select(1, rows)
+            asking = rows.view(batch, n)[:, queries].flatten()
+            resid, q = resid.index_select(0, asking), q.index_select(1, asking)
+            k, v = k.index_select(1, rows), v.index_select(1, rows)
             rows = None
+        elif queries != EVERY:
+            resid = resid.view(batch, n, model.cfg.d_model)[:, queries].flatten(0, 1)
+            q = q.view(n_heads, batch, n, d_head)[:, :, queries]
 
         shape = n_heads * batch, n, d_head
-        q, k, v = q.view(shape), k.view(shape), v.view(shape)
-        scores = torch.baddbmm(_future(n, q.dtype, q.device), q, k.mT, alpha=1 / math.sqrt(d_head))
-        z = scores.softmax(-1).bmm(v).view(n_heads, batch * n, d_head)
-        z = z.transpose(0, 1).reshape(batch * n, n_heads * d_head)
+        q, k, v = q.reshape(n_heads * batch, n_queries, d_head), k.view(shape), v.view(shape)
+        scores = torch.baddbmm(_future(n, q.dtype, q.device)[queries], q, k.mT, alpha=1 / math.sqrt(d_head))
+        z = scores.softmax(-1).bmm(v).view(n_heads, batch * n_queries, d_head)
+        z = z.transpose(0, 1).reshape(batch * n_queries, n_heads * d_head)
         resid = torch.addmm(resid, z, attn["W_O"].flatten(0, 1)) + attn["b_O"]
         if not block.attn_only:
             mlp = _parameters(block.mlp)
@@ -99,7 +116,7 @@ def _logits(model: Transformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor,
             resid = torch.addmm(resid, post, mlp["W_out"]) + mlp["b_out"]
     unembed = _parameters(model.unembed)
     return torch.addmm(unembed["b_U"], _normalised(model.ln_final, resid), unembed["W_U"]).view(
-        batch, n, model.cfg.d_vocab_out
+        batch, n_queries, model.cfg.d_vocab_out
     )
 
 
@@ -142,12 +159,12 @@ CHUNK = 2_000
 
 
 @torch.no_grad()
-def run(model: Transformer, toks: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab_out"]:
-    """Logits of any number of sequences, a chunk at a time.
+def run(model: Transformer, toks: Int[Tensor, "batch pos"], at: slice = EVERY) -> Float[Tensor, "batch at d_vocab_out"]:
+    """Logits of any number of sequences at the positions of `at`, a chunk at a time.
 
     Raises ValueError if one is not finite: its argmax would be a number all the same.
     """
-    return require_finite(torch.cat([forward(model, chunk) for chunk in toks.to(model.device).split(CHUNK)]))
+    return require_finite(torch.cat([forward(model, chunk, at) for chunk in toks.to(model.device).split(CHUNK)]))
 
 
 def require_finite(logits: Float[Tensor, "batch pos d_vocab_out"]) -> Float[Tensor, "batch pos d_vocab_out"]:

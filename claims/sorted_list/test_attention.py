@@ -221,11 +221,11 @@ def test_sorted_positions_matter(model, measure, lists):
     unless=no_account_of,
 )
 def test_unsorted_positions_do_not_matter(model, measure, lists):
-    answers = run(model, lists.toks)[:, lists.scored].argmax(-1)
-    as_one = run(mutants.take_unsorted_positions_for_one(model), lists.toks)[:, lists.scored].argmax(-1)
+    answers = run(model, lists.toks, lists.scored).argmax(-1)
+    as_one = run(mutants.take_unsorted_positions_for_one(model), lists.toks, lists.scored).argmax(-1)
     assert measure("answers that differ with one position", (as_one != answers).double().mean()) < 0.001
     backwards = SortedListDataset.of(lists.lists.flip(-1), lists.max_value)
-    reordered = run(model, backwards.toks)[:, backwards.scored].argmax(-1)
+    reordered = run(model, backwards.toks, backwards.scored).argmax(-1)
     assert measure("answers that differ with the list reversed", (reordered != answers).double().mean()) < 0.001
 
 

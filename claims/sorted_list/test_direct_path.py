@@ -38,7 +38,7 @@ def test_the_direct_path_moves_on(model, measure):
     unless=no_account_of,
 )
 def test_without_it_numbers_are_said_again(model, measure, lists):
-    logits = run(model, lists.toks)[:, lists.scored]
+    logits = run(model, lists.toks, lists.scored)
     cut = run_under(model, lists.toks, cut_direct_path())[:, lists.scored]
     targets, current = lists.targets.to(logits.device), lists.current.to(logits.device)
     wrong = (cut.argmax(-1) != targets) & (logits.argmax(-1) == targets)

@@ -187,7 +187,7 @@ def test_the_lesser_head_deals_with_28_to_37(model, measure):
 def test_close_triples_are_never_adversarial(model, measure):
     data = SortedListDataset.of(torch.cat([torch.tensor([FOUND]), lists_with_close_triple(DRAWN, SEED)]))
     _, y, _ = triples(data)
-    wrong = run(model, data.toks)[:, data.scored][:, 1:-1].argmax(-1).cpu() != y
+    wrong = run(model, data.toks, data.scored)[:, 1:-1].argmax(-1).cpu() != y
     assert measure("wrong answers", (wrong & close(data)).sum()) == 0
 
 
@@ -203,7 +203,7 @@ def test_close_triples_are_never_adversarial(model, measure):
 def test_close_triples_are_hardly_ever_adversarial(model, measure):
     data = SortedListDataset.of(lists_with_close_triple(DRAWN, SEED))
     _, y, _ = triples(data)
-    wrong = run(model, data.toks)[:, data.scored][:, 1:-1].argmax(-1).cpu() != y
+    wrong = run(model, data.toks, data.scored)[:, 1:-1].argmax(-1).cpu() != y
     assert measure("wrong of those drawn", share_of(wrong, close(data))) < 0.001
     after = answers_to(model, FOUND)[FOUND.index(16)]
     assert measure("right after 15 in the one found", int(after == 16)) == 0

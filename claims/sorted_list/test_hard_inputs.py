@@ -70,8 +70,8 @@ def test_accuracy_falls_with_the_jump(model, measure):
     ],
     unless=not_of_0_to_50,
 )
-def test_errors_are_at_large_jumps(model, measure, validation):
-    wrong = ~hard_inputs.right(model, validation)[:, 1:]
+def test_errors_are_at_large_jumps(model, measure, computed, validation):
+    wrong = ~computed(hard_inputs.right, model, validation)[:, 1:]
     at_large = wrong & (validation.jumps >= 13)
     assert measure("errors at a jump of at least 13", at_large.sum() / wrong.sum().clamp(min=1)) > 0.9
 

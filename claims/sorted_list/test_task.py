@@ -29,8 +29,8 @@ SIBLING = 1 / 5
         mutants.train_briefly,
     ],
 )
-def test_accuracy(model, measure, validation):
-    accuracy = right(model, validation).double().mean()
+def test_accuracy(model, measure, computed, validation):
+    accuracy = computed(right, model, validation).double().mean()
     assert measure("accuracy", accuracy) > 0.998
 
 
@@ -71,7 +71,7 @@ def test_smallest_probability(model, measure, data):
     unless=not_of_the_published_sizes,
 )
 def test_printed_list(model, measure, data):
-    logits = run(model, data.toks[:1])[:, data.scored]
+    logits = run(model, data.toks[:1], data.scored)
     smallest = right_label_probabilities(logits, data.targets[:1]).min()
     assert measure("smallest P(right)", smallest) > 4 / 5
 
@@ -84,8 +84,8 @@ def test_printed_list(model, measure, data):
     refuted_by=[mutants.forget_sorted_positions, mutants.silence_main_head, mutants.forget_the_largest_number],
     unless=not_of_0_to_50,
 )
-def test_the_largest_number_is_not_missed(model, measure, validation):
-    answered = right(model, validation)[:, -1].double().mean()
+def test_the_largest_number_is_not_missed(model, measure, computed, validation):
+    answered = computed(right, model, validation)[:, -1].double().mean()
     assert measure("accuracy at the ninth sorted number", answered) > 0.9999
 
 
@@ -98,8 +98,8 @@ def test_the_largest_number_is_not_missed(model, measure, validation):
     refuted_by=[mutants.take_SEP_for_the_last_number, mutants.attend_to_next_alone, mutants.silence_main_head],
     unless=not_the_reference,
 )
-def test_errors_by_position(model, measure, validation):
-    answered = right(model, validation).double().mean(0)
+def test_errors_by_position(model, measure, computed, validation):
+    answered = computed(right, model, validation).double().mean(0)
     assert measure("accuracy at SEP", answered[0]) > 0.999
     wrong = 1 - answered
     in_between = wrong[1:-1].sum() / wrong.sum().clamp(min=1e-12)

@@ -31,7 +31,7 @@ def _attending(model: SortedListTransformer, rank: int) -> SortedListTransformer
     toks: list[Int[Tensor, "batch pos"]] = []
 
     def see(embed: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
-        toks[:] = [torch.cdist(embed, model.W_E.expand(len(embed), -1, -1)).argmin(-1)]
+        toks[:] = [(embed @ model.W_E.T - model.W_E.square().sum(-1) / 2).argmax(-1)]
         return embed
 
     def attend(pattern: Float[Tensor, "batch head query key"]) -> Float[Tensor, "batch head query key"]:

@@ -150,5 +150,5 @@ def _with_swapped_embeddings(model: SortedListTransformer, a: int, b: int) -> So
 
 @cache
 def _briefly_trained(cfg: SortedListConfig) -> SortedListTransformer:
-    recipe = replace(PUBLISHED, seed=SEED, config=cfg, train_size=60 * 512, val_size=100, epochs=1)
+    recipe = replace(PUBLISHED, seed=SEED, config=cfg, train_size=60 * 128, batch_size=128, val_size=100, epochs=1)
     return train(recipe, TASK).model

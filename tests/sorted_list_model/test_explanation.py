@@ -40,7 +40,7 @@ def chances(logits):
 
 
 def assert_same(predicted, model, data):
-    theirs = run(model, data.toks)[:, data.scored]
+    theirs = run(model, data.toks, data.scored)
     torch.testing.assert_close(chances(predicted), chances(theirs), atol=1e-9, rtol=0)
 
 
@@ -96,7 +96,7 @@ def test_the_program_is_any_model_at_SEP_and_the_first_sorted_number_where_posit
 def test_the_program_is_not_the_model_where_it_is_not(broken):
     model, data = sorter(looks_for=soft()), lists()
     broken(model)
-    logits = run(model, data.toks)[:, data.scored]
+    logits = run(model, data.toks, data.scored)
     assert divergence(logits, explain(model)(data)) > 1e-3
 
 
@@ -140,7 +140,7 @@ def test_a_rival_is_the_model_of_which_it_is_true(rival, weights):
 )
 def test_a_rival_loses_where_it_is_not_true(rival, weights):
     model, data = sorter(**weights), lists()
-    logits = run(model, data.toks)[:, data.scored]
+    logits = run(model, data.toks, data.scored)
     assert divergence(logits, rival(explain(model))(data)) > 0.01
 
 

@@ -33,6 +33,15 @@ def test_it_computes_what_the_plain_pass_does(task, cfg, batch, n):
     torch.testing.assert_close(engine.forward(model, toks), model(toks), atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize(("task", "cfg"), SIZES, ids=["cumsum", "cumsum, others", "lists", "lists, others"])
+@pytest.mark.parametrize("batch", [0, 1, 700], ids=lambda batch: f"batch {batch}")
+@pytest.mark.parametrize("at", [slice(2, 5), slice(0, 1), slice(-2, None), slice(3, 3)], ids=str)
+def test_it_computes_some_positions_as_if_it_were_all(task, cfg, batch, at):
+    model = task.untrained(cfg, seed=1).double()
+    toks = torch.randint(cfg.d_vocab, (batch, 6), generator=torch.Generator().manual_seed(3))
+    torch.testing.assert_close(engine.forward(model, toks, at), model(toks)[:, at], atol=1e-12, rtol=0)
+
+
 @pytest.mark.parametrize("batch", [1, 50])
 @pytest.mark.parametrize("token", [-1, 11])
 def test_a_token_that_there_is_not_is_refused(reference, batch, token):

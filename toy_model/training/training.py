@@ -148,7 +148,7 @@ class Training(Generic[M]):
 
         _draw_int64(self._generator)  # the seed that a DataLoader over the validation set would take
         try:
-            logits = run(self.model, self._val_set.toks)[:, self._val_set.scored]
+            logits = run(self.model, self._val_set.toks, self._val_set.scored)
         except ValueError as error:
             raise Diverged(f"seed {recipe.seed}: after epoch {index} {error}") from None
         ended = Epoch(index, last_loss, accuracy(logits, self._val_set.labels[:, self._val_set.scored]))

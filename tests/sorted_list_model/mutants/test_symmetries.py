@@ -43,7 +43,7 @@ def subject(name):
 
 def probabilities(model):
     data = evaluation_set(model.cfg.max_value, model.cfg.list_len)
-    return run(model, data.toks)[:, data.scored].double().softmax(-1)
+    return run(model, data.toks, data.scored).double().softmax(-1)
 
 
 def difference(made, model):
