@@ -15,11 +15,11 @@ import torch
 from cumsum_model.config import CumsumConfig
 from cumsum_model.data import EVALUATION_SIZE, CumsumDataset, evaluation_set, near_zero_set
 from cumsum_model.model import CumsumTransformer
-from cumsum_model.task import WRAPPED
+from cumsum_model.token_orders import WRAPPED
 from toy_model.architectures import OURS, Architecture, others
 from toy_model.behaviour import cross_entropy
 from toy_model.checkpoint.misreading import Misreading
-from toy_model.checkpoint.naming import Reading
+from toy_model.checkpoint.reading import Reading
 from toy_model.checkpoint.rereading import (
     NEARLY_RIGHT,
     affordable,

@@ -14,7 +14,7 @@ from cumsum_model.counterparts import cast_of
 from cumsum_model.data import EVALUATION_SIZE, CumsumDataset, running_means
 from cumsum_model.diagnosis import sample
 from cumsum_model.model import CumsumTransformer
-from cumsum_model.task import VALUE
+from cumsum_model.token_orders import VALUE
 from toy_model import statistics
 from toy_model.behaviour import cross_entropy
 from toy_model.checkpoint.checkpoint import Checkpoint

@@ -7,18 +7,18 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from cumsum_model.config import CumsumConfig
+from cumsum_model.token_orders import VALUE, WRAPPED
 from toy_model.checkout import ROOT
 from toy_model.recipe import Recipe
-from toy_model.task import Task, TokenOrder, Words
+from toy_model.task import Task, Words
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
     from cumsum_model.data import CumsumDataset
     from cumsum_model.model import CumsumTransformer
     from toy_model.checkpoint.misreading import Misreading
-    from toy_model.checkpoint.naming import Reading
+    from toy_model.checkpoint.reading import Reading
 
 REFERENCE = ROOT / "fixtures" / "cumsum" / "reference.safetensors"
 """The checkpoint that this project ships: seed 42 of the published recipe, whose epoch 8 is selected."""
@@ -90,15 +90,6 @@ def _misread(
 
     return misread(model, reading, reread, from_bridge=from_bridge)
 
-
-def _unwrapped(W_E: Tensor) -> Tensor:
-    return W_E.roll(len(W_E) // 2, 0)
-
-
-VALUE = TokenOrder(name="value", rows="from -max to +max", restored=lambda W_E: W_E)
-WRAPPED = TokenOrder(
-    name="wrapped", rows="0, +1 .. +max, -max .. -1, as the original release stored them", restored=_unwrapped
-)
 
 WORDS = Words(
     defaults="The defaults reproduce the published checkpoint (seed 42 keeps epoch 8, counted from 0) in under a "

@@ -12,7 +12,7 @@ from sorted_list_model.config import SortedListConfig
 from sorted_list_model.data import EVALUATION_SIZE, SortedListDataset, evaluation_set
 from sorted_list_model.model import SortedListTransformer
 from toy_model.checkpoint.misreading import Misreading
-from toy_model.checkpoint.naming import Reading
+from toy_model.checkpoint.reading import Reading
 from toy_model.checkpoint.rereading import affordable, beside, better_reading, other_numbers_of_heads, share_right
 
 

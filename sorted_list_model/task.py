@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sorted_list_model.data import SortedListDataset
     from sorted_list_model.model import SortedListTransformer
     from toy_model.checkpoint.misreading import Misreading
-    from toy_model.checkpoint.naming import Reading
+    from toy_model.checkpoint.reading import Reading
 
 REFERENCE = ROOT / "fixtures" / "sorted_list" / "reference.safetensors"
 """The checkpoint that this project ships: seed 42 of the published recipe, whose last epoch is selected."""

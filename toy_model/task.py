@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from toy_model.checkpoint.misreading import Misreading
-    from toy_model.checkpoint.naming import Reading
+    from toy_model.checkpoint.reading import Reading
     from toy_model.dataset import Dataset
     from toy_model.transformer import Transformer
 

@@ -23,7 +23,8 @@ from torch import Tensor
 
 from toy_model.checkpoint.container import SAFETENSORS, Source, parse_safetensors
 from toy_model.checkpoint.misreading import Misread, Misreading, OfAnotherModel
-from toy_model.checkpoint.naming import PLAIN, Reading, classic, of_a_bridge
+from toy_model.checkpoint.naming import classic, of_a_bridge
+from toy_model.checkpoint.reading import PLAIN, Reading
 from toy_model.checkpoint.refusal import CheckpointError, NotThisModel, one_line
 from toy_model.checkpoint.sizes import MAX_STATES, infer_config, with_mlp
 from toy_model.checkpoint.stored import MODEL_FILE, TRAINING_FILE, Stored, card_path, load_stored, shard_of
@@ -113,7 +114,7 @@ def read_stored(
     if misreading is not None and misreading.is_of_another_model:
         raise OfAnotherModel(checkpoint.path, misreading)
     if misreading is not None:
-        raise Misread(checkpoint.path, misreading, task)
+        raise Misread(checkpoint.path, misreading, task.package, task.our_order)
     return checkpoint
 
 

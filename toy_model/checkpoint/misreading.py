@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from toy_model.architectures import OURS, Architecture
-from toy_model.checkpoint.naming import Reading
+from toy_model.checkpoint.reading import Reading
 from toy_model.checkpoint.refusal import CheckpointError
-from toy_model.task import Task
 
 
 @dataclass(frozen=True)
@@ -95,11 +93,11 @@ def _read_as(misreading: Misreading) -> str:
 class Misread(CheckpointError):
     """A file that answers wrongly as it was read, and rightly in another reading, which was not asked for."""
 
-    def __init__(self, path: Path, misreading: Misreading, task: Task[Any]) -> None:
-        self.path, self.misreading, self.package = path, misreading, task.package
+    def __init__(self, path: Path, misreading: Misreading, package: str, our_order: str | None) -> None:
+        self.path, self.misreading, self.package = path, misreading, package
         as_it_is = []
         if misreading.better.token_order is not None:
-            as_it_is.append(f"--token-order {task.our_order}")
+            as_it_is.append(f"--token-order {our_order}")
         if misreading.better.n_heads is not None:
             as_it_is.append("--n-heads with the number that it has")
         super().__init__(

@@ -8,39 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from toy_model.checkpoint.bridge import from_bridge, is_bridge
+from toy_model.checkpoint.reading import Reading
 from toy_model.checkpoint.refusal import CheckpointError
 from toy_model.checkpoint.spelling import plainly_spelled
 from toy_model.task import Task
 
 LEAST_IGNORE = -1e4
 """Scores of the future are replaced by IGNORE: -inf, and -1e5 in older versions. Either leaves it no attention."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What a file does not say of itself, where the user said it.
-
-    token_order  in which of the orders of its task the rows of the embedding are: see `Task.token_orders`
-    n_heads      how many heads a bridge's matrices hold; every other file says so by its shapes
-    """
-
-    token_order: str | None = None
-    n_heads: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.n_heads is not None and self.n_heads < 1:
-            raise ValueError(f"n_heads must be at least 1, got {self.n_heads}")
-
-
-PLAIN = Reading()
-"""A file taken as it stands: nothing was said of it."""
 
 
 def of_a_bridge(state: Mapping[str, Tensor]) -> bool:

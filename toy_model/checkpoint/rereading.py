@@ -15,7 +15,7 @@ from torch import Tensor
 
 from toy_model.architectures import OURS, Architecture, logits, others
 from toy_model.checkpoint.misreading import Misreading
-from toy_model.checkpoint.naming import Reading
+from toy_model.checkpoint.reading import Reading
 from toy_model.config import Config
 from toy_model.dataset import Dataset
 from toy_model.task import M

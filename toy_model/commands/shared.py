@@ -18,7 +18,7 @@ from toy_model.task import M
 
 if TYPE_CHECKING:
     from toy_model.checkpoint.checkpoint import Checkpoint
-    from toy_model.checkpoint.naming import Reading
+    from toy_model.checkpoint.reading import Reading
 
 
 def read_or_say_why(path: str | None, system: System[M]) -> Checkpoint[M] | None:
