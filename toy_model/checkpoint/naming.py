@@ -19,8 +19,9 @@ from toy_model.checkpoint.refusal import CheckpointError
 from toy_model.checkpoint.spelling import plainly_spelled
 from toy_model.task import Task
 
-LEAST_IGNORE = -1e4
-"""Scores of the future are replaced by IGNORE: -inf, and -1e5 in older versions. Either leaves it no attention."""
+LEAST_IGNORE = 1e4
+"""Scores of the future are replaced by IGNORE: -inf, and in older versions one of size 1e5, of which some files leave
+out the sign. No other score is of this size, so that the future gets no attention."""
 
 
 def of_a_bridge(state: Mapping[str, Tensor]) -> bool:
@@ -98,13 +99,13 @@ def _without_buffers(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], li
         if kind[1] == "mask" and not _is_causal(tensor, None if W_pos is None else W_pos.shape[:1]):
             raise CheckpointError(f"{name} is not the causal mask of this context; this architecture has no other")
         if kind[1] == "IGNORE" and not (tensor.numel() == 1 and tensor.is_floating_point() and _hides(tensor)):
-            raise CheckpointError(f"{name} is not a score that hides the future, such as -inf")
+            raise CheckpointError(f"{name} is not a score that hides the future, such as -inf or -100000")
         dropped.append(name)
     return parameters, dropped
 
 
 def _hides(ignore: Tensor) -> bool:
-    return ignore.item() <= LEAST_IGNORE
+    return abs(ignore.item()) >= LEAST_IGNORE
 
 
 def _is_causal(mask: Tensor, n_ctx: Sequence[int] | None) -> bool:
