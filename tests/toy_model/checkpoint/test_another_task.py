@@ -72,7 +72,7 @@ def test_the_file_of_one_task_is_none_of_another(save, reference):
         "it is not a checkpoint of the copying transformer"
     )
     assert complaint(save(hooked(drawn()))) == (
-        "has layer norm (blocks.0.ln1.w): it is not a checkpoint of the cumulative sum transformer"
+        "has layer norm (blocks.0.ln1.b): it is not a checkpoint of the cumulative sum transformer"
     )
     assert "has an MLP (blocks.0.mlp.W_in) and no" in refusal(save(reference.bridge().state_dict()))
     assert "has layer norm (blocks.0.ln1.w)" in complaint(save(drawn().bridge().state_dict()))
