@@ -6,6 +6,7 @@ import pytest
 
 from cumsum_model.__main__ import main
 from cumsum_model.task import PUBLISHED
+from sorted_list_model.task import PUBLISHED as SORTED_LISTS
 from toy_model.recipe import options_of
 from toy_model.sweep import plan
 from toy_model.sweep.plan import PlanError, parse_grid, parse_seeds
@@ -26,6 +27,8 @@ from toy_model.sweep.plan import PlanError, parse_grid, parse_seeds
         (["--seeds", "0", "--grid", "seed=1"], "seeds are given with --seeds"),
         (["--seeds", "0", "--grid", "d_mlp=2", "--grid", "d-mlp=4"], "d_mlp is given twice"),
         (["--seeds", "0", "--grid", "lr_start=nan"], "lr_start must be a finite number"),
+        (["--seeds", "0", "--n-heads", "0"], "seed0: n_heads must be a whole number of at least 1"),
+        (["--seeds", "0", "--lr-end", "nan"], "lr_end must be a finite number"),
         (["--seeds", "0", "--workers", "0"], "--workers is a number of at least 1"),
     ],
 )
@@ -65,3 +68,12 @@ def test_names_of_runs_are_different_and_fit_in_a_folder():
     assert not any("/" in each.name for each in jobs)
     with pytest.raises(PlanError, match="seed must lie in"):
         plan.plan([2**63], {}, PUBLISHED)
+
+
+def test_sizes_may_be_possible_together_alone():
+    """Of numbers of 0 .. 5 there are no lists of ten, as the published recipe has, and there are of two and of five."""
+    grid = parse_grid(["seq_len=5,11"], SORTED_LISTS)
+    jobs = plan.plan([0], grid, SORTED_LISTS, {"max_value": 5})
+    assert [(each.recipe.config.max_value, each.recipe.config.n_ctx) for each in jobs] == [(5, 5), (5, 11)]
+    with pytest.raises(PlanError, match="seed0: there are no 10 different numbers"):
+        plan.plan([0], {}, SORTED_LISTS, {"max_value": 5})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_claims.commands.failure import UNREADABLE, fail
 from pytest_claims.files import a_path, alone_in, shown, sweep_up
 
-from toy_model.recipe import add_options, changed, chosen
+from toy_model.recipe import add_options, chosen
 from toy_model.sweep.cluster import NotReached, cluster, problem
 from toy_model.sweep.cluster import add_options as add_cluster_options
 from toy_model.system import System
@@ -99,7 +99,7 @@ def _sweep(options: argparse.Namespace, system: System[Any]) -> int:
         return fail(unusable, code=2)
     try:
         grid = parse_grid(options.grid, system.recipe)
-        jobs = plan(parse_seeds(options.seeds), grid, changed(system.recipe, chosen(options, system.recipe)))
+        jobs = plan(parse_seeds(options.seeds), grid, system.recipe, chosen(options, system.recipe))
     except PlanError as error:
         return fail(str(error), code=2)
 

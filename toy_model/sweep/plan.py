@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from toy_model.recipe import Number, Recipe, changed, options_by_name, options_of
 
@@ -27,10 +28,15 @@ class Job:
     recipe: Recipe
 
 
-def plan(seeds: Sequence[int], grid: Mapping[str, Sequence[Number]], recipe: Recipe) -> list[Job]:
-    """All runs, cell by cell: what neither seed nor grid says is in all of them as in `recipe`.
+def plan(
+    seeds: Sequence[int],
+    grid: Mapping[str, Sequence[Number]],
+    recipe: Recipe,
+    given: Mapping[str, Number] = MappingProxyType({}),
+) -> list[Job]:
+    """All runs, cell by cell: what neither seed nor grid nor `given`, by field, says is in all of them as in `recipe`.
 
-    Raises PlanError.
+    Sizes that go together in every cell may be impossible beside the other sizes of `recipe`. Raises PlanError.
     """
     n_runs = math.prod(map(len, grid.values())) * len(seeds)
     if n_runs > MOST:
@@ -41,7 +47,7 @@ def plan(seeds: Sequence[int], grid: Mapping[str, Sequence[Number]], recipe: Rec
         for seed in seeds:
             here = {by_name[name].field: number for name, number in cell.items()}
             try:
-                varied = changed(recipe, {**here, "seed": seed})
+                varied = changed(recipe, {**given, **here, "seed": seed})
             except ValueError as error:
                 raise PlanError(f"{name_of(seed, cell)}: {error}") from None
             jobs.append(Job(name_of(seed, cell), cell, varied))
