@@ -27,6 +27,13 @@ def no_account_of(model: SortedListTransformer) -> str | None:
     return None
 
 
+def no_account_of_order(model: SortedListTransformer) -> str | None:
+    """As `no_account_of`, for what is said of sorted numbers that another one follows."""
+    if model.cfg.list_len < 2:
+        return "this is about lists of at least two numbers"
+    return no_account_of(model)
+
+
 def no_account_of_triples(model: SortedListTransformer) -> str | None:
     """As `no_account_of`, for what is true where there are lists with three numbers after another."""
     if model.cfg.list_len < 4 or model.cfg.max_value < 20:

@@ -13,6 +13,7 @@ from sorted_list_model.hard_inputs import right
 from sorted_list_model.heads import of_responsible, responsible_for
 from sorted_list_model.scope import (
     no_account_of,
+    no_account_of_order,
     no_account_of_triples,
     no_account_of_two_heads,
     not_of_0_to_50,
@@ -41,7 +42,7 @@ SMALL_ENOUGH = 14
         mutants.see_every_number_one_higher,
         mutants.untrained,
     ],
-    unless=no_account_of,
+    unless=no_account_of_order,
 )
 def test_heads_attend_to_the_next_larger_number(model, measure, computed, lists):
     most = attention.attends_most_to_next(computed(decompose, model, lists), lists)[:, :, 1:]
@@ -59,7 +60,7 @@ def test_heads_attend_to_the_next_larger_number(model, measure, computed, lists)
         mutants.negate_keys,
         mutants.swap_two_distant_numbers,
     ],
-    unless=no_account_of,
+    unless=no_account_of_order,
 )
 def test_the_responsible_head_prefers_the_next_number(model, measure, computed, lists):
     prefers = attention.prefers_next(computed(decompose, model, lists), lists)

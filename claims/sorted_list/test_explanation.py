@@ -19,7 +19,7 @@ def times_worse(model, computed, data, rival):
     """What a rival loses, over what the explanation loses."""
     program, logits = computed(explain, model), run(model, data.toks, data.scored).cpu()
     own, others = (divergence(logits, each(data)) for each in (program, rival(program)))
-    return others / own
+    return others / max(own, 1e-12)
 
 
 @claim(

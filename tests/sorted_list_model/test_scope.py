@@ -20,6 +20,8 @@ def model_of(**sizes):
     ("applies", "sizes", "reason"),
     [
         (scope.no_account_of, {"n_layers": 2}, "one layer, the model has 2"),
+        (scope.no_account_of_order, {"n_ctx": 3}, "at least two numbers"),
+        (scope.no_account_of_order, {"n_layers": 2}, "one layer"),
         (scope.no_account_of_triples, {"n_ctx": 7}, "at least four numbers"),
         (scope.no_account_of_triples, {"max_value": 19}, "more than twenty"),
         (scope.no_account_of_triples, {"n_layers": 2}, "one layer"),
@@ -43,6 +45,7 @@ def test_what_a_claim_is_not_about(trained, applies, sizes, reason):
     ("applies", "sizes"),
     [
         (scope.no_account_of, {"n_ctx": 7, "n_heads": 3, "max_value": 9}),
+        (scope.no_account_of_order, {"n_ctx": 5, "max_value": 1}),
         (scope.no_account_of_triples, {"n_ctx": 9, "max_value": 20, "n_heads": 1}),
         (scope.no_account_of_two_heads, {"n_ctx": 9, "max_value": 20, "d_model": 12}),
         (scope.not_of_0_to_50, {"n_heads": 4, "d_head": 24}),
