@@ -72,6 +72,18 @@ def _config_of(sizes: Mapping[str, int]) -> SortedListConfig:
         raise CheckpointError(
             f"unembed.W_U has {sizes['d_vocab_out']} outputs, expected {sizes['d_vocab']}, one for each row of W_E"
         )
+    n_ctx, d_vocab = sizes["n_ctx"], sizes["d_vocab"]
+    if n_ctx < 3 or n_ctx % 2 == 0:
+        raise CheckpointError(
+            f"pos_embed.W_pos has {n_ctx} rows, expected an odd number of at least 3: a list, SEP and the list in order"
+        )
+    if d_vocab < 3:
+        raise CheckpointError(f"embed.W_E has {d_vocab} rows, expected max_value + 2, at least 3")
+    if n_ctx // 2 >= d_vocab:
+        raise CheckpointError(
+            f"pos_embed.W_pos has {n_ctx} rows, for lists of {n_ctx // 2} different numbers, and embed.W_E has "
+            f"{d_vocab}, for SEP and {d_vocab - 1} numbers"
+        )
     own = {name: size for name, size in sizes.items() if name not in ("d_vocab", "d_vocab_out")}
     try:
         return SortedListConfig(max_value=sizes["d_vocab"] - 2, **own)

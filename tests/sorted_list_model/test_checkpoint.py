@@ -90,10 +90,34 @@ def test_models_of_other_sizes_are_read(save, sizes):
     assert equal(checkpoint.model, model)
 
 
-def test_sizes_of_no_list_are_refused(save, trained):
+@pytest.mark.parametrize(
+    ("positions", "tokens", "told"),
+    [
+        (20, 52, "pos_embed.W_pos has 20 rows, expected an odd number of at least 3"),
+        (1, 52, "pos_embed.W_pos has 1 rows, expected an odd number of at least 3"),
+        (3, 2, "embed.W_E has 2 rows, expected max_value + 2, at least 3"),
+        (
+            21,
+            10,
+            "pos_embed.W_pos has 21 rows, for lists of 10 different numbers, and embed.W_E has 10, for SEP and 9 num",
+        ),
+    ],
+)
+def test_sizes_of_no_list_name_the_tensors(save, trained, positions, tokens, told):
     state = dict(trained.state_dict())
-    even = save(state | {"pos_embed.W_pos": state["pos_embed.W_pos"][:20].clone()}, "even.pt")
-    assert "n_ctx must be odd and at least 3: a list, SEP and the list in order; got 20" in refusal(even, SYSTEM)
+    state["pos_embed.W_pos"] = state["pos_embed.W_pos"][:positions].clone()
+    state["embed.W_E"] = state["embed.W_E"][:tokens].clone()
+    state |= {name: tensor[..., :tokens].clone() for name, tensor in state.items() if name.startswith("unembed")}
+    assert told in refusal(save(state), SYSTEM)
+
+
+def test_every_number_may_be_in_every_list(save):
+    model = untrained(SortedListConfig(max_value=9), seed=1)
+    assert read_checkpoint(save(model.state_dict()), SYSTEM).model.cfg.list_len == 10
+
+
+def test_another_number_of_answers_is_refused(save, trained):
+    state = dict(trained.state_dict())
     fewer = {name: tensor[..., :51].clone() for name, tensor in state.items() if name.startswith("unembed")}
     assert "unembed.W_U has 51 outputs, expected 52, one for each row of W_E" in refusal(save(state | fewer), SYSTEM)
 
