@@ -1,7 +1,8 @@
 """The OV circuit broken: a head copies nothing, something else, or boosts and suppresses other numbers.
 
-Training leaves the unembedding a rank of 18 for 51 numbers, so that attention to a number cannot move one logit alone.
-A circuit that is asked for is therefore made as nearly as the ranks of what is there allow.
+Training leaves the unembedding a rank of 18 for 51 numbers, and what the heads read of them one of 29, so that
+attention to a number cannot move one logit alone, and not without attention to others. A circuit that is asked for is
+therefore made as nearly as the ranks of what is there allow: between a sixth and nine tenths of the way.
 """
 
 from __future__ import annotations
@@ -73,7 +74,11 @@ def sharpen_unembedding(model: SortedListTransformer) -> SortedListTransformer:
 
 
 def copy_small_numbers_more(model: SortedListTransformer) -> SortedListTransformer:
-    """Attention to 0 does twice as much as it did, to the largest number nothing, and so on in between."""
+    """Attention to small numbers does more than it did, and to large ones less.
+
+    Twice as much to 0, to the largest nothing, and so on in between, as nearly as the ranks allow: of the shipped model
+    it is about seven tenths more to 0, and to the largest a third or half less.
+    """
     mutant = copied(model)
     n = model.cfg.max_value + 1
     for head, circuit in enumerate(ov_circuit(model)):

@@ -165,6 +165,7 @@ def test_numbers_are_copied_as_the_one_above(mutant, heads):
 
 def expected_of(mutant, circuits):
     """The circuits that the mutant asks for, of each entry by its sentence."""
+    N = circuits.shape[-1]
     means = circuits.mean(-1, keepdim=True)
     wanted = circuits.clone()
     for head in range(2):
@@ -203,6 +204,34 @@ def test_circuits_are_what_the_mutant_asks_for_where_weights_allow_it(mutant):
     before, after = ov_circuit.ov_circuit(model), ov_circuit.ov_circuit(mutant(model))
     torch.testing.assert_close(after, expected_of(mutant, before))
     assert not torch.allclose(after, before, atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("mutant", "least", "most"),
+    [
+        (mutants.boost_nothing_below, 0.2, 0.4),
+        (mutants.suppress_nothing_above, 0.2, 0.4),
+        (mutants.mirror_cross_terms, 0.1, 0.3),
+        (mutants.copy_exactly, 0.4, 0.6),
+        (mutants.copy_in_both_heads, 0.8, 0.95),
+        (mutants.copy_small_numbers_more, 0.1, 0.4),
+    ],
+)
+def test_how_far_the_ranks_of_the_shipped_model_let_them_come(mutant, least, most):
+    """The share of what is asked for, relative to the mean over answers, that is made."""
+    before, after = (relative(ov_circuit.ov_circuit(each)) for each in (reference_model(), mutant(reference_model())))
+    wanted = relative(expected_of(mutant, ov_circuit.ov_circuit(reference_model())))
+    for head in range(2):
+        made = 1 - (after[head] - wanted[head]).norm() / (wanted[head] - before[head]).norm()
+        assert least < made < most
+        if mutant is mutants.copy_small_numbers_more:
+            strengths = (after[head] * before[head]).sum(-1) / before[head].square().sum(-1)
+            assert 1.65 < strengths[0] < 1.8
+            assert 0.4 < strengths[50] < 0.7
+
+
+def relative(circuit):
+    return circuit - circuit.mean(-1, keepdim=True)
 
 
 def test_the_lesser_head_does_what_both_did_with_36_and_37():
