@@ -90,6 +90,15 @@ def test_a_checkpoint_that_no_claim_is_about_is_refused(suite):
     assert "no claim was collected that could be about it" in suite.refused("--claims-checkpoint=seed0.json")
 
 
+@pytest.mark.parametrize("named", ["test_missing.py", "test_plain.py::test_missing"])
+def test_a_test_that_does_not_exist_is_named_and_not_the_checkpoint(suite, named):
+    suite.write("test_plain.py", "def test_plain(): pass")
+    suite.checkpoint("seed0.json")
+    told = suite.refused(named, "--claims-checkpoint=seed0.json")
+    assert "not found" in told
+    assert named in told
+
+
 @pytest.mark.parametrize("plain", ["def test_plain(): pass", ""], ids=["a test", "no test"])
 def test_a_checkpoint_that_no_claim_is_about_is_refused_in_several_processes(suite, plain):
     suite.write("test_plain.py", plain)

@@ -171,6 +171,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     Controls whose claim was deselected, such as `-k attention` finds by the name of a mutant, go with it: unless
     nothing else was selected, so that a control can be run by itself. What is no claim stays where it is.
     """
+    config.stash[ALL_FOUND] = True
     records = {item: record for item in items if (record := blank_record(item)) is not None}
     judged = {(record.claim, record.model) for record in records.values() if record.subject == CHECKPOINT}
     stray = [item for item, record in records.items() if (record.claim, record.model) not in judged]
@@ -199,10 +200,12 @@ def _checkpoint_number(config: pytest.Config, item: pytest.Item) -> int:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Load the models that the claims are about, before any claim runs: one that cannot be loaded ends the run.
 
-    First, so that pytest can name the models, and pytest-xdist is not told of tests that will not run.
+    First, so that pytest can name the models, and pytest-xdist is not told of tests that will not run. Where a test
+    that is named does not exist pytest calls this as well, and says so itself: but for pytest-xdist, which is silent.
     """
     config = session.config
-    if config.option.collectonly:
+    in_worker = hasattr(config, "workerinput")
+    if config.option.collectonly or not (in_worker or ALL_FOUND in config.stash):
         return
     refused = config.stash.setdefault(REFUSED, [])
     runs = [(checkpoint, control_of(item)) for item in session.items if (checkpoint := checkpoint_of(item))]
@@ -213,7 +216,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         refused.append(f"{option} {one_line(named[0])}: no claim was collected that could be about it")
     if not refused:
         refused += _load_all(config, runs)
-    if refused and hasattr(config, "workerinput"):  # cannot end the run, but the process that sees all results can
+    if refused and in_worker:  # cannot end the run, but the process that sees all results can
         session.items.clear()
     elif refused:
         raise pytest.UsageError(refused[0])
@@ -235,6 +238,7 @@ def _load_all(config: pytest.Config, runs: list[tuple[Checkpoint, Control | None
 
 
 REFUSED = pytest.StashKey[list[str]]()
+ALL_FOUND = pytest.StashKey[bool]()
 LINES = pytest.StashKey[dict[tuple[str, str], list[str]]]()
 """By suite and label of a checkpoint, in the order of running: the line that names the model, and its fingerprint."""
 
