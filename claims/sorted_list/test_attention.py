@@ -1,7 +1,7 @@
 """Attention: from each number to the next larger one, from SEP to the smallest, with a bias that depends on position"""
 
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_claims import claim
 
@@ -92,6 +92,7 @@ def test_SEP_attends_to_the_smallest(model, measure, computed, lists):
     refuted_by=[mutants.exchange_QK, mutants.take_SEP_for_the_last_number, mutants.negate_keys],
     unless=not_the_reference,
 )
+@settings(max_examples=settings().max_examples // 2)
 @given(search=st.data())
 def test_SEP_attends_to_the_smallest_of_any_list(model, measure, search):
     smallest = search.draw(st.integers(0, SMALL_ENOUGH), label="smallest")

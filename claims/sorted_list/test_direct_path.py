@@ -5,8 +5,8 @@ from pytest_claims import claim
 from sorted_list_model import direct_path, mutants, writeup
 from sorted_list_model.attribution import close, share_of, triples
 from sorted_list_model.data import FIRST_LISTS
+from sorted_list_model.hard_inputs import right
 from sorted_list_model.scope import no_account_of, no_account_of_triples, not_the_reference
-from toy_model.engine import run
 from toy_model.intervention import cut_direct_path, run_under
 
 FROM_THE_WEIGHTS = "every number (exact, mean over sorted positions), relative to the mean over numbers"
@@ -37,13 +37,11 @@ def test_the_direct_path_moves_on(model, measure):
     refuted_by=[mutants.reverse_direct_path, mutants.answer_one_higher, mutants.untrained],
     unless=no_account_of,
 )
-def test_without_it_numbers_are_said_again(model, measure, lists):
-    logits = run(model, lists.toks, lists.scored)
-    cut = run_under(model, lists.toks, cut_direct_path())[:, lists.scored]
-    targets, current = lists.targets.to(logits.device), lists.current.to(logits.device)
-    wrong = (cut.argmax(-1) != targets) & (logits.argmax(-1) == targets)
+def test_without_it_numbers_are_said_again(model, measure, computed, lists):
+    answered = computed(without_it, model, lists)
+    wrong = (answered != lists.targets.cpu()) & right(model, lists)
     assert measure("new errors without it", wrong.double().mean()) > 0.01
-    assert measure("of these, the current number again", share_of(cut.argmax(-1) == current, wrong)) > 3 / 4
+    assert measure("of these, the current number again", share_of(answered == lists.current.cpu(), wrong)) > 3 / 4
 
 
 @claim(
@@ -55,8 +53,8 @@ def test_without_it_numbers_are_said_again(model, measure, lists):
     refuted_by=[mutants.silence_lesser_head, mutants.blur_unembedding_upwards, mutants.mirror_cross_terms],
     unless=no_account_of_triples,
 )
-def test_it_does_not_decide_close_triples(model, measure, lists):
-    answered = without_it(model, lists)
+def test_it_does_not_decide_close_triples(model, measure, computed, lists):
+    answered = computed(without_it, model, lists)[:, 1:-1]
     _, _, z = triples(lists)
     assert measure("d+2", share_of(answered == z, close(lists))) < 0.05
 
@@ -69,13 +67,13 @@ def test_it_does_not_decide_close_triples(model, measure, lists):
     refuted_by=[mutants.silence_lesser_head, mutants.blur_unembedding_upwards, mutants.untrained],
     unless=not_the_reference,
 )
-def test_close_triples_are_said_again_without_it(model, measure, lists):
-    answered, among = without_it(model, lists), close(lists)
+def test_close_triples_are_said_again_without_it(model, measure, computed, lists):
+    answered, among = computed(without_it, model, lists)[:, 1:-1], close(lists)
     x, _, z = triples(lists)
     again, skipped = share_of(answered == x, among), share_of(answered == z, among)
     assert measure("d again, over d+2", again / max(skipped, 1e-6)) > 3
 
 
 def without_it(model, lists):
-    """The answers at every triple with the direct path zero-ablated."""
-    return run_under(model, lists.toks, cut_direct_path())[:, lists.scored].argmax(-1).cpu()[:, 1:-1]
+    """The answers with the direct path zero-ablated."""
+    return run_under(model, lists.toks, cut_direct_path())[:, lists.scored].argmax(-1).cpu()

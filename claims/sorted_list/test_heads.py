@@ -22,8 +22,8 @@ BOTH_NEEDED = 0.5
     refuted_by=[mutants.soften_scores, mutants.silence_lesser_head, mutants.silence_main_head, mutants.train_briefly],
     unless=not_the_reference,
 )
-def test_ablation_costs_are_as_published(model, measure, data):
-    lesser, main = sorted(heads.costs(model, data).tolist())
+def test_ablation_costs_are_as_published(model, measure, computed, data):
+    lesser, main = sorted(computed(heads.costs, model, data).tolist())
     for name, cost, published in zip(("lesser", "main"), (lesser, main), writeup.ABLATION_COSTS, strict=True):
         assert measure(f"{name} head", cost, "nats", published=published).as_published(within=1 / 100)
 
@@ -37,9 +37,9 @@ def test_ablation_costs_are_as_published(model, measure, data):
     refuted_by=[mutants.silence_main_head, mutants.copy_in_both_heads, mutants.untrained],
     unless=not_the_reference,
 )
-def test_one_head_matters_more(model, measure, data):
+def test_one_head_matters_more(model, measure, computed, data):
     for kind, ablate in HEAD_ABLATIONS.items():
-        costs = heads.costs(model, data, ablate)
+        costs = computed(heads.costs, model, data, ablate)
         ratio = costs[main_head(model)] / costs[lesser_head(model)].clamp(min=1e-6)
         assert measure(f"{kind}: cost of the main head over that of the lesser", ratio) > 3
 
@@ -52,9 +52,12 @@ def test_one_head_matters_more(model, measure, data):
     refuted_by=[mutants.silence_lesser_head, mutants.silence_main_head, mutants.untrained],
     unless=no_account_of_two_heads,
 )
-def test_both_heads_are_needed(model, measure, data):
+def test_both_heads_are_needed(model, measure, computed, data):
     for kind, ablate in HEAD_ABLATIONS.items():
-        assert measure(f"{kind}: smallest cost of a head", heads.costs(model, data, ablate).min(), "nats") > BOTH_NEEDED
+        assert (
+            measure(f"{kind}: smallest cost of a head", computed(heads.costs, model, data, ablate).min(), "nats")
+            > BOTH_NEEDED
+        )
 
 
 @claim(

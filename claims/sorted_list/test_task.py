@@ -3,7 +3,7 @@
 from pytest_claims import claim
 
 from sorted_list_model import mutants, writeup
-from sorted_list_model.data import EVALUATION_SET, FIRST_LISTS, VALIDATION_SET
+from sorted_list_model.data import EVALUATION_SET, VALIDATION_SET
 from sorted_list_model.hard_inputs import right
 from sorted_list_model.scope import not_of_0_to_50, not_the_reference
 from sorted_list_model.writeup import not_of_the_published_sizes
@@ -110,16 +110,16 @@ def test_errors_by_position(model, measure, computed, validation):
     "It is one layer of two attention heads with layer norm before the unembedding: twice the stream has the same "
     "logits, to a tenth of the largest, as far as epsilon lets it",
     source=f"challenge post of October; {writeup.TASK}",
-    over=f"sizes; {FIRST_LISTS}",
+    over=f"sizes; {EVALUATION_SET}",
     evidence="sampled",
     refuted_by=[mutants.add_a_head, mutants.add_a_layer, mutants.unembed_without_layer_norm],
     unless=not_the_reference,
 )
-def test_architecture(model, measure, lists):
+def test_architecture(model, measure, data):
     assert measure("layers", model.cfg.n_layers) == 1
     assert measure("heads", model.cfg.n_heads) == 2
-    logits = run(model, lists.toks)
+    logits = run(model, data.toks, data.scored)
     last = f"blocks.{model.cfg.n_layers - 1}.hook_resid_post"
     largest = logits.abs().max()
-    doubled = run_under(model, lists.toks, {last: lambda resid: 2 * resid}) - logits
+    doubled = run_under(model, data.toks, {last: lambda resid: 2 * resid})[:, data.scored] - logits
     assert measure("doubled: largest change of a logit, over the largest", doubled.abs().max() / largest) < 0.1
