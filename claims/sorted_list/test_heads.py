@@ -54,10 +54,8 @@ def test_one_head_matters_more(model, measure, computed, data):
 )
 def test_both_heads_are_needed(model, measure, computed, data):
     for kind, ablate in HEAD_ABLATIONS.items():
-        assert (
-            measure(f"{kind}: smallest cost of a head", computed(heads.costs, model, data, ablate).min(), "nats")
-            > BOTH_NEEDED
-        )
+        smallest = computed(heads.costs, model, data, ablate).min()
+        assert measure(f"{kind}: smallest cost of a head", smallest, "nats") > BOTH_NEEDED
 
 
 @claim(

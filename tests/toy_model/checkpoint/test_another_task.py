@@ -75,7 +75,7 @@ def test_the_file_of_one_task_is_none_of_another(save, reference):
         "has layer norm (blocks.0.ln1.b): it is not a checkpoint of the cumulative sum transformer"
     )
     assert "has an MLP (blocks.0.mlp.W_in) and no" in refusal(save(reference.bridge().state_dict()))
-    assert "has layer norm (blocks.0.ln1.w)" in complaint(save(drawn().bridge().state_dict()))
+    assert "has layer norm (blocks.0.ln1.b)" in complaint(save(drawn().bridge().state_dict()))
 
 
 def test_other_weights_of_a_layer_norm_are_named(save):
