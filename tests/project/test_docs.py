@@ -90,7 +90,7 @@ def test_every_command_is_of_a_kind_that_is_tried():
     kinds = {command[1] for command in SHOWN}
     assert kinds == {"make", "pytest", "python", "pip", ".", "cd"}
     assert of(".") == [(".venv/bin/activate",)]
-    assert of("cd") == [("mine",)]
+    assert of("cd") == [("../mine",)]
     assert of("pip") == [("install", "./pytest-claims")]
     assert {command[2:4] for command in SHOWN if command[1] == "python"} == {
         ("-m", "cumsum_model"),

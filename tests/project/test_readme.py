@@ -113,7 +113,7 @@ def test_the_table_of_suites_counts_their_claims(suite, claims):
 
 
 def test_the_suite_of_your_own_that_is_shown_is_green(tmp_path):
-    assert "python -m pytest_claims init mine && cd mine && pytest" in text(README)
+    assert "python -m pytest_claims init ../mine && cd ../mine && pytest" in text(README)
     command = [sys.executable, "-m", "pytest_claims", "init", "mine"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     result = run_pytest(cwd=tmp_path / "mine")
