@@ -112,7 +112,8 @@ def test_main_and_lesser_head_of_the_shipped_model(trained):
 
 def test_main_and_lesser_head_are_those_of_most_and_least_cost():
     model = any_model(SortedListConfig(max_value=9, n_ctx=9, n_heads=3, d_model=10, d_head=4))
-    found = costs(model, surgery.evaluation_set(9, 4))
+    lists = surgery.evaluation_set(9, 4).lists[: surgery.ENOUGH]
+    found = costs(model, surgery.SortedListDataset.of(lists, 9))
     assert surgery.main_head(model) == found.argmax()
     assert surgery.lesser_head(model) == found.argmin()
     assert len(responsible_heads(sorter())) - int(responsible_heads(sorter()).sum()) == N - len(OF_HEAD_1)
