@@ -10,7 +10,7 @@ from cumsum_model.task import TASK as CUMSUM_TASK
 from sorted_list_model.config import SortedListConfig
 from sorted_list_model.task import PUBLISHED, TASK
 from toy_model.training import gradient, lookup
-from toy_model.training.training import Training, train
+from toy_model.training.training import Training, gradient_of, train
 
 SIZES = [SortedListConfig(), SortedListConfig(max_value=9, n_ctx=7, n_heads=3, d_model=10, d_head=4)]
 
@@ -48,6 +48,14 @@ def test_it_is_used_for_models_that_it_is_about_and_for_no_others():
     assert Training(dataclasses.replace(CUMSUM, train_size=600, val_size=10), CUMSUM_TASK)._gradient is (
         gradient.written_out
     )
+
+
+@pytest.mark.parametrize("task", [TASK, CUMSUM_TASK], ids=lambda task: task.name)
+def test_a_gpu_adds_up_no_rows_by_index(task):
+    """Which it does in another order in every run: there the plain pass is differentiated."""
+    model, data = task.untrained(task.recipe.config, 1), task.draw(task.recipe.config, 600, torch.Generator())
+    assert gradient_of(model, data, torch.device("cuda")) is gradient.by_autograd
+    assert gradient_of(model, data, torch.device("cpu")) is not gradient.by_autograd
 
 
 def test_a_run_repeats_to_the_bit():

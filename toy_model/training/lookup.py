@@ -2,7 +2,8 @@
 
 What a head reads of a token is a function of the token and its position, layer norm included, as the stream before the
 first block is nothing else. So queries, keys and values are computed once for each of the n_ctx * d_vocab pairs and
-looked up, and queries only at the positions that count. Autograd does the rest.
+looked up, and queries only at the positions that count. Autograd does the rest, on the CPU: on a GPU what was looked
+up is added up in another order in every run.
 """
 
 from __future__ import annotations

@@ -15,11 +15,14 @@ import torch
 from torch import Tensor
 
 from toy_model.behaviour import accuracy
+from toy_model.dataset import Dataset
 from toy_model.engine import run
 from toy_model.recipe import Recipe
 from toy_model.task import M, Task
 from toy_model.training import gradient, lookup
+from toy_model.training.gradient import Gradient
 from toy_model.training.optimizer import Adam
+from toy_model.transformer import Transformer
 
 
 @dataclass(frozen=True)
@@ -111,11 +114,7 @@ class Training(Generic[M]):
         self._generator = torch.Generator().manual_seed(recipe.seed + 1)
         self._val_set = task.draw(cfg, recipe.val_size, self._generator).to(device)
 
-        self._gradient = gradient.by_autograd
-        if self.device.type == "cpu" and gradient.can_be_written_out(self.model, self._train_set):
-            self._gradient = gradient.written_out
-        elif lookup.can_be_looked_up(self.model, self._train_set):
-            self._gradient = lookup.by_lookup
+        self._gradient = gradient_of(self.model, self._train_set, self.device)
         self._optimizer = Adam(self.model, recipe.weight_decay)
         self._kept: Epoch | None = None
         self._kept_weights: dict[str, Tensor] = {}
@@ -170,6 +169,18 @@ class Training(Generic[M]):
         model = self.task.model(self.recipe.config)
         model.load_state_dict(self._kept_weights)
         return Trained(model.requires_grad_(False), self.recipe, self._kept, tuple(self.history))
+
+
+def gradient_of(model: Transformer, data: Dataset, device: torch.device) -> Callable[..., tuple[Tensor, Gradient]]:
+    """What computes the loss of a batch and its gradient: the quickest that is about such a model and such data.
+
+    On a GPU always autograd on the plain pass, since adding up rows by index takes another order there in every run.
+    """
+    if device.type == "cpu" and gradient.can_be_written_out(model, data):
+        return gradient.written_out
+    if device.type == "cpu" and lookup.can_be_looked_up(model, data):
+        return lookup.by_lookup
+    return gradient.by_autograd
 
 
 def train(
