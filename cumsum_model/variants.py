@@ -7,19 +7,18 @@ All are functions of what the model computes: none depends on the basis of the s
 
 from __future__ import annotations
 
-import copy
-
 import torch
 
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.neurons import read_neurons
 from cumsum_model.ov_circuit import value_step
 from cumsum_model.reading import mean_readout
+from toy_model.surgery import copied
 
 
 def with_uniform_attention(model: CumsumTransformer) -> CumsumTransformer:
     """Exactly uniform attention: every score is zero, so that each of n tokens gets the weight 1/n."""
-    variant = _copied(model)
+    variant = copied(model)
     for block in variant.blocks:
         for weights in (block.attn.W_Q, block.attn.b_Q):
             weights.zero_()
@@ -32,7 +31,7 @@ def without_relus(model: CumsumTransformer) -> CumsumTransformer:
     Neurons that fire at a mean of zero always do, others never, and what is then linear is folded into the unembedding:
     W_U becomes (I + W_in W_out) W_U, a model without an MLP. Rounded to float32 once.
     """
-    variant = _copied(model)
+    variant = copied(model)
     mlp, W_U = variant.blocks[0].mlp, model.W_U.double()
     # What a unit of each neuron's activation adds to the logits.
     folded = (mlp.W_out.double() @ W_U) * read_neurons(model).fires_at_zero[:, None]
@@ -57,16 +56,8 @@ def without_the_step(model: CumsumTransformer) -> CumsumTransformer:
     return _with_head(model, along=False)
 
 
-def louder(model: CumsumTransformer, times: float) -> CumsumTransformer:
-    """Every logit `times` as large: the same answers, and more confidence in them."""
-    variant = _copied(model)
-    variant.unembed.W_U *= times
-    variant.unembed.b_U *= times
-    return variant
-
-
 def _with_head(model: CumsumTransformer, *, along: bool) -> CumsumTransformer:
-    variant = _copied(model)
+    variant = copied(model)
     # A projection that knows no angle: onto the vector that is written, along what the covector does not read.
     onto = torch.outer(mean_readout(model), value_step(model))
     kept = onto if along else torch.eye(len(onto), dtype=onto.dtype, device=onto.device) - onto
@@ -80,7 +71,3 @@ def _with_head(model: CumsumTransformer, *, along: bool) -> CumsumTransformer:
         constant = (common @ W_V + b_V) @ head
         attn.b_O += (constant - constant @ kept).float()
     return variant
-
-
-def _copied(model: CumsumTransformer) -> CumsumTransformer:
-    return copy.deepcopy(model).requires_grad_(False)

@@ -89,8 +89,3 @@ def close(data: SortedListDataset) -> Bool[Tensor, "batch triple"]:
 def share_of(condition: Tensor, among: Tensor) -> float:
     """How often `condition` holds where `among` does; nan where that is nowhere."""
     return (condition & among).sum().item() / among.sum().item() if among.any() else float("nan")
-
-
-def answers(logits: Float[Tensor, "*batch answer"]) -> Int[Tensor, "*batch"]:
-    """The answer of the largest logit."""
-    return torch.argmax(logits, -1)

@@ -17,6 +17,10 @@ def drawn_from(numbers: Int[Tensor, " number"], size: int, n: int, generator: to
     return numbers[order]
 
 
+def _in_any_order(lists: Int[Tensor, "size n"], generator: torch.Generator) -> Int[Tensor, "size n"]:
+    return lists.gather(-1, torch.rand(lists.shape, generator=generator).argsort(-1))
+
+
 def largest_jump(list_len: int = LIST_LEN, max_value: int = MAX_VALUE) -> int:
     """The largest jump that a list can have; 0 if lists have none.
 
@@ -47,7 +51,15 @@ def lists_with_jump(
     others = drawn_from(torch.arange(outside), size, list_len - 2, generator)
     others = others + (others >= d) * (gap + 1)
     lists = torch.cat([d, d + gap, others], -1)
-    return lists.gather(-1, torch.rand(lists.shape, generator=generator).argsort(-1))
+    return _in_any_order(lists, generator)
+
+
+def lists_with_jump_to_the_largest(
+    d: int, size: int, seed: int, list_len: int = LIST_LEN, max_value: int = MAX_VALUE
+) -> Int[Tensor, "size list_len"]:
+    """Lists whose largest numbers are `d` and `max_value`, the others at random below `d`."""
+    below = drawn_from(torch.arange(d), size, list_len - 2, torch.Generator().manual_seed(seed))
+    return torch.cat([below, torch.tensor([[d, max_value]]).expand(size, 2)], -1)
 
 
 def lists_with_close_triple(
@@ -64,7 +76,7 @@ def lists_with_close_triple(
     others = drawn_from(torch.arange(max_value - 2), size, list_len - 3, generator)
     others = others + (others >= d) * 3
     lists = torch.cat([d, d + 1, d + 2, others], -1)
-    return lists.gather(-1, torch.rand(lists.shape, generator=generator).argsort(-1))
+    return _in_any_order(lists, generator)
 
 
 def lists_with_minimum(
@@ -79,7 +91,7 @@ def lists_with_minimum(
     generator = torch.Generator().manual_seed(seed)
     others = drawn_from(torch.arange(minimum + 1, max_value + 1), size, list_len - 1, generator)
     lists = torch.cat([torch.full((size, 1), minimum), others], -1)
-    return lists.gather(-1, torch.rand(lists.shape, generator=generator).argsort(-1))
+    return _in_any_order(lists, generator)
 
 
 def lists_above(

@@ -121,13 +121,21 @@ def uniform_attention(layer: int = 0) -> Intervention:
 
 def cut_direct_path() -> Intervention:
     """Zero-ablation of the direct path of a one-layer model: the stream is what attention writes, nothing else."""
+    return scale_direct_path(0)
+
+
+def scale_direct_path(factor: float) -> Intervention:
+    """Multiply what reaches the end of a one-layer model past attention: its embeddings."""
     written: list[Tensor] = []
 
     def remember(attn_out: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
         written[:] = [attn_out]
         return attn_out
 
-    return {"blocks.0.hook_attn_out": remember, "blocks.0.hook_resid_post": lambda _resid_post: written[0]}
+    def scale(resid_post: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
+        return written[0] + factor * (resid_post - written[0])
+
+    return {"blocks.0.hook_attn_out": remember, "blocks.0.hook_resid_post": scale}
 
 
 def move_resid_mid(shift: Float[Tensor, "batch pos d_model"], layer: int = 0) -> Intervention:

@@ -40,6 +40,14 @@ def copied(model: M) -> M:
     return copy.deepcopy(model).requires_grad_(False)
 
 
+def louder(model: M, times: float) -> M:
+    """Every logit `times` as large: the same answers, and more confidence in them."""
+    mutant = copied(model)
+    mutant.unembed.W_U *= times
+    mutant.unembed.b_U *= times
+    return mutant
+
+
 def shuffled(model: M, seed: int) -> M:
     """The entries of every weight matrix and bias in another order: random, with the scale of the trained weights."""
     mutant = copied(model)

@@ -10,7 +10,7 @@ from cumsum_model.neurons import live_neurons, read_neurons
 from cumsum_model.proof.answers import answers
 from cumsum_model.proof.certificate import certify, certify_without_counting
 from cumsum_model.scope import no_account_of, not_the_reference
-from toy_model import statistics
+from toy_model import statistics, surgery
 from toy_model.behaviour import behaviour, cross_entropies
 from toy_model.engine import run
 from toy_model.intervention import all_neurons, run_under
@@ -64,7 +64,7 @@ def test_nonlinearity_decides_near_zero(model, measure, proved):
     unless=not_the_reference,
 )
 def test_attention_is_the_bottleneck(model, measure, data):
-    louder = behaviour(variants.louder(model, 8), data).cross_entropy
+    louder = behaviour(surgery.louder(model, 8), data).cross_entropy
     assert measure("cross entropy", louder, "nats") > behaviour(model, data).cross_entropy / 2
 
 
@@ -79,7 +79,7 @@ def test_attention_is_the_bottleneck(model, measure, data):
 )
 def test_loudness_is_the_bottleneck(model, measure, data):
     whole = behaviour(model, data).cross_entropy
-    louder = behaviour(variants.louder(model, 8), data).cross_entropy
+    louder = behaviour(surgery.louder(model, 8), data).cross_entropy
     assert measure("cross entropy over that of the model itself", louder / whole) < 0.1
 
 

@@ -6,7 +6,12 @@ from pytest_claims import claim, erratum
 from sorted_list_model import heads, mutants, ov_circuit, writeup
 from sorted_list_model.attribution import close, share_of, triples
 from sorted_list_model.data import FIRST_LISTS, SortedListDataset
-from sorted_list_model.hard_inputs import drawn_from, lists_with_close_triple, lists_with_minimum, right
+from sorted_list_model.hard_inputs import (
+    lists_with_close_triple,
+    lists_with_jump_to_the_largest,
+    lists_with_minimum,
+    right,
+)
 from sorted_list_model.model import answers_to
 from sorted_list_model.scope import not_the_reference
 from sorted_list_model.surgery import lesser_head, main_head
@@ -234,8 +239,7 @@ def test_triples_survive_without_the_direct_path(model, measure, lists):
 )
 def test_jumps_to_50_are_adversarial(model, measure):
     for d in (10, 15, 20, 25):
-        below = drawn_from(torch.arange(d), A_SIZE, 8, torch.Generator().manual_seed(SEED))
-        lists = torch.cat([below, torch.tensor([[d, 50]]).expand(A_SIZE, 2)], -1)
+        lists = lists_with_jump_to_the_largest(d, A_SIZE, SEED)
         answered = right(model, SortedListDataset.of(lists))[:, -1]
         assert measure(f"accuracy from {d} to 50", answered.double().mean()) < 1 / 2
 

@@ -1,6 +1,5 @@
 """Hard inputs: large jumps mislead the model, and so do lists without small numbers"""
 
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_claims import claim
@@ -101,9 +100,7 @@ def test_printed_lists(model, measure):
 )
 def test_jumps_to_the_largest_number(model, measure):
     for d in (10, 15, 20, 25):
-        generator = torch.Generator().manual_seed(SEED)
-        below = hard_inputs.drawn_from(torch.arange(d), A_SIZE, 8, generator)
-        lists = torch.cat([below, torch.tensor([[d, 50]]).expand(A_SIZE, 2)], -1)
+        lists = hard_inputs.lists_with_jump_to_the_largest(d, A_SIZE, SEED)
         answered = hard_inputs.right(model, SortedListDataset.of(lists))[:, -1]
         assert measure(f"accuracy from {d} to 50", answered.double().mean()) > 0.95
 

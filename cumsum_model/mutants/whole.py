@@ -10,8 +10,8 @@ from cumsum_model.data import NEG, POS, ZERO
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.surgery import require_working_neurons
 from cumsum_model.task import PUBLISHED, TASK
-from cumsum_model.variants import louder, without_relus
-from toy_model.surgery import copied, noisy
+from cumsum_model.variants import without_relus
+from toy_model.surgery import copied, louder, noisy
 from toy_model.training.training import train
 
 NOISE_SEED = 0

@@ -12,8 +12,8 @@ from sorted_list_model.config import SortedListConfig
 from sorted_list_model.decomposition import resid_pre
 from sorted_list_model.model import SortedListTransformer
 from sorted_list_model.task import PUBLISHED, TASK
-from toy_model.intervention import cut_direct_path as cut
-from toy_model.surgery import CannotBeMade, copied, noisy, rewired, shuffled
+from toy_model.intervention import scale_direct_path
+from toy_model.surgery import CannotBeMade, copied, louder, noisy, rewired, shuffled
 from toy_model.training.training import train
 from toy_model.transformer import EPSILON, centred_and_scale
 
@@ -26,7 +26,7 @@ def untrained(model: SortedListTransformer) -> SortedListTransformer:
 
 
 def train_briefly(model: SortedListTransformer) -> SortedListTransformer:
-    """A model of the same sizes after 60 steps of the recipe, a fifth of an epoch."""
+    """A model of the same sizes after 60 steps of 128 lists, a twentieth of an epoch."""
     return _briefly_trained(model.cfg).to(model.device)
 
 
@@ -42,12 +42,12 @@ def add_much_noise(model: SortedListTransformer) -> SortedListTransformer:
 
 def raise_confidence(model: SortedListTransformer) -> SortedListTransformer:
     """Every logit is three times as large: the same answers, and less doubt about them."""
-    return _louder(model, 3)
+    return louder(model, 3)
 
 
 def lower_confidence(model: SortedListTransformer) -> SortedListTransformer:
     """Every logit is half as large: the same answers, and more doubt about them."""
-    return _louder(model, 1 / 2)
+    return louder(model, 1 / 2)
 
 
 def swap_two_numbers(model: SortedListTransformer) -> SortedListTransformer:
@@ -80,21 +80,12 @@ def answer_one_higher(model: SortedListTransformer) -> SortedListTransformer:
 
 def cut_direct_path(model: SortedListTransformer) -> SortedListTransformer:
     """What attention writes is all that is unembedded: the current number itself adds nothing to the answers."""
-    return rewired(model, cut())
+    return rewired(model, scale_direct_path(0))
 
 
 def reverse_direct_path(model: SortedListTransformer) -> SortedListTransformer:
     """What the current number itself adds to the answers is subtracted: it promotes being answered again."""
-    written: list[Tensor] = []
-
-    def remember(attn_out: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
-        written[:] = [attn_out]
-        return attn_out
-
-    def reverse(resid_post: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
-        return 2 * written[0] - resid_post
-
-    return rewired(model, {"blocks.0.hook_attn_out": remember, "blocks.0.hook_resid_post": reverse})
+    return rewired(model, scale_direct_path(-1))
 
 
 def freeze_first_scale(model: SortedListTransformer) -> SortedListTransformer:
@@ -131,13 +122,6 @@ def enlarge_embeddings(model: SortedListTransformer) -> SortedListTransformer:
 
 def _frozen(scale: Float[Tensor, "batch pos one"]) -> Float[Tensor, "batch pos one"]:
     return scale.mean().expand_as(scale)
-
-
-def _louder(model: SortedListTransformer, factor: float) -> SortedListTransformer:
-    mutant = copied(model)
-    mutant.unembed.W_U *= factor
-    mutant.unembed.b_U *= factor
-    return mutant
 
 
 def _with_swapped_embeddings(model: SortedListTransformer, a: int, b: int) -> SortedListTransformer:

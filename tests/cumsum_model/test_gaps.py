@@ -18,7 +18,7 @@ from pytest_claims.measure import Recorder
 from cumsum_model import gauge, mutants, reading, variants
 from cumsum_model.data import NEG, POS, ZERO, evaluation_set, running_means
 from cumsum_model.neurons import read_neurons
-from toy_model import statistics
+from toy_model import statistics, surgery
 from toy_model.checkout import ROOT
 from toy_model.engine import run
 from toy_model.intervention import all_neurons, run_under
@@ -301,8 +301,8 @@ def test_nothing_is_refuted_of_the_shipped_model_cut_short(reference, section, n
 
 def test_a_model_that_is_only_louder_agrees_with_an_independent_implementation(reference):
     """Rounding grows with the logits; eight times as large, they differ by eight times as much."""
-    assert refuted(all_of("hooks", variants.louder(reference, 8))) == set()
-    altered = mutants.add_head_output_twice(variants.louder(reference, 8))
+    assert refuted(all_of("hooks", surgery.louder(reference, 8))) == set()
+    altered = mutants.add_head_output_twice(surgery.louder(reference, 8))
     assert "test_logits_agree" in refuted(all_of("hooks", altered))
 
 

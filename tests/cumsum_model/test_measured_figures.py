@@ -12,7 +12,7 @@ from cumsum_model.proof.residual_stream import stored
 from cumsum_model.rivals import times_worse_line, times_worse_linear
 from cumsum_model.system import SYSTEM
 from cumsum_model.task import REFERENCE
-from toy_model import statistics
+from toy_model import statistics, surgery
 from toy_model.behaviour import behaviour, cross_entropies
 from toy_model.checkpoint.checkpoint import read_checkpoint
 from toy_model.engine import run
@@ -54,7 +54,7 @@ def test_other_checkpoints_keep_their_smallest_margin_without_relus(name):
 
 
 def test_eight_times_louder(reference, data):
-    louder = behaviour(variants.louder(reference, 8), data)
+    louder = behaviour(surgery.louder(reference, 8), data)
     assert louder.cross_entropy == pytest.approx(0.0002, abs=5e-5)
     assert louder.p_min == pytest.approx(0.96, abs=5e-3)
 

@@ -9,7 +9,7 @@ from cumsum_model.data import CumsumDataset
 from cumsum_model.neurons import read_neurons
 from cumsum_model.reading import mean_readout, value_step
 from cumsum_model.task import untrained
-from toy_model import intervention
+from toy_model import intervention, surgery
 from toy_model.engine import run
 from toy_model.surgery import copied
 
@@ -140,7 +140,7 @@ def test_the_two_parts_of_the_head_are_complements(subject):
 @pytest.mark.parametrize("times", [0.5, 8])
 def test_louder_logits_are_so_many_times_as_large(subject, times):
     expected = times * run(subject, TOKS)
-    torch.testing.assert_close(run(variants.louder(subject, times), TOKS), expected, atol=8 * ROUNDING, rtol=1e-4)
+    torch.testing.assert_close(run(surgery.louder(subject, times), TOKS), expected, atol=8 * ROUNDING, rtol=1e-4)
 
 
 def test_uniform_attention_is_uniform_to_the_last_bit(subject):

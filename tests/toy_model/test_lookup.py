@@ -9,6 +9,7 @@ from cumsum_model.task import PUBLISHED as CUMSUM
 from cumsum_model.task import TASK as CUMSUM_TASK
 from sorted_list_model.config import SortedListConfig
 from sorted_list_model.task import PUBLISHED, TASK
+from toy_model.engine import EVERY
 from toy_model.training import gradient, lookup
 from toy_model.training.training import Training, gradient_of, train
 
@@ -23,7 +24,7 @@ def test_it_is_what_autograd_gives_of_the_plain_pass(cfg, scored):
         parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)), alpha=0.1)
     model.double().requires_grad_(True)
     data = TASK.draw(cfg, 40, torch.Generator().manual_seed(3))
-    counted = data.scored if scored == "those of the task" else gradient.EVERY_POSITION
+    counted = data.scored if scored == "those of the task" else EVERY
     loss, by_name = lookup.by_lookup(model, data.toks, data.labels, counted)
     expected_loss, expected = gradient.by_autograd(model, data.toks, data.labels, counted)
     torch.testing.assert_close(loss, expected_loss, atol=1e-12, rtol=0)

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from toy_model.behaviour import cross_entropy
 from toy_model.dataset import Dataset
+from toy_model.engine import EVERY
 from toy_model.transformer import MLP, Attention, Transformer
 
 Gradient = dict[str, Tensor]
@@ -30,19 +31,16 @@ Rows = Float[Tensor, "row d_model"]
 """One vector for every position of every sequence, row = (batch pos)."""
 
 
-EVERY_POSITION = slice(None)
-
-
 def can_be_written_out(model: Transformer, data: Dataset) -> bool:
     """Whether `written_out` is about such a model (attention and neurons, without layer norm) and such data."""
-    return not model.cfg.attn_only and model.cfg.normalization_type is None and data.scored == EVERY_POSITION
+    return not model.cfg.attn_only and model.cfg.normalization_type is None and data.scored == EVERY
 
 
 def by_autograd(
     model: Transformer,
     toks: Int[Tensor, "batch pos"],
     labels: Int[Tensor, "batch pos"],
-    scored: slice = EVERY_POSITION,
+    scored: slice = EVERY,
 ) -> tuple[Float[Tensor, ""], Gradient]:
     """The cross entropy in nats and its derivative by every parameter, from the forward pass of `model`."""
     parameters = dict(model.named_parameters())
@@ -55,13 +53,13 @@ def written_out(
     model: Transformer,
     toks: Int[Tensor, "batch pos"],
     labels: Int[Tensor, "batch pos"],
-    scored: slice = EVERY_POSITION,
+    scored: slice = EVERY,
 ) -> tuple[Float[Tensor, ""], Gradient]:
     """The same as `by_autograd`, without it, for models and data sets of which `can_be_written_out` says so.
 
     On the CPU: on a GPU `index_add_` sums in another order in every run.
     """
-    assert scored == EVERY_POSITION
+    assert scored == EVERY
     n_seqs, n = toks.shape
     W_E, W_pos = model.W_E, model.W_pos[:n]
     W_U, b_U = model.unembed.W_U, model.unembed.b_U

@@ -17,7 +17,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from toy_model.dataset import Dataset
-from toy_model.training.gradient import EVERY_POSITION, Gradient
+from toy_model.engine import EVERY
+from toy_model.training.gradient import Gradient
 from toy_model.transformer import Transformer, as_it_is
 
 
@@ -30,7 +31,7 @@ def by_lookup(
     model: Transformer,
     toks: Int[Tensor, "batch pos"],
     labels: Int[Tensor, "batch pos"],
-    scored: slice = EVERY_POSITION,
+    scored: slice = EVERY,
 ) -> tuple[Float[Tensor, ""], Gradient]:
     """The same as `gradient.by_autograd` in fewer operations, for models of which `can_be_looked_up` says so."""
     parameters = dict(model.named_parameters())
@@ -41,7 +42,7 @@ def by_lookup(
 
 
 def logits_by_lookup(
-    model: Transformer, toks: Int[Tensor, "batch pos"], scored: slice = EVERY_POSITION
+    model: Transformer, toks: Int[Tensor, "batch pos"], scored: slice = EVERY
 ) -> Float[Tensor, "batch scored d_vocab_out"]:
     """Logits at the positions of `scored`. Later positions than those are not looked at."""
     where = torch.arange(toks.shape[-1], device=toks.device)[scored]
