@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cumsum_model.model import CumsumTransformer
-from cumsum_model.proof.balls import Array
 from cumsum_model.proof.extremes import Position
 from cumsum_model.proof.tables import tables
+from toy_model.arithmetic.balls import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,9 +12,9 @@ import numpy as np
 
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof import dynamic_program
-from cumsum_model.proof.balls import Array, Ball, exact
 from cumsum_model.proof.extremes import Position
 from cumsum_model.proof.tables import tables
+from toy_model.arithmetic.balls import Array, Ball, exact
 
 MOST = 64
 """At most so many classes of one length are looked at more closely for each difference."""

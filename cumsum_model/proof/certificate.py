@@ -23,10 +23,10 @@ import numpy as np
 
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof import dynamic_program
-from cumsum_model.proof.balls import Array, Ball, exact
 from cumsum_model.proof.counting import count_right
 from cumsum_model.proof.extremes import Cells, Position
 from cumsum_model.proof.tables import Unprovable, tables
+from toy_model.arithmetic.balls import Array, Ball, exact
 
 BUDGET = 100_000_000
 """Additions that may be spent on counting inside split classes: some tenths of a second."""

@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 
-from cumsum_model.proof.balls import Array
+from toy_model.arithmetic.balls import Array
 
 NEAR = 50_000
 """Numbers of one stage that are worked on at once: what a core's own cache holds a few times over."""

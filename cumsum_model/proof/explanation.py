@@ -13,9 +13,9 @@ import torch
 
 from cumsum_model.explanation import Explanation, Table
 from cumsum_model.model import CumsumTransformer
-from cumsum_model.proof.balls import Array, Ball, exact
 from cumsum_model.proof.extremes import Cells, Position
 from cumsum_model.proof.tables import tables
+from toy_model.arithmetic.balls import Array, Ball, exact
 
 MOST = 64
 """At most so many classes of one length are looked at more closely."""

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cumsum_model.proof import dynamic_program, mixed_signs
-from cumsum_model.proof.balls import DOUBLE, Array, Ball, beside, exact, gamma, reshape
 from cumsum_model.proof.mixed_signs import Cases, Signs, cases_of, coefficients_of
 from cumsum_model.proof.tables import Query, Tables
+from toy_model.arithmetic.balls import DOUBLE, Array, Ball, beside, exact, gamma, reshape
 
 ROUNDS = 8
 """At most so many of Dinkelbach's iteration, which converges faster than linearly."""

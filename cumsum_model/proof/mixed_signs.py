@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cumsum_model.proof.balls import Array, Ball
+from toy_model.arithmetic.balls import Array, Ball
 
 EXPANDED = 3
 """Neurons of both signs in a class whose two cases are told apart: two to this power times the work."""

@@ -14,10 +14,10 @@ from jaxtyping import Float
 
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.ov_circuit import value_direction, value_slope
-from cumsum_model.proof.balls import Array, exact
 from cumsum_model.proof.extremes import Position
 from cumsum_model.proof.tables import tables
 from cumsum_model.reading import mean_readout
+from toy_model.arithmetic.balls import Array, exact
 from toy_model.statistics import monotone_resolution
 
 

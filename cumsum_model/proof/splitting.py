@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cumsum_model.proof import dynamic_program
-from cumsum_model.proof.balls import Array
+from toy_model.arithmetic.balls import Array
 
 DIGIT_BITS = 40
 DIGIT = 2**DIGIT_BITS

@@ -25,7 +25,7 @@ import numpy as np
 
 from cumsum_model.config import CumsumConfig
 from cumsum_model.model import CumsumTransformer
-from cumsum_model.proof.balls import Array, Ball, beside, exact, gamma, reshape, square_root
+from toy_model.arithmetic.balls import Array, Ball, beside, exact, gamma, reshape, square_root
 
 
 class Unprovable(ValueError):

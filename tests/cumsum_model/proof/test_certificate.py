@@ -8,15 +8,13 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
-from flint import arb, ctx
 
 from cumsum_model import mutants
 from cumsum_model.__main__ import main
 from cumsum_model.config import CumsumConfig
 from cumsum_model.data import evaluation_set, labels_of
 from cumsum_model.model import CumsumTransformer
-from cumsum_model.proof import balls, dynamic_program, extremes
-from cumsum_model.proof.balls import Ball, exact
+from cumsum_model.proof import dynamic_program, extremes
 from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.certificate_file import to_document
 from cumsum_model.proof.rounding import logit_error
@@ -217,53 +215,6 @@ def test_a_model_that_overflows_in_float32_is_told_without_a_traceback(reference
     assert "the model itself says there" in captured.out
     assert "inf" in captured.out or "nan" in captured.out
     assert captured.err == ""
-
-
-def enclosed(ball, exactly):
-    """Whether every entry of a ball holds the exact number, given as a function of the index."""
-    ctx.prec = 400
-    for index in np.ndindex(ball.shape):
-        distance = abs(arb(float(ball.mid[index])) - exactly(index))
-        assert distance <= arb(float(ball.rad[index])), index
-
-
-def test_exp_is_within_its_ulps():
-    generator = np.random.default_rng(0)
-    arguments = np.concatenate([-np.logspace(-20, 2.84, 4000), -generator.uniform(0, 700, 20_000), [0.0]])
-    ball = exact(arguments).exp()
-    ctx.prec = 200
-    for argument, mid in zip(arguments, ball.mid, strict=True):
-        true = arb(float(argument)).exp()
-        assert abs(arb(float(mid)) - true) <= balls.EXP_ULPS * arb(2.0**-52) * true
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_balls_hold_the_exact_result(seed):
-    generator = np.random.default_rng(seed)
-    a, b = (generator.normal(size=(3, 3)) * 10.0 ** generator.integers(-6, 6) for _ in range(2))
-    A, B = [[arb(float(x)) for x in row] for row in a], [[arb(float(x)) for x in row] for row in b]
-    ctx.prec = 400
-    product = exact(a) @ exact(b)
-    enclosed(product, lambda i: sum(A[i[0]][k] * B[k][i[1]] for k in range(3)))
-    enclosed(
-        product * exact(b) - exact(a),
-        lambda i: sum(A[i[0]][k] * B[k][i[1]] for k in range(3)) * B[i[0]][i[1]] - A[i[0]][i[1]],
-    )
-    enclosed(exact(a).inverse(), lambda i: 1 / A[i[0]][i[1]])
-    small = exact(np.clip(a, -50, 0))
-    enclosed(
-        (small @ exact(np.eye(3) / 3)).exp(),
-        lambda i: (arb(float(small.mid[i])) * arb(float((np.eye(3) / 3)[0, 0]))).exp(),
-    )
-
-
-def test_a_ball_that_holds_too_much_is_refused():
-    with pytest.raises(ZeroDivisionError):
-        Ball(np.array([1e-9]), np.array([1e-8])).inverse()
-    with pytest.raises(OverflowError, match="too badly"):
-        Ball(np.array([0.0]), np.array([2.0])).exp()
-    with pytest.raises(OverflowError), np.errstate(over="ignore"):
-        exact(np.array([1e200])) * exact(np.array([1e200]))
 
 
 @pytest.mark.parametrize("functionals", [2, dynamic_program.FEW, 70])
