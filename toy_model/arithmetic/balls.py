@@ -63,6 +63,11 @@ class Ball:
         """At least the absolute value of every member."""
         return (np.abs(self.mid) + self.rad) * _SLOP
 
+    @property
+    def T(self) -> Ball:
+        """Rows as columns."""
+        return Ball(self.mid.T, self.rad.T)
+
     def __getitem__(self, index: Any) -> Ball:
         return Ball(self.mid[index], self.rad[index])
 
@@ -95,6 +100,14 @@ class Ball:
         # |e^(x + d) - e^x| <= e^x (e^|d| - 1), and an ulp is at most 2 u relative to the value. Results among
         # the subnormals, where an ulp is no longer relative, are covered by _TINY.
         return _ball(mid, mid * (1 + 4 * EXP_ULPS * DOUBLE) * np.expm1(self.rad) + mid * 2 * EXP_ULPS * DOUBLE)
+
+    def sqrt(self) -> Ball:
+        """Square root of each entry. Raises ValueError where a member is not positive."""
+        if not (self.mid > self.rad).all():
+            raise ValueError("a ball that holds 0 or less has no square root")
+        mid = np.sqrt(self.mid)
+        # |sqrt(x + d) - sqrt(x)| = |d| / (sqrt(x + d) + sqrt(x)) <= |d| / sqrt(x).
+        return _ball(mid, self.rad / mid + DOUBLE * mid)
 
     def inverse(self) -> Ball:
         """One over each entry. Raises ZeroDivisionError where 0 is among the members."""

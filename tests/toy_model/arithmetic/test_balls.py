@@ -41,6 +41,8 @@ def test_balls_hold_the_exact_result(seed):
         lambda i: sum(A[i[0]][k] * B[k][i[1]] for k in range(3)) * B[i[0]][i[1]] - A[i[0]][i[1]],
     )
     enclosed(exact(a).inverse(), lambda i: 1 / A[i[0]][i[1]])
+    enclosed(exact(a).T, lambda i: A[i[1]][i[0]])
+    enclosed((exact(a) * exact(a)).sqrt(), lambda i: abs(A[i[0]][i[1]]))
     small = exact(np.clip(a, -50, 0))
     enclosed(
         (small @ exact(np.eye(3) / 3)).exp(),
@@ -51,6 +53,8 @@ def test_balls_hold_the_exact_result(seed):
 def test_a_ball_that_holds_too_much_is_refused():
     with pytest.raises(ZeroDivisionError):
         Ball(np.array([1e-9]), np.array([1e-8])).inverse()
+    with pytest.raises(ValueError, match="no square root"):
+        Ball(np.array([1e-9]), np.array([1e-8])).sqrt()
     with pytest.raises(OverflowError, match="too badly"):
         Ball(np.array([0.0]), np.array([2.0])).exp()
     with pytest.raises(OverflowError), np.errstate(over="ignore"):
