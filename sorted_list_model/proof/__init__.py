@@ -1,0 +1,1 @@
+"""What is proved of a model's answers to every list."""
