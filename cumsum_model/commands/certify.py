@@ -90,8 +90,8 @@ def _certify(options: argparse.Namespace) -> int:
     budget = THOROUGH_BUDGET if options.budget is None else options.budget
     started = time.perf_counter()
     try:
-        with progress_bar("proving", checkpoint.model.cfg.n_ctx) as step:
-            certificate = certify(checkpoint.model, budget=budget, progress=step)
+        with progress_bar("proving", checkpoint.model.cfg.n_ctx**3) as done:  # a length takes the square of itself
+            certificate = certify(checkpoint.model, budget=budget, progress=lambda n: done(n**3))
     except Unprovable as error:
         return fail(f"{checkpoint.path}: {error}", code=UNREADABLE)
     took = time.perf_counter() - started

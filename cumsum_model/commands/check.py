@@ -69,8 +69,8 @@ def _check(options: argparse.Namespace) -> int:
 
     weights = {name: tensor.numpy() for name, tensor in checkpoint.model.state_dict().items()}
     try:
-        with progress_bar("checking", checkpoint.model.cfg.n_ctx) as step:
-            checked = check(content, weights, checkpoint.sha256, step)
+        with progress_bar("checking", checkpoint.model.cfg.n_ctx**3) as done:
+            checked = check(content, weights, checkpoint.sha256, lambda n: done(n**3))
     except Rejected as error:
         print(f"REJECTED {shown(path)}: {shown(error)}", file=sys.stderr)
         return 1

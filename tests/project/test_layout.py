@@ -117,7 +117,8 @@ def test_science_knows_nothing_of_pytest_or_the_claims(path):
 @pytest.mark.parametrize("path", MODULES, ids=named)
 def test_heavy_imports_wait_until_they_are_needed(path):
     for name in imports(path, everywhere=False):
-        assert name.partition(".")[0] not in ("transformer_lens", "matplotlib", "dask", "jinja2")
+        assert name.partition(".")[0] not in ("transformer_lens", "matplotlib", "dask", "jinja2", "numba")
+        assert ".compiled" not in name or path.parent.name == "compiled", "compiling waits as well"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=named)

@@ -13,6 +13,7 @@ most gamma_n = n u / (1 - n u) times the sum of the absolute products.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,3 +145,8 @@ def beside(*balls: Ball) -> Ball:
 def reshape(ball: Ball, *shape: int) -> Ball:
     """The same numbers in another shape."""
     return Ball(ball.mid.reshape(shape), ball.rad.reshape(shape))
+
+
+def stacked(balls: Sequence[Ball]) -> Ball:
+    """Balls of one shape, along a new first axis."""
+    return Ball(np.stack([b.mid for b in balls]), np.stack([b.rad for b in balls]))

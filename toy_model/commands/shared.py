@@ -42,8 +42,8 @@ def read_or_say_why(path: str | None, system: System[M]) -> Checkpoint[M] | None
 
 
 @contextmanager
-def progress_bar(what: str, lengths: int) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, nothing elsewhere. Work grows with the square of the length, and so does the bar."""
+def progress_bar(what: str, total: float) -> Iterator[Callable[[float], None]]:
+    """A bar on a terminal, nothing elsewhere; it is told how much of the total is done."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -56,8 +56,8 @@ def progress_bar(what: str, lengths: int) -> Iterator[Callable[[int], None]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(what, total=lengths**3)
-        yield lambda n: bar.update(task, completed=n**3)
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
 
 
 def paragraph(text: str) -> str:

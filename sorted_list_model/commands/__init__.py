@@ -1,0 +1,1 @@
+"""The commands that this system has beside those of every system."""
