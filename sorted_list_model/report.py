@@ -9,6 +9,9 @@ from pytest_claims.report.report import Report
 from pytest_claims.subject import Note, Subject
 
 from sorted_list_model.model import SortedListTransformer
+from sorted_list_model.proof.certificate import rounded_down, rounded_up
+from sorted_list_model.proof.known import certificate_of
+from sorted_list_model.proof.tables import Unprovable
 from sorted_list_model.task import TASK
 from toy_model.checkout import ROOT
 from toy_model.checkpoint.checkpoint import Checkpoint
@@ -25,13 +28,25 @@ KEPT = Kept(TASK, MATRIX, largest=300_000, most_states=2_000)
 
 SIZES = ("n_layers", "n_heads", "d_model", "d_head", "n_ctx", "max_value")
 
-UNPROVED = "nothing is proved of this model over every list yet"
-
 
 def details(checkpoint: Checkpoint[SortedListTransformer], device: str) -> Subject:
     """Everything that the report says of `checkpoint`, read from it, whatever claims were run."""
-    note = Note(f"{UNPROVED[0].upper()}{UNPROVED[1:]}", good=False)
-    return subject_of(checkpoint, device, KEPT.of(checkpoint), note, SIZES)
+    kept = KEPT.of(checkpoint)
+    return subject_of(checkpoint, device, kept, _proof(KEPT.model(kept) or checkpoint.model), SIZES)
+
+
+def _proof(model: SortedListTransformer) -> Note:
+    try:
+        certificate = certificate_of(model)
+    except Unprovable as error:
+        return Note(f"Nothing is proved of every list: {error}", good=False)
+    low, high = certificate.accuracy
+    of_what = "" if certificate.known_of_float32 else ", in real arithmetic; float32 may overflow"
+    return Note(
+        f"Proved of all {certificate.answers:,} answers on all {certificate.lists:,} lists: between "
+        f"{rounded_down(low, 4)} and {rounded_up(high, 4)} are right{of_what}",
+        good=low > 0.5 and certificate.known_of_float32,
+    )
 
 
 def illustrate(report: Report) -> Illustrations:
@@ -55,6 +70,10 @@ def illustrate(report: Report) -> Illustrations:
     return Illustrations(figures, panels)
 
 
-def proved(model: SortedListTransformer) -> Proved | str:  # noqa: ARG001  # as every system's: of a model
-    """Why a sweep has no verdict on every list."""
-    return UNPROVED
+def proved(model: SortedListTransformer) -> Proved | str:
+    """What a sweep keeps of the verdict on every list, in words: no model of this task is right on all."""
+    try:
+        low, high = certificate_of(model).accuracy
+    except Unprovable as error:
+        return str(error)
+    return f"accuracy over every list is proved to lie in [{rounded_down(low, 4)}, {rounded_up(high, 4)}]"

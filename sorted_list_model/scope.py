@@ -56,6 +56,17 @@ def not_of_0_to_50(model: SortedListTransformer) -> str | None:
     return no_account_of(model)
 
 
+def not_provable(model: SortedListTransformer) -> str | None:
+    """Why theorems about numbers of 0 .. 50 do not apply to `model`; None if they do."""
+    from sorted_list_model.proof.tables import Unprovable, require_handled
+
+    try:
+        require_handled(model)
+    except Unprovable as error:
+        return str(error)
+    return not_of_0_to_50(model)
+
+
 def not_the_reference(model: SortedListTransformer) -> str | None:
     """Why claims about what the shipped checkpoint's heads divide up do not apply to `model`; None if they do.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pytest_claims.files import shown
+
+from sorted_list_model.proof.certificate import rounded_down, rounded_up
 
 if TYPE_CHECKING:
     from sorted_list_model.model import SortedListTransformer
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 def summary(certificate: Certificate, checkpoint: Checkpoint[SortedListTransformer]) -> list[str]:
     """The lines that are printed."""
     low, high = certificate.accuracy
-    n, answers = certificate.list_len, certificate.lists * certificate.list_len
+    n = certificate.list_len
     lines = [
         f"checkpoint {shown(checkpoint.path)}, sha256 {checkpoint.sha256[:12]}",
-        f"PROVED: between {down(low)} and {up(high)} of all {answers:,} answers are right,",
+        f"PROVED: between {down(low)} and {rounded_up(high, 6)} of all {certificate.answers:,} answers are right,",
         f"on all {certificate.lists:,} lists of {n} different numbers of 0 .. {certificate.max_value}",
         f"lists of which every answer is right: at least {down(certificate.lists_wholly_right)}",
         _float32(certificate),
@@ -55,8 +56,7 @@ def kinds_of(of: Sequence[Proved]) -> tuple[int, int, int, int]:
 
 
 def _float32(certificate: Certificate) -> str:
-    error = certificate.float32
-    if math.isfinite(error.stream + error.scale):
+    if certificate.known_of_float32:
         return "this is proved of real arithmetic and of float32, in whatever order it adds"
     return "this is proved of real arithmetic only: float32 may overflow, or does not determine the attention pattern"
 
@@ -78,10 +78,4 @@ def _a_wrong_list(certificate: Certificate, checkpoint: Checkpoint[SortedListTra
 
 
 def down(share: Fraction) -> str:
-    """Six digits, rounded down."""
-    return f"{math.floor(share * 10**6) / 10**6:.6f}"
-
-
-def up(share: Fraction) -> str:
-    """Six digits, rounded up."""
-    return f"{math.ceil(share * 10**6) / 10**6:.6f}"
+    return rounded_down(share, 6)

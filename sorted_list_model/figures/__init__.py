@@ -13,6 +13,7 @@ from pytest_claims import Figure
 from sorted_list_model.figures.attention import attention_patterns, position_bias, qk_circuit
 from sorted_list_model.figures.cross_terms import boosts_around, close_triples
 from sorted_list_model.figures.direct_path import direct
+from sorted_list_model.figures.every_list import every_list
 from sorted_list_model.figures.hard_inputs import by_jump, by_smallest
 from sorted_list_model.figures.heads import ablation_by_target
 from sorted_list_model.figures.ov_circuit import copying, ov_circuit
@@ -37,6 +38,7 @@ FIGURES: tuple[Callable[[Subject], Figure], ...] = (
     direct,
     by_jump,
     by_smallest,
+    every_list,
 )
 """Each draws a subject, or says why it cannot: `missing`."""
 
@@ -53,6 +55,7 @@ BELONGS_TO = {
     "direct-path": "test_direct_path.py",
     "accuracy-by-jump": "test_hard_inputs.py",
     "accuracy-by-smallest": "test_hard_inputs.py",
+    "every-list": "test_every_list.py",
 }
 """The claims that each figure stands beside."""
 

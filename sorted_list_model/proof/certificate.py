@@ -8,12 +8,12 @@ method makes no use of "the main head attends to the next larger number": that i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
 from sorted_list_model.model import SortedListTransformer
-from sorted_list_model.proof.classes import ListClass, all_sets, queries
+from sorted_list_model.proof.classes import ListClass, all_sets, classes_of_query, queries
 from sorted_list_model.proof.proving import ClassProof, Prover
 from sorted_list_model.proof.rounding import Float32Error, order_error
 from sorted_list_model.proof.tables import Tables, tables
@@ -69,9 +69,19 @@ class Certificate:
         return self.sets * math.factorial(self.list_len)
 
     @property
+    def answers(self) -> int:
+        """All answers on all lists."""
+        return self.lists * self.list_len
+
+    @property
+    def known_of_float32(self) -> bool:
+        """Whether what is proved is proved as computed in float32, too."""
+        return math.isfinite(self.float32.stream + self.float32.scale)
+
+    @property
     def accuracy(self) -> tuple[Fraction, Fraction]:
         """The share of all answers that is right, at least and at most."""
-        return self.accuracy_where(lambda _: True)
+        return self.accuracy_where(every_class)
 
     def at_rank(self, k: int) -> tuple[Fraction, Fraction]:
         """The same of the answers at one position: 0 is SEP, k the k-th smallest number."""
@@ -114,33 +124,43 @@ def smallest_divided(budget: int, list_len: int, max_value: int) -> float:
     return all_sets(list_len, max_value) / budget if budget else math.inf
 
 
-def proofs_of_query(read: Tables, k: int, d: int, budget: int, error: Float32Error) -> Iterator[ClassProof]:
-    """Every class of one query, proved as far as the budget goes."""
+def every_class(_: ListClass) -> bool:
+    """What is chosen where nothing else is."""
+    return True
+
+
+def proofs_of_query(
+    read: Tables, k: int, d: int, budget: int, error: Float32Error, chosen: Chosen = every_class
+) -> Iterator[ClassProof]:
+    """The chosen classes of one query, proved as far as the budget goes."""
+    of_query = [of for of in classes_of_query(k, d, read.list_len, read.max_value) if chosen(of)]
+    if not of_query:
+        return
     query = read.query(k, d)
-    smallest = smallest_divided(budget, read.list_len, read.max_value)
-    return Prover(query, smallest, room(error, query.scale_high)).classes()
+    prover = Prover(query, smallest_divided(budget, read.list_len, read.max_value), room(error, query.scale_high))
+    for of in of_query:
+        yield prover.prove(of)
 
 
 def certify(
     model: SortedListTransformer,
     *,
     budget: int = 0,
-    of: Sequence[tuple[int, int]] | None = None,
+    chosen: Chosen = every_class,
     keep: Callable[[ClassProof], None] = lambda _: None,
 ) -> Certificate:
     """Prove what can be proved of `model` over every list.
 
-    budget: see BUDGETS; 0 divides no class. of: the queries to prove, of which all classes are; by default all there
-    are. keep: called with each proof, in order. Deterministic: the same weights and budget give the same certificate.
+    budget: see BUDGETS; 0 divides no class. chosen: of which classes; by default all. keep: called with each proof, in
+    order. Deterministic: the same weights and budget give the same certificate.
     Raises Unprovable for a model that this proof does not speak of.
     """
     cfg = model.cfg
     read, error = tables(model), order_error(model)
-    to_prove = queries(cfg.list_len, cfg.max_value) if of is None else of
 
     def proofs() -> Iterator[ClassProof]:
-        for k, d in to_prove:
-            for proof in proofs_of_query(read, k, d, budget, error):
+        for k, d in queries(cfg.list_len, cfg.max_value):
+            for proof in proofs_of_query(read, k, d, budget, error, chosen):
                 keep(proof)
                 yield proof
 
@@ -156,3 +176,13 @@ def collected(
         proved.append(known(proof))
         nodes += len(proof.nodes)
     return Certificate(list_len, max_value, budget, error, tuple(proved), nodes)
+
+
+def rounded_down(share: Fraction, digits: int) -> str:
+    """A share in so many digits, no larger than it is."""
+    return f"{math.floor(share * 10**digits) / 10**digits:.{digits}f}"
+
+
+def rounded_up(share: Fraction, digits: int) -> str:
+    """A share in so many digits, no smaller than it is."""
+    return f"{math.ceil(share * 10**digits) / 10**digits:.{digits}f}"

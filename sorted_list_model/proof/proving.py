@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,13 +13,9 @@ from sorted_list_model.proof.classes import (
     SPLIT_BELOW,
     WRONG,
     ListClass,
-    classes_of_query,
     sets_of_node,
 )
 from sorted_list_model.proof.tables import RAISED, Query
-
-if TYPE_CHECKING:
-    pass
 
 HALVINGS = 4
 """How often an interval of rho may be halved."""
@@ -77,12 +71,6 @@ class Prover:
             RAISED,
             query.sizes,
         )
-
-    def classes(self) -> Iterator[ClassProof]:
-        """Every class of the query, proved as far as it goes."""
-        query = self.query
-        for of in classes_of_query(query.k, query.d if query.k else -1, query.list_len, query.n_numbers - 1):
-            yield self.prove(of)
 
     def prove(self, of: ListClass) -> ClassProof:
         """One class. Deterministic."""

@@ -147,6 +147,7 @@ def beaten(
     drawn: Drawn,
     many: int,
     right: int,
+    small: bool,
     rivals: Array,
     n_rivals: int,
     interval: Array,
@@ -157,38 +158,42 @@ def beaten(
 ) -> tuple[int, int]:
     """Which rivals y is proved to beat on every list of the node; or, if all lists drawn are wrong, one that beats y.
 
-    Writes their names and the witnesses one after another; gives how many there are, and the length of the witnesses.
+    The most dangerous first: of a node that is not divided nothing else matters once one is not beaten. Writes their
+    names and the witnesses one after another; gives how many there are, and the length of the witnesses.
     """
     n_proved = written = 0
     sign = 1.0 if right else -1.0
+    least = np.empty(n_rivals)
     for place in range(n_rivals):
+        least[place] = (sign * drawn.margins[:many, place]).min()
+    order = np.argsort(least) if right else np.argsort(-least)
+    for place in order:
         c = rivals[place]
-        margins = sign * drawn.margins[:many, place]
-        i = margins.argmin()
-        if margins[i] <= 0:
-            continue
-        advantage = Keys(of.unsorted[c], of.ranked[c], of.sep[c])
-        D = least_direct(query, node.y, c) if right else least_direct(query, c, node.y)
-        half = margins[i] / 2
-        guess = sign * drawn.parts[i, 0, place] - half
-        length = proves(query, advantage, sign, node, D, guess, half, interval, halvings, trees[written:], memory)
+        i = (sign * drawn.margins[:many, place]).argmin()
+        length = -1
+        if least[place] > 0:
+            advantage = Keys(of.unsorted[c], of.ranked[c], of.sep[c])
+            D = least_direct(query, node.y, c) if right else least_direct(query, c, node.y)
+            half = least[place] / 2
+            guess = sign * drawn.parts[i, 0, place] - half
+            length = proves(query, advantage, sign, node, D, guess, half, interval, halvings, trees[written:], memory)
         if length >= 0:
             names[n_proved] = c
             n_proved += 1
             written += length
             if not right:
                 break
+        elif small:
+            return 0, 0
     return n_proved, written
 
 
 @compiled
 def without(rivals: Array, n_rivals: int, names: Array, n_names: int) -> int:
-    """Take `names`, which stand among the rivals in the same order, out of them; give how many are left."""
-    left = taken = 0
+    """Take `names` out of the rivals; give how many are left."""
+    left = 0
     for place in range(n_rivals):
-        if taken < n_names and rivals[place] == names[taken]:
-            taken += 1
-        else:
+        if not (names[:n_names] == rivals[place]).any():
             rivals[left] = rivals[place]
             left += 1
     return left
@@ -276,7 +281,7 @@ def search(
                 interval[0], interval[1] = crude_range(query, zero, node, memory)
             narrow(query, zero, node, interval, drawn.rho[:many].min(), drawn.rho[:many].max(), memory)
             n_proved, length = beaten(
-                query, node, of, drawn, many, right, rivals, n_rivals, interval, halvings, memory, names, trees
+                query, node, of, drawn, many, right, small, rivals, n_rivals, interval, halvings, memory, names, trees
             )
             if right:
                 path.n_rivals[level] = without(rivals, n_rivals, names, n_proved)

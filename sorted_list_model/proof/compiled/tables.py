@@ -58,10 +58,16 @@ class Node(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What the bound works in: costs of numbers and sums of ranks at both ends of an interval of rho; the smallest."""
+    """What the bound works in.
+
+    costs, slopes: of numbers in the unsorted half, at both ends of an interval of rho, [end, number]. sums,
+    slopes_of_sums: by how many numbers there are so far. smallest: numbers of the smallest costs.
+    """
 
     costs: Array
+    slopes: Array
     sums: Array
+    slopes_of_sums: Array
     smallest: Array
 
 
@@ -71,7 +77,10 @@ LOW, HIGH = 0, 1
 
 @compiled
 def memory_for(query: Query) -> Memory:
-    return Memory(np.empty((2, query.n_numbers)), np.empty((2, query.list_len + 1)), np.empty(query.list_len + 1))
+    of_numbers, of_ranks = (2, query.n_numbers), query.list_len + 1
+    return Memory(
+        np.empty(of_numbers), np.empty(of_numbers), np.empty(of_ranks), np.empty(of_ranks), np.empty(of_ranks, np.int64)
+    )
 
 
 @compiled

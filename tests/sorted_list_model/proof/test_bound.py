@@ -91,12 +91,15 @@ def test_the_compiled_bound_is_the_plain_one(k, d, n_heads):
         raised = lambdas + compiled.raised * (query.sizes + np.abs(lambdas))
         fast_node = compiled_node(node, query)
         together = fast.least(compiled, advantage_of(query, node.y, c), 1.0, fast_node, *raised, low, high, memory)
-        for at, rho in zip(together, (low, high), strict=True):
+        for (at, slope), rho in zip(together, (low, high), strict=True):
             plain = bound.least(query, node, bound.costs(query, node.y, c, tuple(lambdas), rho))
             assert at == pytest.approx(plain, abs=1e-12)
+            little = np.array([1e-7, -1e-7])
+            changed = bound.least(query, node, bound.costs(query, node.y, c, tuple(lambdas + little), rho)) - plain
+            assert slope * 1e-7 == pytest.approx(changed, abs=1e-13)
         # With y and c exchanged by the sign.
         exchanged = fast.least(compiled, advantage_of(query, c, node.y), -1.0, fast_node, *raised, low, high, memory)
-        assert exchanged == pytest.approx(together, abs=1e-12)
+        assert np.array(exchanged) == pytest.approx(np.array(together), abs=1e-12)
 
 
 @pytest.mark.parametrize("n_heads", [1, 2])

@@ -9,6 +9,7 @@ from hostile_float32 import added, normalised
 from toy_model.arithmetic.balls import SINGLE, exact, gamma
 from toy_model.arithmetic.float32 import (
     EXP_ULPS,
+    QUOTIENT_ULPS,
     Computed,
     Traced,
     attention_error,
@@ -134,6 +135,19 @@ def test_a_mean_that_is_rounded_moves_all_coordinates_together():
     ones = np.ones(64)
     ones[32:] = -1
     assert traced.error_of(exact(ones[:, None])).item() < traced.error_of(exact(np.ones((64, 1)))).item() / 5
+
+
+def test_quotients_and_the_sum_of_squares_are_rounded_within_the_error():
+    apart = exact([[1.0], [-1.0], *[[0.0]] * 198])  # what all coordinates are off by alike cancels
+    x = np.float32([1.0, -1.0, *[2.0**-12, -(2.0**-12)] * 99])
+    off = normalised(x, np.float32(1), np.float32(0)) - normal(x.astype(float), 1, 0)
+    lost = abs(off[0] - off[1])
+    size = abs(normal(x.astype(float), 1, 0)[0])
+    assert lost > 2 * 45 * SINGLE * size  # one half of a unit of the variance for each of 198 squares
+    assert lost <= norm_of(x.astype(float), np.zeros(200)).error_of(apart).item() < 6 * lost
+    # With few coordinates, what quotients may be off is most of it.
+    few = norm_of(np.array([1.0, -1.0]), np.zeros(2)).error_of(exact([[1.0], [-1.0]])).item()
+    assert 2 * 2 * QUOTIENT_ULPS * SINGLE <= few < 2 * 4 * QUOTIENT_ULPS * SINGLE
 
 
 def test_a_scale_that_may_be_all_wrong_is_refused():
