@@ -5,10 +5,13 @@ from pytest_claims import claim, erratum
 
 from sorted_list_model import mutants, writeup
 from sorted_list_model.data import FIRST_LISTS, SortedListDataset
+from sorted_list_model.decomposition import decompose
+from sorted_list_model.hard_inputs import right
 from sorted_list_model.model import answers_to
 from sorted_list_model.proof.certificate import certify
+from sorted_list_model.proof.known import certificate_of
+from sorted_list_model.proof.rounding import order_error
 from sorted_list_model.scope import not_provable, not_the_reference
-from toy_model.engine import run
 
 EVERY_LIST = "every list, in every order"
 
@@ -49,11 +52,11 @@ def wrong_list(model, certificate):
     source=f"ours: {writeup.SETUP} (accuracy on a sample), as a theorem",
     over=EVERY_LIST,
     evidence="proved",
-    refuted_by=[mutants.swap_two_numbers, mutants.forget_sorted_positions, mutants.exchange_QK],
+    refuted_by=[mutants.swap_two_numbers, mutants.exaggerate_unsorted_positions, mutants.exchange_QK],
     unless=not_the_reference,
 )
 def test_accuracy_over_every_list(model, measure, computed):
-    low, high = computed(certify, model).accuracy
+    low, high = computed(certificate_of, model).accuracy
     assert measure("accuracy, at least", float(low)) > 0.9
     assert measure("accuracy, at most", float(high)) < 0.9999
 
@@ -63,7 +66,12 @@ def test_accuracy_over_every_list(model, measure, computed):
     source=f"ours: {writeup.ATTENTION}, as a theorem",
     over=EVERY_LIST,
     evidence="proved",
-    refuted_by=[mutants.swap_two_numbers, mutants.take_SEP_for_the_last_number, mutants.silence_main_head],
+    refuted_by=[
+        mutants.silence_lesser_head,
+        mutants.copy_one_higher_in_lesser_head,
+        mutants.blur_unembedding_upwards,
+        mutants.silence_main_head,
+    ],
     unless=not_provable,
 )
 def test_small_numbers_are_answered_at_SEP(model, measure, computed):
@@ -79,7 +87,7 @@ def test_small_numbers_are_answered_at_SEP(model, measure, computed):
     source=f"{writeup.ATTENTION}; {writeup.ADVERSARIAL}, as a theorem",
     over=EVERY_LIST,
     evidence="proved",
-    refuted_by=[mutants.attend_to_next_alone, mutants.swap_two_distant_numbers, mutants.share_out_as_published],
+    refuted_by=[mutants.silence_lesser_head, mutants.sharpen_unembedding, mutants.mirror_cross_terms],
     unless=not_the_reference,
 )
 def test_lists_without_small_numbers_are_adversarial(model, measure, computed):
@@ -92,7 +100,7 @@ def test_lists_without_small_numbers_are_adversarial(model, measure, computed):
     source=f"{writeup.ADVERSARIAL}, as a theorem",
     over=EVERY_LIST,
     evidence="proved",
-    refuted_by=[mutants.attend_to_next_alone, mutants.double_scores, mutants.copy_small_numbers_more],
+    refuted_by=[mutants.double_scores, mutants.mirror_cross_terms, mutants.blur_unembedding_upwards],
     unless=not_the_reference,
 )
 def test_large_jumps_from_0_are_never_answered(model, measure, computed):
@@ -105,7 +113,7 @@ def test_large_jumps_from_0_are_never_answered(model, measure, computed):
     source=f"{writeup.POST}; {writeup.ADVERSARIAL}, as a theorem",
     over=EVERY_LIST,
     evidence="proved",
-    refuted_by=[mutants.attend_to_next_alone, mutants.swap_two_numbers, mutants.forget_sorted_positions],
+    refuted_by=[mutants.swap_two_numbers, mutants.halve_scores, mutants.forget_sorted_positions],
     unless=not_provable,
 )
 def test_large_jumps_are_adversarial_on_every_list(model, measure, computed):
@@ -121,7 +129,7 @@ def test_large_jumps_are_adversarial_on_every_list(model, measure, computed):
     source="ours: a theorem beside the examples",
     over=EVERY_LIST,
     evidence="proved",
-    refuted_by=[mutants.swap_two_numbers, mutants.forget_sorted_positions, mutants.copy_one_higher],
+    refuted_by=[mutants.open_back_door, mutants.double_scores, mutants.swap_two_numbers],
     unless=not_the_reference,
 )
 def test_jumps_of_two_are_answered(model, measure, computed):
@@ -144,22 +152,22 @@ def test_the_largest_number_is_hardly_ever_missed(model, measure, computed):
 
 
 @claim(
-    "Half of all classes of answers, which share a number, its rank and the next number, are right on every list; a "
-    "third hold a wrong list, and one in twelve is wrong on every list",
+    "Of all classes of answers, which share a number, its rank and the next number, more than half are right on every "
+    "list, more than one in twelve is wrong on every list, and fewer than half hold a list that is known to be wrong",
     source="ours: a theorem beside the examples",
     over=EVERY_LIST,
     evidence="proved",
-    refuted_by=[mutants.attend_to_next_alone, mutants.double_scores, mutants.swap_two_numbers],
+    refuted_by=[mutants.exaggerate_unsorted_positions, mutants.swap_two_distant_numbers],
     unless=not_the_reference,
 )
 def test_which_classes_hold_a_wrong_list(model, measure, computed):
-    proved = computed(certify, model).proved
-    right = sum(p.right == p.of.sets for p in proved)
-    wrong = sum(p.wrong == p.of.sets for p in proved)
+    proved = computed(certificate_of, model).proved
+    right_on_all = sum(p.right == p.of.sets for p in proved)
+    wrong_on_all = sum(p.wrong == p.of.sets for p in proved)
     known = sum(p.found is not None or p.wrong == p.of.sets for p in proved)
-    assert measure("classes right on every list", right / len(proved)) > 1 / 2
-    assert measure("classes that hold a known wrong list", known / len(proved)) > 1 / 3
-    assert measure("classes wrong on every list", wrong / len(proved)) > 1 / 12
+    assert measure("classes right on every list", right_on_all / len(proved)) > 1 / 2
+    assert measure("classes that hold a known wrong list", known / len(proved)) < 1 / 2
+    assert measure("classes wrong on every list", wrong_on_all / len(proved)) > 1 / 12
 
 
 @claim(
@@ -168,30 +176,45 @@ def test_which_classes_hold_a_wrong_list(model, measure, computed):
     source="ours: what ties the proof to the forward pass",
     over=f"{FIRST_LISTS}, and the wrong list that is known of each class",
     evidence="searched",
-    refuted_by=[mutants.cut_direct_path, mutants.freeze_final_scale],
+    refuted_by=[mutants.cut_direct_path, mutants.attend_uniformly, mutants.attend_to_next_alone],
     unless=not_the_reference,
     instrument=True,
 )
 def test_the_model_agrees_with_the_proof(model, measure, computed, lists):
-    certificate = computed(certify, model)
-    by_answer = {(p.of.k, p.of.d, p.of.y): p for p in certificate.proved}
-    answered = run(model, lists.toks, lists.scored).argmax(-1).cpu() == lists.targets
+    certificate = computed(certificate_of, model)
+    by_class = {(p.of.k, p.of.d, p.of.y): p for p in certificate.proved}
     contradictions = 0
-    for numbers, right in zip(lists.targets.tolist(), answered.tolist(), strict=True):
-        for k, y in enumerate(numbers):
-            proved = by_answer[k, numbers[k - 1] if k else -1, y]
-            contradictions += (proved.right == proved.of.sets and not right[k]) or (
-                proved.wrong == proved.of.sets and right[k]
-            )
+    for numbers, of_list in zip(lists.targets.tolist(), computed(right, model, lists).tolist(), strict=True):
+        for k, answered in enumerate(of_list):
+            proved = by_class[k, numbers[k - 1] if k else -1, numbers[k]]
+            contradictions += (proved.wrong if answered else proved.right) == proved.of.sets
     assert measure("answers against the proof", contradictions) == 0
-    found = [p for p in certificate.proved if p.found is not None]
-    data = SortedListDataset.of(torch.tensor([p.found for p in found]), model.cfg.max_value)
-    ranks = torch.tensor([p.of.k for p in found])
-    right = (
-        run(model, data.toks, data.scored).argmax(-1).cpu()[range(len(found)), ranks]
-        == data.targets[range(len(found)), ranks]
-    )
-    assert measure("lists said to be wrong that are answered rightly", right.sum()) == 0
+    assert measure("lists said to be wrong that are answered rightly", still_right(model, certificate)) == 0
+
+
+def still_right(model, certificate):
+    """How many of the lists that the proof found to be wrong are answered rightly where they should not be."""
+    found = [proved for proved in certificate.proved if proved.found is not None]
+    data = SortedListDataset.of(torch.tensor([proved.found for proved in found]), model.cfg.max_value)
+    ranks = torch.tensor([proved.of.k for proved in found])
+    return right(model, data)[range(len(found)), ranks].sum()
+
+
+@claim(
+    "Rounding decides fewer than one answer in a thousand: the margins of all others are larger than float32 can change",
+    source="ours: what ships computes in float32",
+    over=f"{FIRST_LISTS}; sums in any order, exp within 4 units in the last place (forward error bound)",
+    evidence="sampled",
+    refuted_by=[mutants.enlarge_embeddings, mutants.exaggerate_unsorted_positions],
+    unless=not_provable,
+)
+def test_rounding_decides_hardly_any_answer(model, measure, computed, lists):
+    parts = computed(decompose, model, lists)
+    right_logit = parts.logits.gather(-1, lists.targets[..., None])[..., 0]
+    best_wrong = parts.logits.scatter(-1, lists.targets[..., None], -torch.inf).amax(-1)
+    error = 2 * order_error(model).at(parts.scale)
+    decided = ((right_logit - best_wrong).abs() <= error).double().mean()
+    assert measure("answers that rounding may decide", decided) < 0.001
 
 
 @erratum(
@@ -202,9 +225,12 @@ def test_the_model_agrees_with_the_proof(model, measure, computed, lists):
     unless=not_the_reference,
 )
 def test_no_close_triple_is_adversarial(model, measure, computed):
-    certificate = computed(jumps_of_one, model)
-    wrong = [p.found for p in certificate.proved if p.found is not None and p.of.y + 1 in p.found]
-    assert measure("wrong lists", len(wrong)) == 0
+    found = [p for p in computed(jumps_of_one, model).proved if p.found is not None and p.of.y + 1 in p.found]
+    wrong = sum(answers_to(model, proved.found)[proved.of.k] != proved.of.y for proved in found)
+    assert measure("wrong lists that were found", wrong) == 0
+
+
+# What is true instead: it hardly ever is, test_close_triples_are_hardly_ever_adversarial in test_errata.py.
 
 
 def jumps_of_one(model):

@@ -26,6 +26,7 @@ from sorted_list_model.mutants.attention import (
     transpose_QK,
     untrained_attention_scores,
 )
+from sorted_list_model.mutants.back_door import open_back_door
 from sorted_list_model.mutants.ideals import attend_to_next_alone, attend_to_second_next_alone
 from sorted_list_model.mutants.ov_circuit import (
     blur_unembedding,
@@ -104,6 +105,7 @@ HIDDEN = (
     lower_confidence,
     freeze_final_scale,
     forget_epsilon,
+    open_back_door,
 )
 
 BREAKING = (
