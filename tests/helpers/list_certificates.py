@@ -114,21 +114,21 @@ class Lists:
         squares = max(np.mean((own + written[0][a] + written[1][b]) ** 2) for a, b in pairs)
         self.largest_scale = math.sqrt(squares + EPSILON)
 
-    def keys(self, numbers, positions):
-        """The keys of a set, in ascending order, whose numbers stand at these unsorted positions: [position], [token]."""
+    def keys(self, lists):
+        """The keys of each list, a set in ascending order and its unsorted positions: [list, key] of each, two arrays."""
         L, V = self.cfg.list_len, self.cfg.max_value + 1
-        keys = [*zip(positions, numbers, strict=True), (L, V)]
-        keys += [(L + rank, number) for rank, number in enumerate(numbers[: self.k], start=1)]
-        return tuple(np.array(keys).T)
+        numbers, positions = np.moveaxis(np.array(lists), 1, 0)
+        at = np.broadcast_to(np.arange(L, L + self.k + 1), (len(lists), self.k + 1))
+        tokens = [np.full((len(lists), 1), V), numbers[:, : self.k]]
+        return np.hstack([positions, at]), np.hstack([numbers, *tokens])
 
     def sums(self, lists, y, c):
-        """N_0, Z_0, N_1, Z_1 of each list, which is a pair of numbers and positions: [list] each."""
-        found = []
-        for numbers, positions in lists:
-            keys = self.keys(numbers, positions)
-            for weights, moved in zip(self.weights, self.moved, strict=True):
-                found += [weights[keys] @ (moved[keys][:, y] - moved[keys][:, c]), weights[keys].sum()]
-        return np.array(found).reshape(-1, 4).T
+        """N_0, Z_0, N_1, Z_1 of each list: [list] each."""
+        keys, found = self.keys(lists), []
+        for weights, moved in zip(self.weights, self.moved, strict=True):
+            e = weights[keys]
+            found += [(e * (moved[..., y] - moved[..., c])[keys]).sum(1), e.sum(1)]
+        return found
 
     def direct(self, y, c):
         own, bias = self.tables.own[self.at, self.token], self.tables.bias
@@ -222,17 +222,20 @@ class Search:
     def proof(self, everything, better, worse, lo, hi):
         """A witness that one beats the other on all of these lists, or None."""
         sums, direct = self.lists.sums(everything, better, worse), self.lists.direct(better, worse)
+        N_0, Z_0, N_1, Z_1 = sums
+        if (direct + N_0 / Z_0 + N_1 / Z_1).min() <= 0:
+            return None
         return self.interval(sums, direct, lo, hi, self.depth)
 
     def interval(self, sums, direct, lo, hi, depth):
         N_0, Z_0, N_1, Z_1 = sums
 
         def value(lam_0):
-            at = [N_0 - lam_0 * Z_0 + rho * (N_1 + (direct + lam_0) * Z_1) for rho in (lo, hi)]
-            return float(np.min(at))
+            of_0, of_1 = N_0 - lam_0 * Z_0, N_1 + (direct + lam_0) * Z_1
+            return min(float((of_0 + rho * of_1).min()) for rho in (lo, hi))
 
         left, right = -50.0, 50.0
-        for _ in range(80):  # concave in lam_0
+        for _ in range(50):  # concave in lam_0
             a, b = left + (right - left) / 3, right - (right - left) / 3
             left, right = (a, right) if value(a) < value(b) else (left, b)
         lam_0 = float(np.float32((left + right) / 2))

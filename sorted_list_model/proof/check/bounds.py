@@ -126,20 +126,11 @@ class Bounds:
         better, worse = np.array(self._better[rows]), np.array(self._worse[rows])
         of = nodes[np.array(self._of[rows])]
         lo, hi, lam_0 = np.array(self._intervals[rows]).T
-        lam_1 = -self._direct[better, worse] - lam_0
-        slopes = []
-        for lam, size, products, weights in zip(
-            (lam_0, lam_1), self._sizes, self._products, self.query.weights, strict=True
-        ):
-            raised = lam + ROOM * (size + abs(lam))
-            slope = products[better]
-            slope -= products[worse]
-            slope -= raised[:, None] * weights
-            slopes.append(slope)
+        at_0, at_1 = self._terms(better, worse, lam_0)
         proved = np.ones(len(better), dtype=bool)
         for rho in (lo, hi):
-            terms = rho[:, None] * slopes[1]
-            terms += slopes[0]
+            terms = rho[:, None] * at_1
+            terms += at_0
             proved &= self._least(terms, of) > TINY
         for index in np.flatnonzero(~proved)[:1]:
             place = self._nodes[self._of[rows][index]].place
@@ -147,6 +138,17 @@ class Bounds:
                 f"{place}: the witness does not prove that {self._name(better[index])} beats "
                 f"{self._name(worse[index])} where Z_0 / Z_1 is between {lo[index]:.9g} and {hi[index]:.9g}"
             )
+
+    def _terms(self, better: Whole, worse: Whole, lam_0: Array) -> tuple[Array, Array]:
+        """What is summed over keys, for each head, with lam_0 and lam_1 raised: [row, key] each."""
+        found = []
+        for head, lam in enumerate((lam_0, -self._direct[better, worse] - lam_0)):
+            raised = lam + ROOM * (self._sizes[head] + abs(lam))
+            terms = self._products[head][better]
+            terms -= self._products[head][worse]
+            terms -= raised[:, None] * self.query.weights[head]
+            found.append(terms)
+        return found[0], found[1]
 
     def _least(self, terms: Array, nodes: Nodes) -> Array:
         return least(terms, self.query.sizes, self.query.k, nodes)

@@ -114,7 +114,10 @@ def changed(**entries):
 @pytest.mark.parametrize(
     ("entries", "reason"),
     [
-        ({"W_Q": lambda W: W * 1e4}, r"^out of range: .*: its attention scores differ by up to \d+.*, this checker handl"),
+        (
+            {"W_Q": lambda W: W * 1e4},
+            r"^out of range: .*: its attention scores differ by up to \d+.*, this checker handl",
+        ),
         ({"W_Q": lambda W: W * np.float32(1e30)}, "^out of range: .*: its attention scores are known to .* only"),
         ({"W_U": lambda W: W * np.float32(1e30)}, "^out of range: readouts of the stream are up to "),
         ({"b_O": lambda b: b + np.float32("nan")}, "attn.b_O of the checkpoint has an entry that is not finite"),
