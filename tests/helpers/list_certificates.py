@@ -115,7 +115,7 @@ class Lists:
         self.largest_scale = math.sqrt(squares + EPSILON)
 
     def keys(self, lists):
-        """The keys of each list, a set in ascending order and its unsorted positions: [list, key] of each, two arrays."""
+        """The positions and the tokens of the keys of each list, [list, key]; a list is a set and its positions."""
         L, V = self.cfg.list_len, self.cfg.max_value + 1
         numbers, positions = np.moveaxis(np.array(lists), 1, 0)
         at = np.broadcast_to(np.arange(L, L + self.k + 1), (len(lists), self.k + 1))

@@ -33,7 +33,7 @@ def keys_of(query, numbers):
 
 @pytest.mark.parametrize("sizes", MODELS, ids=str)
 def test_the_tables_give_the_logits_of_every_list(sizes):
-    """Weights, readouts, biases and writes together, against a pass of the model itself; up to what all logits share."""
+    """Weights, readouts, biases and writes together, against a pass of the model; up to what all logits share."""
     model = tiny(**sizes)
     numbers, logits = logits_of(model)
     seen = 0
@@ -116,7 +116,7 @@ def changed(**entries):
     [
         (
             {"W_Q": lambda W: W * 1e4},
-            r"^out of range: .*: its attention scores differ by up to \d+.*, this checker handl",
+            r"^out of range: .*: its attention scores differ by up to \d+.*, this checker",
         ),
         ({"W_Q": lambda W: W * np.float32(1e30)}, "^out of range: .*: its attention scores are known to .* only"),
         ({"W_U": lambda W: W * np.float32(1e30)}, "^out of range: readouts of the stream are up to "),
@@ -141,9 +141,9 @@ def test_what_it_cannot_compute_with_is_refused_in_one_line(entries, reason):
 
 def test_parameters_of_another_architecture_are_refused():
     weights = weights_of(tiny())
-    with pytest.raises(OutOfRange, match="ln1.w is missing"):
+    with pytest.raises(OutOfRange, match=r"ln1\.w is missing"):
         sizes_of({name: array for name, array in weights.items() if name != "blocks.0.ln1.w"})
-    with pytest.raises(OutOfRange, match="blocks.1.attn.W_Q belongs to another architecture"):
+    with pytest.raises(OutOfRange, match=r"blocks\.1\.attn\.W_Q belongs to another architecture"):
         sizes_of(weights | {"blocks.1.attn.W_Q": weights["blocks.0.attn.W_Q"]})
 
 
