@@ -1,4 +1,4 @@
-"""Numbers in balls of 128 bits, and what becomes of them in float64.
+"""Numbers in balls of 192 bits, and what becomes of them in float64.
 
 The tables of a checkpoint are computed in ball arithmetic (python-flint), where every number carries the bound on its
 own error, and are then rounded to float64 once. A ball that is too wide for that is refused.
@@ -17,13 +17,13 @@ from sorted_list_model.proof.check.document import OutOfRange
 
 Array = NDArray[np.float64]
 
-BITS = 128
+BITS = 192
 
 EPSILON = 1e-5
 """Added to the variance by layer norm, inside the root: the float64 number."""
 
 FLOOR = 2.0**-40
-"""A table whose entries are all smaller, is as exact as one with this entry: errors are relative to that."""
+"""Entries that are smaller are as exact as this one: errors are relative to their sizes and this together."""
 
 LARGEST = 2.0**60
 """No number of a table may be larger than this."""
@@ -67,15 +67,15 @@ def _centred(row: list[arb]) -> list[arb]:
 def rounded(of: arb_mat, what: str) -> Array:
     """The table in float64, [row, column]. Raises OutOfRange, in which it is called `what`.
 
-    Guarantee: no entry is further than 2**-52 * (max |table| + FLOOR) from the exact one. A midpoint is rounded to
-    nearest, which is 2**-53 of its size; the radius is held to 2**-60 of the largest; what underflows is below FLOOR.
+    Guarantee: no entry is further than 2**-52 * (its size + FLOOR) from the exact one. A midpoint is rounded to
+    nearest, which is 2**-53 of its size; the radius is held to 2**-54 FLOOR; what underflows is far below that.
     """
     entries = of.entries()
     table = np.array([float(entry) for entry in entries])
     radius = max((float(entry.rad()) for entry in entries), default=0.0)
     largest = float(abs(table).max(initial=0))
     # Written so that it fails for what is not a number.
-    if not (largest <= LARGEST and radius <= 2.0**-60 * (largest + FLOOR)):
+    if not (largest <= LARGEST and radius <= 2.0**-54 * FLOOR):
         raise OutOfRange(f"out of range: {what} are up to {largest:.3g}, and known to {radius:.3g} only")
     return table.reshape(of.nrows(), of.ncols())
 

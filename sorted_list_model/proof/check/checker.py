@@ -43,7 +43,8 @@ class Checked:
     right, wrong: answers proved to be so, of `answers` in all; an answer is to one position of one set of numbers,
     whatever the order in which they stand before SEP. nodes: of all classes. bounds: that one answer beats another
     on every list of a node, for one interval of rho each. found: lists that were seen to be answered wrong. stream,
-    scale: the certificate holds for float32 if that changes no logit by more than stream / sigma + scale.
+    scale: the certificate holds for float32 if that changes no logit by more than stream / sigma + scale; None in one
+    that is of real arithmetic alone.
     """
 
     right: int
@@ -53,8 +54,8 @@ class Checked:
     nodes: int
     bounds: int
     found: int
-    stream: float
-    scale: float
+    stream: float | None
+    scale: float | None
 
 
 def check(
@@ -84,11 +85,15 @@ class _Check:
         checkpoint = entries(header["checkpoint"], f"{where}: the checkpoint", "name", "sha256")
         require(isinstance(checkpoint["name"], str), f"{where}: the checkpoint's name is {shown(checkpoint['name'])}")
         certified = checkpoint["sha256"]
-        of_another = f"it is of another checkpoint: sha256 {str(certified)[:12]!r}.., not {sha256[:12]!r}.."
+        named = f"{certified[:12]!r}.." if isinstance(certified, str) else shown(certified)
+        of_another = f"it is of another checkpoint: sha256 {named}, not {sha256[:12]!r}.."
         require(certified == sha256, of_another)
         whole(header["budget"], f"{where}: the budget")
         float32 = entries(header["float32"], f"{where}: the errors of float32", "stream", "scale")
-        self.stream, self.scale = (size(float32[name], f'{where}: "{name}"') for name in ("stream", "scale"))
+        self.of_float32 = any(error is not None for error in float32.values())
+        self.stream = self.scale = 0.0
+        if self.of_float32:
+            self.stream, self.scale = (size(float32[name], f'{where}: "{name}"') for name in ("stream", "scale"))
         require(max(self.stream, self.scale) <= LARGEST, f"{where}: the errors of float32 are larger than any logit")
         self.circuit = Circuit(weights)
         self._verify_sizes(header["sizes"], self.circuit.sizes)
@@ -122,8 +127,8 @@ class _Check:
             self.nodes,
             self.bounds,
             self.found,
-            self.stream,
-            self.scale,
+            self.stream if self.of_float32 else None,
+            self.scale if self.of_float32 else None,
         )
 
     def _query(self, query: Query, classes: list[Class]) -> None:

@@ -125,8 +125,8 @@ class Query:
     to this key alone adds to each logit before the final scale, [answer, key] each; own: the same of the query's own
     stream and b_O, [answer]; bias: of all that is not divided by the final scale, [answer]. written: what a head that
     attends to this key alone adds to the stream, less its mean, [key, d_model] each; written_own [d_model]. All of
-    these are off by 2**-52 of their table's largest entry, or of FLOOR if that is larger, at most. cross: scalar
-    products of what head 0 and head 1 write, [key, key].
+    these are off by 2**-52 of their own size and FLOOR together, at most. cross: scalar products of what head 0 and
+    head 1 write, [key, key].
 
     Of a model with one head, the other attends to SEP alone and writes nothing.
     """
@@ -218,5 +218,5 @@ def _readout(w: NDArray[np.float32], W_U: NDArray[np.float32]) -> arb_mat:
 
 
 def largest(table: Array) -> float:
-    """The largest absolute value of a table, or FLOOR: what its errors are relative to."""
+    """The largest absolute value in a table, and FLOOR: none of its errors exceeds 2**-52 of that."""
     return float(abs(table).max(initial=0)) + FLOOR

@@ -10,15 +10,16 @@ import binascii
 import json
 import math
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, BinaryIO, NoReturn
 
-MAX_LINE = 2**26
+MAX_LINE = 2**24
 """Bytes of a line, at most."""
 
-MAX_UNPACKED = 2**25
-"""Bytes that a packed text of one class may unpack to: 32 million nodes, or 8 million numbers of their witness."""
+MAX_UNPACKED = 2**24
+"""Bytes that a packed text of one class may unpack to: 16 million nodes, or 4 million numbers of their witness."""
 
 
 class Rejected(Exception):
@@ -93,6 +94,8 @@ def shown(stated: Any) -> str:
     """What was found instead, in at most some forty characters."""
     if type(stated) is int and abs(stated) >= 10**40:  # Python refuses to write down what has thousands of digits
         return f"a number of {stated.bit_length()} bits"
+    if isinstance(stated, list | dict):
+        return "a list" if isinstance(stated, list) else "an object"
     text = repr(stated)
     return text if len(text) <= 40 else f"{text[:40]}.."
 
@@ -100,8 +103,8 @@ def shown(stated: Any) -> str:
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"it has two entries {next(name for name in names if names.count(name) > 1)!r:.60}")
+        name, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"it has two entries {name!r:.60}")
     return document
 
 

@@ -33,8 +33,8 @@ def largest_scale(query: Query) -> float:
 
     Rounding: each scalar product of two streams' parts is off by at most gamma_(d + 8) of the product of their
     lengths (Higham, Accuracy and Stability of Numerical Algorithms, 3.1), all of them together by that of the square
-    of the sum of the lengths; each entry by 2**-52 of the table's largest before that, which for d of them is at most
-    2**-51 sqrt(d) of the same. In all that is below UNIT * (4 d + 100) times the square of the lengths.
+    of the sum of the lengths; before that each part by 2**-52 of its length, and sqrt(d) FLOOR. In all that is below
+    UNIT * (4 d + 100) times the square of the lengths, or, where FLOOR is what counts, below UNIT * EPSILON.
     """
     own, (a, b), d_model = query.written_own, query.written, len(query.written_own)
     alone = [(part**2).sum(1) + 2 * part @ own for part in (a, b)]
@@ -49,7 +49,7 @@ def directs(query: Query, stream: float, scale: float) -> Array:
     What float32 may change, up to stream / sigma + scale in each logit, is taken off. The difference of the biases
     counts with the scale, which lies between SMALLEST and `largest_scale`: the product is smallest at one of them.
 
-    Rounding: own and bias are off by 2**-52 of their largest entry, and six operations by UNIT each of what is added.
+    Rounding: own and bias are off by 2**-52 of `largest`, and each operation by UNIT of what is added; there are six.
     """
     most = largest_scale(query)
     bias = query.bias[:, None] - query.bias[None]

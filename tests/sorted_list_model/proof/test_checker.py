@@ -48,6 +48,14 @@ def test_the_certificates_have_everything_that_there_is_in_them():
     assert sum(np.isnan(np.frombuffer(numbers, "<f4")).sum() for numbers in of_all) > 5
 
 
+def test_a_certificate_of_real_arithmetic_alone_says_nothing_of_float32():
+    alone = with_line(0, lambda entry: entry.update(float32={"stream": None, "scale": None}))
+    checked = verify(alone)
+    assert checked.stream is checked.scale is None
+    half = with_line(0, lambda entry: entry["float32"].update(stream=None))
+    rejected(half, 'header: "stream" is None, which is no number from 0 on')
+
+
 @pytest.mark.parametrize("sizes", MODELS[:5], ids=str)
 def test_sets_that_are_called_right_or_wrong_are_so_in_every_order(sizes):
     """What an accepted certificate says is true of the model, tried on every list."""

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from list_certificates import Lists, Search, Tables, classes, logits_of, relaxed_lists, tiny, weights_of
+from list_certificates import Lists, Search, Tables, classes, logits_of, relaxed_lists, sets_of, tiny, weights_of
 
 from sorted_list_model.proof.check import bounds as module
 from sorted_list_model.proof.check.bounds import Bounds, Node
@@ -71,17 +71,18 @@ def test_no_witness_proves_what_is_false_of_some_list(model, circuit):
     assert min(false, true) > 20
 
 
-def test_a_range_of_rho_holds_every_list_or_is_refused(model, circuit):
+@pytest.mark.parametrize("sizes", [*MODELS, {"list_len": 4}], ids=str)
+def test_a_range_of_rho_holds_every_list_or_is_refused(sizes):
     """Both ends, in nodes of every depth: with a millionth less at either, one list is outside."""
-    tables = Tables(model)
-    for k, d, y, sets in itertools.islice(classes(model.cfg), 0, None, 2):
+    model = tiny(**sizes)
+    tables, circuit = Tables(model), Circuit(weights_of(model))
+    for k, d, y, sets in itertools.islice(classes(model.cfg), 0, None, 3):
         query, lists = query_of(circuit, k, d), Lists(tables, k, d)
-        for depth in range(1, len(sets[0][k:]) + 1):
-            above = sets[-1][k : k + depth]
-            below = sets[-1][:k][::-1][: max(1, k - depth)]
-            of_node = [numbers for numbers in sets if numbers[k : k + depth] == above]
-            of_node = [numbers for numbers in of_node if numbers[:k][::-1][: len(below)] == below]
-            lo, hi = ends(lists, of_node)
+        numbers = sets[len(sets) // 2]
+        depths = range(1, len(numbers) - k + 1), range(1, k + 1) if k else [0]
+        for many_above, many_below in itertools.product(*depths):
+            above, below = numbers[k : k + many_above], numbers[k - many_below : k][::-1]
+            lo, hi = ends(lists, sets_of(model.cfg, k, above, below))
             where = (query, above, below)
             assert accepts(*where, lo * (1 - 1e-10), hi * (1 + 1e-10), y, 0, [])
             assert not accepts(*where, lo * (1 + 1e-6), hi * (1 + 1e-6), y, 0, [])
@@ -107,7 +108,7 @@ def test_both_ends_of_an_interval_are_verified(model, circuit):
         assert min(at_one_end) > 0
 
 
-@pytest.mark.parametrize("place", [0, 300, 799])
+@pytest.mark.parametrize("place", [0, 255, 256, 799])
 def test_the_first_that_is_not_proved_is_named_wherever_it_is(place):
     """Bounds are verified many at a time: the last of them as the first."""
     model = tiny()
@@ -121,10 +122,11 @@ def test_the_first_that_is_not_proved_is_named_wherever_it_is(place):
     assert not math.isnan(true[2])
     lie = (*true[:2], 1e6)
 
-    def many(wrong_bound, wrong_range):
+    def many(wrong_bound, wrong_range, nodes=800):
         bounds = Bounds(query, 0.0, 0.0)
         for index in range(800):
-            bounds.node(Node(f"node {index}", (4,), (3,), hi if index == wrong_range else true[0], true[1]))
+            if index < nodes:
+                bounds.node(Node(f"node {index}", (4,), (3,), hi if index == wrong_range else true[0], true[1]))
             bounds.add(4, worse, [lie if index == wrong_bound else true])
         bounds.verify()
         return bounds.verified
@@ -132,6 +134,9 @@ def test_the_first_that_is_not_proved_is_named_wherever_it_is(place):
     assert many(None, None) == 800
     with pytest.raises(Rejected, match=f"^node {place}: the witness does not prove that 4 beats {worse} where Z_0"):
         many(place, None)
+    assert many(None, None, nodes=1) == 800
+    with pytest.raises(Rejected, match=r"^node 0: the witness does not prove that"):
+        many(place, None, nodes=1)
     with pytest.raises(Rejected, match=f"^node {place}: Z_0 / Z_1 is not proved to lie between"):
         many(None, place)
 

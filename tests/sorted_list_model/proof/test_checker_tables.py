@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from flint import arb, arb_mat, ctx
 from list_certificates import SCALE, STREAM, Lists, Tables, data_of, logits_of, tiny, weights_of
 
-from sorted_list_model.proof.check.balls import EPSILON
+from sorted_list_model.proof.check.balls import BITS, EPSILON, FLOOR, rounded
 from sorted_list_model.proof.check.circuit import Circuit, Sizes, sizes_of
 from sorted_list_model.proof.check.document import OutOfRange
 from sorted_list_model.proof.check.scale import SMALLEST, directs, largest_scale
@@ -92,6 +93,17 @@ def test_layer_norm_has_the_epsilon_of_the_model():
     assert SMALLEST <= math.sqrt(EPSILON) <= SMALLEST * (1 + 1e-15)
 
 
+def test_rounded_balls_are_as_exact_as_is_said():
+    """Each entry relative to itself, beside others of other sizes; and refused when it is not known that well."""
+    with ctx.workprec(BITS):
+        exact = arb_mat([[arb(10) ** power / 3 for power in range(-15, 18)]])
+        for entry, found in zip(exact.entries(), rounded(exact, "thirds")[0].tolist(), strict=True):
+            assert abs(entry - arb(found)) <= arb(2) ** -52 * (abs(entry) + arb(FLOOR))
+        uncertain = exact + arb_mat([[arb(0, 1e-27)] * 33])
+        with pytest.raises(OutOfRange, match=r"^out of range: thirds are up to 3\.33e\+16, and known to 1e-27 only$"):
+            rounded(uncertain, "thirds")
+
+
 def test_float32_takes_its_room_off_and_the_scale_counts_the_worse_way():
     query = queries(tiny())[0]
     exact, most = directs(query, 0, 0), largest_scale(query)
@@ -118,7 +130,10 @@ def changed(**entries):
             {"W_Q": lambda W: W * 1e4},
             r"^out of range: .*: its attention scores differ by up to \d+.*, this checker",
         ),
-        ({"W_Q": lambda W: W * np.float32(1e30)}, "^out of range: .*: its attention scores are known to .* only"),
+        (
+            {name: lambda W: W * np.float32(1e30) for name in ("W_Q", "W_K")},
+            "^out of range: .*: its attention scores are known to .* only",
+        ),
         ({"W_U": lambda W: W * np.float32(1e30)}, "^out of range: readouts of the stream are up to "),
         ({"b_O": lambda b: b + np.float32("nan")}, "attn.b_O of the checkpoint has an entry that is not finite"),
         ({"W_V": lambda W: W * np.float32("inf")}, "attn.W_V of the checkpoint has an entry that is not finite"),
