@@ -51,13 +51,13 @@ def test_the_least_value_is_that_of_the_worst_list_and_below_every_order(k):
     """All nodes at once. Two numbers may be given one position; in whatever order they stand, no sum is smaller."""
     nodes = nodes_of(k)
     assert len({len(sets) for *_, sets in nodes}) > 3
-    terms = np.random.default_rng(k).normal(size=(len(nodes), len(SIZES.keys(k, 0))))
+    terms = 100 * np.random.default_rng(k).normal(size=(len(nodes), len(SIZES.keys(k, 0))))
     found = least(terms, SIZES, k, as_arrays(k, nodes))
     for row, (_, _, sets) in enumerate(nodes):
         sums = {list_: terms[row, keys_of(k, *list_)].sum() for list_ in relaxed_lists(CFG, sets)}
-        assert found[row] == pytest.approx(min(sums.values()), abs=1e-12)
+        assert found[row] == pytest.approx(min(sums.values()), abs=1e-10)
         in_order = [total for (_, positions), total in sums.items() if len(set(positions)) == L]
-        assert found[row] <= min(in_order) + 1e-12
+        assert found[row] <= min(in_order) + 1e-10
 
 
 @pytest.mark.parametrize("k", range(L))
