@@ -1,15 +1,17 @@
 """The form of a certificate: its lines, what is packed in them, and its header."""
 
 import base64
+import dataclasses
 import json
 import zlib
 
+import numpy as np
 import pytest
-from list_certificates import SHA, certificate_of, packed, tiny, unpacked
+from list_certificates import SCALE, SHA, STREAM, certificate_of, packed, tiny, unpacked
 from list_tampering import called, entries, rejected, verify, with_line
 
 from sorted_list_model.proof.check import document
-from sorted_list_model.proof.check.checker import lines_of
+from sorted_list_model.proof.check.checker import Rejected, lines_of
 
 
 @pytest.mark.parametrize("kept", range(0, 38, 3))
@@ -121,3 +123,49 @@ def test_lines_that_are_too_long_are_not_read(tmp_path, monkeypatch):
         path.write_bytes(b"".join(certificate_of(tiny())))
         file.seek(0)
         assert verify(lines_of(file)).classes == len(entries())
+
+
+def checked_or_reason(lines):
+    try:
+        return verify(lines)
+    except Rejected as rejection:
+        return str(rejection)
+
+
+def test_whatever_byte_is_changed_nothing_else_than_a_rejection_comes_of_it():
+    """Or the same is verified, as where it is the checkpoint's name that changed."""
+    content, rng = b"".join(certificate_of(tiny())), np.random.default_rng(0)
+    expected, accepted = verify(certificate_of(tiny())), 0
+    for _ in range(300):
+        changed = bytearray(content)
+        changed[rng.integers(len(content))] = rng.integers(256)
+        outcome = checked_or_reason(bytes(changed).splitlines(keepends=True))
+        if isinstance(outcome, str):
+            assert "\n" not in outcome
+        else:
+            accepted += 1
+            assert dataclasses.replace(outcome, stream=STREAM, scale=SCALE, found=expected.found) == expected
+    assert accepted < 30
+
+
+@pytest.mark.parametrize("name", ["nodes", "excluded", "witness"])
+def test_whatever_packed_byte_is_changed_too(name):
+    """There some numbers may change: a range of rho or a lam_0 that proves the same."""
+    lines, rng = certificate_of(tiny()), np.random.default_rng(1)
+    expected, rejections = verify(lines), 0
+    for _ in range(150):
+        place = int(rng.integers(1, len(lines) - 1))
+
+        def change(entry):
+            content = bytearray(unpacked(entry[name]))
+            if content:
+                content[rng.integers(len(content))] = rng.integers(256)
+            entry[name] = packed(bytes(content))
+
+        outcome = checked_or_reason(with_line(place, change))
+        if isinstance(outcome, str):
+            assert "\n" not in outcome
+            rejections += 1
+        else:
+            assert outcome == expected
+    assert rejections > 50
