@@ -51,7 +51,7 @@ def test_the_least_value_is_that_of_the_worst_list_and_below_every_order(k):
     """All nodes at once. Two numbers may be given one position; in whatever order they stand, no sum is smaller."""
     nodes = nodes_of(k)
     assert len({len(sets) for *_, sets in nodes}) > 3
-    terms = 100 * np.random.default_rng(k).normal(size=(len(nodes), len(SIZES.keys(k, 0))))
+    terms = np.random.default_rng(k).normal(150, 100, size=(len(nodes), len(SIZES.keys(k, 0))))
     found = least(terms, SIZES, k, as_arrays(k, nodes))
     for row, (_, _, sets) in enumerate(nodes):
         sums = {list_: terms[row, keys_of(k, *list_)].sum() for list_ in relaxed_lists(CFG, sets)}
