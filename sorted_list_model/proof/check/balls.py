@@ -80,8 +80,8 @@ def rounded(of: arb_mat, what: str) -> Array:
     return table.reshape(of.nrows(), of.ncols())
 
 
-MAX_SPREAD = 500
-"""Scores of one query may differ by this much: the smallest attention weight, e^-500, is a normal number of float64."""
+MAX_SPREAD = 600
+"""Scores of one query may differ by this much: the smallest attention weight, e^-600, is a normal number of float64."""
 
 
 def attention_weights(scores: list[arb], where: str) -> Array:

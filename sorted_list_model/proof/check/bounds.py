@@ -16,8 +16,8 @@ exactly. What is computed with the raised numbers is larger than that by at most
   (O_1 + |lam_1|): in all less than 2**-44 of the term's size; D - lam_0, and the raising itself, are among them;
 - a list has at most 401 keys, so that a sum in any order adds 401 * 2**-53 < 2**-44 of the sizes of its terms.
 As ROOM is twice that, a computed value above 0 proves a sum above 0. Underflow takes at most 2**-1074 from a number,
-times a rho below 2**128, some thousand times: less than TINY, which is demanded instead of 0. No number overflows:
-readouts are below 2**61, lam_0 and rho below 2**128.
+times a rho below 2**128, some thousand times: less than TINY, which is demanded instead of 0. (Weights are normal
+numbers, see `MAX_SPREAD`.) No number overflows: readouts are below 2**61, lam_0 and rho below 2**128.
 
 That rho lies in its range is the same: Z_0 - lo Z_1 >= 0 and hi Z_1 - Z_0 >= 0 are such sums, with readouts 0 and
 lam_0 = -1, lam_1 = 1, or the contrary.
@@ -36,7 +36,7 @@ from sorted_list_model.proof.check.program import Nodes, Whole, least
 from sorted_list_model.proof.check.scale import directs
 
 ROOM = 2.0**-40
-TINY = 2.0**-900
+TINY = 2.0**-930
 
 CHUNK = 256
 """How many are verified at a time: a table of 256 rows of the published sizes takes 2 MB."""
