@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from sorted_list_model.commands import certify
+from sorted_list_model.commands import certify, check
 from sorted_list_model.system import SYSTEM
 from toy_model.commands.main import run
 
@@ -14,7 +14,7 @@ IN_SHORT = "train one checkpoint or many, verify, inspect, convert or bound one,
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code: see `toy_model.commands.main`."""
-    return run(SYSTEM, IN_SHORT, arguments, (certify.add_command,))
+    return run(SYSTEM, IN_SHORT, arguments, (certify.add_command, check.add_command))
 
 
 if __name__ == "__main__":

@@ -86,6 +86,15 @@ def classes(list_len: int, max_value: int) -> Iterator[ListClass]:
         yield from classes_of_query(k, d, list_len, max_value)
 
 
+def all_classes(list_len: int, max_value: int) -> int:
+    """How many classes there are.
+
+    >>> all_classes(10, 50)
+    8169
+    """
+    return sum(1 for _ in classes(list_len, max_value))
+
+
 def all_sets(list_len: int, max_value: int) -> int:
     """How many sets there are: of each, every rank is one answer."""
     return math.comb(max_value + 1, list_len)

@@ -51,6 +51,7 @@ class Prover:
     """Proves the classes of a query. `smallest`: a node of fewer sets is not divided. `room`: see `least_margin`."""
 
     def __init__(self, query: Query, smallest: float, room: float) -> None:
+        from sorted_list_model.proof.compiled.search import room_for_advantages
         from sorted_list_model.proof.compiled.tables import Keys as CompiledKeys
         from sorted_list_model.proof.compiled.tables import Query as CompiledQuery
 
@@ -63,6 +64,7 @@ class Prover:
             query.d,
             weights,
             readouts,
+            CompiledKeys(*(np.ascontiguousarray(np.moveaxis(table, -1, 1)) for table in readouts)),
             query.own,
             query.bias,
             query.scale_low,
@@ -71,13 +73,16 @@ class Prover:
             RAISED,
             query.sizes,
         )
+        self.advantages = room_for_advantages(self.compiled)
 
     def prove(self, of: ListClass) -> ClassProof:
         """One class. Deterministic."""
         from sorted_list_model.proof.compiled.search import search, worst_list
 
         seed = 1 + ((of.k * 1024 + self.query.d) * 1024 + of.y) * 2654435761
-        nodes, excluded, witness, numbers, order = search(self.compiled, of.y, self.smallest, HALVINGS, np.uint64(seed))
+        nodes, excluded, witness, numbers, order = search(
+            self.compiled, of.y, self.smallest, HALVINGS, np.uint64(seed), self.advantages
+        )
         right, wrong = count(of, nodes)
         found = None
         if right < of.sets:

@@ -8,12 +8,15 @@ from sorted_list_model import mutants, scope
 from sorted_list_model.__main__ import main
 from sorted_list_model.config import SortedListConfig
 from sorted_list_model.figures import BELONGS_TO
+from sorted_list_model.proof.certificate import rounded_down, rounded_up
+from sorted_list_model.proof.known import certificate_of
 from sorted_list_model.report import KEPT, details, illustrate, proved
 from sorted_list_model.system import SYSTEM
 from sorted_list_model.task import REFERENCE, untrained
 from toy_model.checkout import CLAIMS
 from toy_model.checkpoint.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from toy_model.reporting import MATRIX_TITLE
+from toy_model.surgery import louder
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +42,26 @@ def test_facts_of_the_shipped_checkpoint(shipped):
     assert "figures" not in facts
 
 
-def test_nothing_is_said_to_be_proved(shipped, trained):
+def test_what_is_proved_over_every_list_is_reported(shipped, trained):
     (note,) = shipped.notes
-    assert note.text == "Nothing is proved of this model over every list yet"
+    low, high = certificate_of(trained).accuracy
+    assert note.text.startswith("Proved of all 463,677,608,338,560,000 answers on all 46,367,760,833,856,000 lists: ")
+    assert note.text.endswith(f"between {rounded_down(low, 4)} and {rounded_up(high, 4)} are right")
+    assert note.good
+    in_words = f"accuracy over every list is proved to lie in [{rounded_down(low, 4)}, {rounded_up(high, 4)}]"
+    assert SYSTEM.prove(trained) == proved(trained) == in_words
+
+
+def test_why_nothing_is_proved_is_reported(described):
+    (note,) = described(untrained(SortedListConfig(n_layers=2), 0)).notes
+    assert note.text == "Nothing is proved of every list: this proof is about one layer, the model has 2"
     assert not note.good
-    assert SYSTEM.prove(trained) == proved(trained) == "nothing is proved of this model over every list yet"
+
+
+def test_what_is_proved_of_real_arithmetic_alone_says_so(described, trained):
+    (note,) = described(louder(trained, 1e38)).notes
+    assert note.text.endswith("are right, in real arithmetic; float32 may overflow")
+    assert not note.good
 
 
 def test_weights_are_stored_to_the_bit(shipped, trained):

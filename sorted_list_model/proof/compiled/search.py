@@ -82,16 +82,34 @@ def room_for(array: Array, needed: int) -> Array:
     return longer
 
 
+class Advantages(NamedTuple):
+    """e (o[y] - o[c]) of every key for every answer c, [c, head, ..], of those that were asked for."""
+
+    of: Keys
+    known: Array
+
+
 @compiled
-def advantages(readouts: Array, weights: Array, y: int) -> Array:
-    """E (o[y] - o[c]) of every key for every answer c: [c, ..]."""
-    past = readouts.shape[-1]
-    of = np.empty((past, *weights.shape))
-    flat, flat_weights, flat_readouts = of.reshape(past, -1), weights.reshape(-1), readouts.reshape(-1, past)
-    for key in range(len(flat_weights)):
-        for c in range(past):
-            flat[c, key] = flat_weights[key] * (flat_readouts[key, y] - flat_readouts[key, c])
-    return of
+def room_for_advantages(query: Query) -> Advantages:
+    n, weights = len(query.own), query.weights
+    of = Keys(
+        np.empty((n, *weights.unsorted.shape)), np.empty((n, *weights.ranked.shape)), np.empty((n, *weights.sep.shape))
+    )
+    return Advantages(of, np.zeros(n, np.bool_))
+
+
+@compiled
+def advantage_over(query: Query, y: int, c: int, advantages: Advantages) -> Keys:
+    """E (o[y] - o[c]) of every key."""
+    unsorted, ranked, sep = advantages.of.unsorted[c], advantages.of.ranked[c], advantages.of.sep[c]
+    if not advantages.known[c]:
+        weights, readouts = query.weights, query.by_answer
+        for head in range(2):
+            unsorted[head] = weights.unsorted[head] * (readouts.unsorted[head, y] - readouts.unsorted[head, c])
+            ranked[head] = weights.ranked[head] * (readouts.ranked[head, y] - readouts.ranked[head, c])
+            sep[head] = weights.sep[head] * (readouts.sep[head, y] - readouts.sep[head, c])
+        advantages.known[c] = True
+    return Keys(unsorted, ranked, sep)
 
 
 @compiled
@@ -143,7 +161,7 @@ def neighbour_that_explains(query: Query, node: Node, drawn: Drawn) -> int:
 def beaten(
     query: Query,
     node: Node,
-    of: Keys,
+    advantages: Advantages,
     drawn: Drawn,
     many: int,
     right: int,
@@ -172,7 +190,7 @@ def beaten(
         i = (sign * drawn.margins[:many, place]).argmin()
         length = -1
         if least[place] > 0:
-            advantage = Keys(of.unsorted[c], of.ranked[c], of.sep[c])
+            advantage = advantage_over(query, node.y, c, advantages)
             D = least_direct(query, node.y, c) if right else least_direct(query, c, node.y)
             half = least[place] / 2
             guess = sign * drawn.parts[i, 0, place] - half
@@ -244,19 +262,16 @@ def go_on(query: Query, node: Node, path: Path, level: int, kind: int) -> int:
 
 @compiled
 def search(
-    query: Query, y: int, smallest: float, halvings: int, seed: np.uint64
+    query: Query, y: int, smallest: float, halvings: int, seed: np.uint64, advantages: Advantages
 ) -> tuple[Array, Array, Array, Array, Array]:
     """All nodes of a class, as `proving.ClassProof` has them, and the worst list that was drawn.
 
-    smallest: a node of fewer sets is not divided. halvings: how often an interval of rho may be halved.
+    smallest: a node of fewer sets is not divided. halvings: how often an interval of rho may be halved. advantages: of
+    any class; room for them is made once.
     """
     list_len, n_answers, weights = query.list_len, len(query.own), query.weights
     memory, state = memory_for(query), np.array([seed], np.uint64)
-    of = Keys(
-        advantages(query.readouts.unsorted, weights.unsorted, y),
-        advantages(query.readouts.ranked, weights.ranked, y),
-        advantages(query.readouts.sep, weights.sep, y),
-    )
+    advantages.known[:] = False
     zero = Keys(np.zeros_like(weights.unsorted), np.zeros_like(weights.ranked), np.zeros_like(weights.sep))
     node = Node(y, np.zeros((2, list_len), np.int64), np.zeros(2, np.int64))
     path, drawn = new_path(list_len + 1, n_answers, y), room_to_draw(list_len, n_answers)
@@ -280,9 +295,23 @@ def search(
             if level == 0:
                 interval[0], interval[1] = crude_range(query, zero, node, memory)
             narrow(query, zero, node, interval, drawn.rho[:many].min(), drawn.rho[:many].max(), memory)
-            n_proved, length = beaten(
-                query, node, of, drawn, many, right, small, rivals, n_rivals, interval, halvings, memory, names, trees
-            )
+            if interval[1] < np.inf:
+                n_proved, length = beaten(
+                    query,
+                    node,
+                    advantages,
+                    drawn,
+                    many,
+                    right,
+                    small,
+                    rivals,
+                    n_rivals,
+                    interval,
+                    halvings,
+                    memory,
+                    names,
+                    trees,
+                )
             if right:
                 path.n_rivals[level] = without(rivals, n_rivals, names, n_proved)
                 kind = OPEN if path.n_rivals[level] else RIGHT

@@ -32,7 +32,10 @@ class Keys(NamedTuple):
 
 
 class Query(NamedTuple):
-    """The tables of `tables.Query` as compiled functions take them; d is 0 where the query is SEP, and never read."""
+    """The tables of `tables.Query` as compiled functions take them; d is 0 where the query is SEP, and never read.
+
+    by_answer: the readouts once more, [head, answer, ..].
+    """
 
     list_len: int
     n_numbers: int
@@ -40,6 +43,7 @@ class Query(NamedTuple):
     d: int
     weights: Keys
     readouts: Keys
+    by_answer: Keys
     own: Array
     bias: Array
     scale_low: float

@@ -156,10 +156,10 @@ def refused_of(model):
     [
         ({"n_heads": 1}, OF_TWO_HEADS),
         ({"n_heads": 3, "d_head": 32}, set()),
-        ({"max_value": 9, "n_ctx": 9, "d_model": 12, "d_head": 40}, {"share_out_as_published"}),
+        ({"max_value": 9, "n_ctx": 9, "d_model": 12, "d_head": 40}, {"share_out_as_published", "open_back_door"}),
         (
             {"max_value": 2, "n_ctx": 7, "d_model": 10, "d_head": 4},
-            {"share_out_as_published", "swap_two_distant_numbers"},
+            {"share_out_as_published", "swap_two_distant_numbers", "open_back_door"},
         ),
         (
             {"max_value": 3, "n_ctx": 3, "d_model": 10, "d_head": 4},
@@ -168,6 +168,7 @@ def refused_of(model):
                 "attend_to_second_next_alone",
                 "forget_sorted_positions",
                 "reverse_sorted_positions",
+                "open_back_door",
             },
         ),
     ],
