@@ -65,7 +65,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         type=_whole_number,
         metavar="N",
         help="instead of a depth: divide nodes of more than one in N of all sets; ten times as many take three to "
-        "seven times as long",
+        "five times as long",
     )
     certify.add_argument("--at-least", type=_accuracy, metavar="ACCURACY", help="exit with 1 unless this is proved")
     certify.add_argument(

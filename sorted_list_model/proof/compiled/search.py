@@ -100,7 +100,7 @@ def room_for_advantages(query: Query) -> Advantages:
 
 @compiled
 def advantage_over(query: Query, y: int, c: int, advantages: Advantages) -> Keys:
-    """E (o[y] - o[c]) of every key."""
+    """Weight times o[y] - o[c], of every key."""
     unsorted, ranked, sep = advantages.of.unsorted[c], advantages.of.ranked[c], advantages.of.sep[c]
     if not advantages.known[c]:
         weights, readouts = query.weights, query.by_answer

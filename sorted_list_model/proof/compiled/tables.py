@@ -13,10 +13,16 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(function: Function) -> Function:
-    """The function in machine code, made on its first call and kept in __pycache__. IEEE arithmetic throughout."""
+    """The function in machine code, made on its first call and kept in __pycache__. IEEE arithmetic throughout.
+
+    Where nothing can be kept, as in a folder and a home that are read-only, it is made anew in each process.
+    """
     import numba
 
-    return cast(Function, numba.njit(cache=True, error_model="numpy")(function))
+    try:
+        return cast(Function, numba.njit(cache=True, error_model="numpy")(function))
+    except RuntimeError:
+        return cast(Function, numba.njit(error_model="numpy")(function))
 
 
 class Keys(NamedTuple):
