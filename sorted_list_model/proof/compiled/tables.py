@@ -7,22 +7,21 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
+from sorted_list_model.proof.compiled.caching import save_between_processes
+
 Array = np.ndarray
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(function: Function) -> Function:
-    """The function in machine code, made on its first call and kept in __pycache__. IEEE arithmetic throughout.
-
-    Where nothing can be kept, as in a folder and a home that are read-only, it is made anew in each process.
-    """
+    """The function in machine code, made on its first call and saved by `caching`. IEEE arithmetic throughout."""
     import numba
 
-    try:
-        return cast(Function, numba.njit(cache=True, error_model="numpy")(function))
-    except RuntimeError:
-        return cast(Function, numba.njit(error_model="numpy")(function))
+    dispatcher = numba.njit(error_model="numpy")(function)
+    if dispatcher is not function:  # which it is where NUMBA_DISABLE_JIT is set
+        save_between_processes(dispatcher)
+    return cast(Function, dispatcher)
 
 
 class Keys(NamedTuple):
