@@ -72,7 +72,8 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--out",
         type=a_path,
         metavar="FILE",
-        help="write the certificate, as it is found; the same command goes on with a file that is not whole",
+        help="write the certificate, as it is found; the same command goes on with a file that is not whole, whose "
+        "proofs it takes as they are: `check` verifies them",
     )
     certify.add_argument("--force", action="store_true", help="replace FILE if it exists")
     add_cluster_options(certify)
@@ -103,6 +104,7 @@ def _certify(options: argparse.Namespace) -> int:
         return fail(f"interrupted{progress.left_off(options.out)}", code=130)
 
     from sorted_list_model.commands.summary import summary
+    from sorted_list_model.proof.certificate import rounded_down
 
     print("\n".join(summary(certificate, checkpoint)))
     if options.out is not None:
@@ -110,8 +112,8 @@ def _certify(options: argparse.Namespace) -> int:
         print(f"wrote {shown(options.out)}; verify it: {verify}")
     print(f"took {time.perf_counter() - started:.1f} s")
     if options.at_least is not None and certificate.accuracy[0] < options.at_least:
-        low = float(certificate.accuracy[0])
-        return fail(f"{checkpoint.path}: accuracy is proved to be at least {low:.6f}, not {options.at_least}", code=1)
+        low = rounded_down(certificate.accuracy[0], 6)
+        return fail(f"{checkpoint.path}: accuracy is proved to be at least {low}, not {options.at_least}", code=1)
     return 0
 
 
@@ -150,31 +152,42 @@ def _proved(
         file = None
         if options.out is not None:
             try:
-                file = open_.enter_context(_opened(options.out, first_line, model, replace=options.force))
-                if not open_.enter_context(alone_in(options.out)):
-                    raise _NotWritten(f"--out {shown(options.out)}: another process is writing it")
+                file = _opened(options.out, first_line, model, open_, replace=options.force)
             except OtherCertificate as refused:
                 raise _NotWritten(
                     f"{shown(options.out)} {refused}; choose another --out, or replace it with --force"
                 ) from None
             except OSError as refused:
-                raise _NotWritten(f"--out {str(options.out)[:200]}: {refused.strerror or refused}") from None
-        try:
-            proofs = _proofs(options, model, budget, file, progress, open_)
-            certificate = collected(proofs, cfg.list_len, cfg.max_value, budget, error)
-            if file is not None:
-                file.add(last_line(certificate))
-        except OSError as refused:
-            raise _NotWritten(f"--out {str(options.out)[:200]}: {refused.strerror or refused}") from None
+                raise _refused(options.out, refused) from None
+        proofs = _proofs(options, model, budget, file, progress, open_)
+        certificate = collected(proofs, cfg.list_len, cfg.max_value, budget, error)
+        if file is not None:
+            _add(file, last_line(certificate))
     return certificate
 
 
-def _opened(out: Path, first_line: bytes, model: SortedListTransformer, *, replace: bool) -> Growing:
+def _opened(out: Path, first_line: bytes, model: SortedListTransformer, open_: ExitStack, *, replace: bool) -> Growing:
+    """The file, which nobody else writes meanwhile. Raises _NotWritten, OtherCertificate and OSError."""
     from sorted_list_model.proof.certificate_file import Growing, OtherCertificate
 
     if out.exists() and not out.is_file():
         raise OtherCertificate("is not a regular file")
-    return Growing(out, first_line, model.cfg.list_len, model.cfg.max_value, replace=replace)
+    out.open("ab").close()  # it is there from now on, and as it was
+    if not open_.enter_context(alone_in(out)):
+        raise _NotWritten(f"--out {shown(out)}: another process is writing it")
+    return open_.enter_context(Growing(out, first_line, model.cfg.list_len, model.cfg.max_value, replace=replace))
+
+
+def _add(file: Growing, line: bytes) -> None:
+    """Write another line. Raises _NotWritten."""
+    try:
+        file.add(line)
+    except OSError as refused:
+        raise _refused(file.path, refused) from None
+
+
+def _refused(out: Path, error: OSError) -> _NotWritten:
+    return _NotWritten(f"--out {str(out)[:200]}: {error.strerror or error}")
 
 
 def _proofs(
@@ -201,7 +214,7 @@ def _proofs(
     for of_query in _of_queries(options, model, to_prove, budget, open_):
         for proof in of_query:
             if file is not None:
-                file.add(line_of(proof))
+                _add(file, line_of(proof))
             yield proof
         progress.done += 1
         bar(progress.done)

@@ -12,6 +12,7 @@ import base64
 import json
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import numpy as np
 from sorted_list_model.model import SortedListTransformer
 from sorted_list_model.proof.certificate import Certificate
 from sorted_list_model.proof.classes import ListClass, classes_of_query, queries
-from sorted_list_model.proof.proving import ClassProof
+from sorted_list_model.proof.proving import ClassProof, count
 from sorted_list_model.proof.rounding import Float32Error
 
 FORMAT, VERSION = "sorted_list certificate", 1
@@ -81,18 +82,25 @@ def proofs_in(lines: Iterable[bytes], list_len: int, max_value: int) -> Iterator
 
 
 def _proof(line: bytes, of: ListClass) -> ClassProof | None:
-    """The proof of a class that a line holds; None if it does not."""
+    """The proof of a class that a line holds; None if it does not, or its counts do not follow from its nodes.
+
+    Whether the nodes are what they are called is not verified: `check` does that.
+    """
     try:
         entry = json.loads(line)
-        named = entry["k"], -1 if entry["d"] is None else entry["d"], entry["y"]
-        if named != (of.k, of.d, of.y):
+        if any(type(entry[name]) is not int for name in ("k", "y", "right", "wrong")):
+            return None
+        if (entry["k"], -1 if entry["d"] is None else entry["d"], entry["y"]) != (of.k, of.d, of.y):
             return None
         arrays = [
             _array(entry[name], kind) for name, kind in (("nodes", "<u1"), ("excluded", "<u2"), ("witness", "<f4"))
         ]
-        found = None if entry["found"] is None else tuple(map(int, entry["found"]))
-        return ClassProof(of, int(entry["right"]), int(entry["wrong"]), found, *arrays)
-    except (ValueError, KeyError, TypeError, zlib.error):
+        found = None if entry["found"] is None else tuple(entry["found"])
+        proof = ClassProof(of, entry["right"], entry["wrong"], found, *arrays)
+        if count(of, proof.nodes) != (proof.right, proof.wrong):
+            return None
+        return proof if found is None or of.holds(found) else None
+    except (ValueError, KeyError, TypeError, RecursionError, zlib.error):
         return None
 
 
@@ -156,4 +164,5 @@ class Growing:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.file.close()
+        with suppress(OSError):  # it would write once more what a full disk has refused, for which `add` has raised
+            self.file.close()

@@ -9,7 +9,7 @@ a node has is a product of two binomials, in whole numbers; every set is a list 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 OPEN, RIGHT, WRONG, SPLIT_ABOVE, SPLIT_BELOW = range(5)
@@ -44,6 +44,20 @@ class ListClass:
     def sets(self) -> int:
         """How many sets of numbers the class holds."""
         return sets_of_node(self, self.d, self.free_below, self.y, self.free_above)
+
+    def holds(self, numbers: Sequence[int]) -> bool:
+        """Whether these numbers, in any order, are a list of the class.
+
+        >>> ListClass(1, 0, 4, list_len=3, max_value=5).holds([4, 0, 5])
+        True
+        """
+        ordered = sorted(numbers)
+        return (
+            len(set(numbers)) == len(numbers) == self.list_len
+            and all(type(number) is int and 0 <= number <= self.max_value for number in numbers)
+            and ordered[self.k] == self.y
+            and (not self.k or ordered[self.k - 1] == self.d)
+        )
 
     @property
     def jump(self) -> int | None:

@@ -48,7 +48,10 @@ class ClassProof:
 
 
 class Prover:
-    """Proves the classes of a query. `smallest`: a node of fewer sets is not divided. `room`: see `least_margin`."""
+    """Proves the classes of a query.
+
+    smallest: a node of fewer sets is not divided. room: by how much margins have to exceed 0, see `certificate.room`.
+    """
 
     def __init__(self, query: Query, smallest: float, room: float) -> None:
         from sorted_list_model.proof.compiled.search import room_for_advantages
@@ -87,27 +90,34 @@ class Prover:
         found = None
         if right < of.sets:
             margin = worst_list(self.compiled, of.y, numbers, order, CLIMBED, np.uint64(seed))
-            if margin < -self.compiled.room:
+            if margin < -(self.compiled.room + RAISED * float(self.query.sizes.sum())):
                 at = {int(place): int(number) for place, number in zip(order, numbers, strict=True)}
                 found = tuple(at[place] for place in range(of.list_len))
         return ClassProof(of, right, wrong, found, nodes, excluded, witness)
 
 
 def count(of: ListClass, nodes: np.ndarray) -> tuple[int, int]:
-    """How many sets of a class are proved right, and wrong, by the kinds of its nodes in preorder."""
+    """How many sets of a class are proved right, and wrong, by the kinds of its nodes in preorder.
+
+    Raises ValueError if these are not the nodes of a class.
+    """
     kinds = iter(nodes.tolist())
     totals = {OPEN: 0, RIGHT: 0, WRONG: 0}
 
     def add_up(bottom: int, below: int, top: int, above: int) -> None:
-        kind = next(kinds)
-        if kind == SPLIT_ABOVE:
+        kind = next(kinds, None)
+        if kind == SPLIT_ABOVE and above:
             for t in range(top + 1, of.max_value + 2 - above):
                 add_up(bottom, below, t, above - 1)
-        elif kind == SPLIT_BELOW:
+        elif kind == SPLIT_BELOW and below:
             for t in range(bottom - 1, below - 2, -1):
                 add_up(t, below - 1, top, above)
-        else:
+        elif kind in totals:
             totals[kind] += sets_of_node(of, bottom, below, top, above)
+        else:
+            raise ValueError(f"node of kind {kind}")
 
     add_up(of.d, of.free_below, of.y, of.free_above)
+    if next(kinds, None) is not None:
+        raise ValueError("more nodes than the class has")
     return totals[RIGHT], totals[WRONG]

@@ -1,9 +1,11 @@
 """`certify` on the command line: what it prints, writes, goes on with, and refuses in one line."""
 
 import json
+import resource
 
 import pytest
 from every_list import random_model
+from pytest_claims.files import alone_in
 
 from sorted_list_model.__main__ import main
 from sorted_list_model.config import SortedListConfig
@@ -87,6 +89,75 @@ def test_a_file_that_is_damaged_is_gone_on_with_from_there(small, tmp_path, caps
     damaged.write_bytes(b"".join(lines[:-1]))
     assert run(capsys, small, "--out", damaged)[0] == 0
     assert damaged.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"right": 10**6},
+        {"right": -1},
+        {"right": float("inf")},
+        {"wrong": 1.0},
+        {"k": False},
+        {"found": [999] * 5},
+        {"found": [0, 1, 2, 3, 4]},
+        {"found": [4, 4, 5, 6, 7]},
+        {"found": [float("nan")] * 5},
+        {"found": 4},
+        {"nodes": "AAAA"},
+        {"nodes": "eJxjYGBgAAAABAAB"},
+    ],
+    ids=str,
+)
+def test_a_line_that_contradicts_itself_is_proved_anew(small, tmp_path, capsys, change):
+    whole, changed = tmp_path / "whole.jsonl", tmp_path / "changed.jsonl"
+    run(capsys, small, "--out", whole)
+    lines = whole.read_bytes().splitlines(keepends=True)
+    assert lines[5].startswith(b'{"k":0,"d":null,"y":4')
+    lines[5] = json.dumps(json.loads(lines[5]) | change).encode() + b"\n"
+    changed.write_bytes(b"".join(lines[:-1]))
+    assert run(capsys, small, "--out", changed)[0] == 0
+    assert changed.read_bytes() == whole.read_bytes()
+
+
+def test_a_line_that_is_nested_too_deeply_is_proved_anew(small, tmp_path, capsys):
+    whole, changed = tmp_path / "whole.jsonl", tmp_path / "changed.jsonl"
+    run(capsys, small, "--out", whole)
+    lines = whole.read_bytes().splitlines(keepends=True)
+    lines[5] = b"[" * 100_000 + b"\n"
+    changed.write_bytes(b"".join(lines[:-1]))
+    assert run(capsys, small, "--out", changed)[0] == 0
+    assert changed.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("more", [(), ("--force",)])
+def test_a_file_that_another_process_writes_is_left_alone(small, tmp_path, capsys, more):
+    out = tmp_path / "c.jsonl"
+    run(capsys, small, "--out", out)
+    under_way = out.read_bytes()[:-200]  # in the middle of a line
+    out.write_bytes(under_way)
+    with alone_in(out) as alone:
+        assert alone
+        code, printed, err = run(capsys, small, "--out", out, *more)
+    assert (code, printed) == (1, "")
+    assert err == f"error: --out {out}: another process is writing it\n"
+    assert out.read_bytes() == under_way
+
+
+def test_a_full_disk_is_one_line_and_what_was_found_stays(small, tmp_path, capsys):
+    whole, out = tmp_path / "whole.jsonl", tmp_path / "c.jsonl"
+    run(capsys, small, "--out", whole)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, limits[1]))
+    try:
+        code, printed, err = run(capsys, small, "--out", out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (code, printed, err.count("\n")) == (1, "", 1)
+    assert err.startswith(f"error: --out {out}: File too large: ")
+    assert out.stat().st_size == 8_000
+    assert run(capsys, small, "--out", out)[0] == 0
+    assert out.read_bytes() == whole.read_bytes()
 
 
 def test_what_is_there_is_not_replaced_unasked(small, tmp_path, capsys):
