@@ -170,6 +170,7 @@ def test_lambda_is_found_where_there_is_one():
             assert not any(bound.proves(query, node, c, at, interval) for at in np.linspace(-3, 3, 61))
         else:
             proved += 1
+            assert np.float32(found) == found, "which is what a certificate holds"
             assert bound.proves(query, node, c, found, interval)
     assert proved > 10
     assert not_proved > 3

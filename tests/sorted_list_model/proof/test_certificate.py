@@ -15,7 +15,7 @@ from sorted_list_model.proof import bound
 from sorted_list_model.proof.bound import Node
 from sorted_list_model.proof.certificate import BUDGETS, certify
 from sorted_list_model.proof.classes import OPEN, RIGHT, SPLIT_ABOVE, SPLIT_BELOW, WRONG, classes
-from sorted_list_model.proof.proving import count
+from sorted_list_model.proof.proving import Prover, count
 from sorted_list_model.proof.tables import Unprovable, tables
 from sorted_list_model.task import untrained
 from toy_model.surgery import copied
@@ -61,6 +61,26 @@ def test_where_positions_do_not_matter_every_set_is_decided(seed):
     for proved in certify(model, budget=10**6).proved:
         assert proved.open == 0
         assert proved.right == sets_that_are(truth[proved.of], right=True)
+
+
+@pytest.mark.parametrize("room", [0.05, 0.5, 1e6])
+def test_only_margins_that_exceed_the_room_are_proved(room):
+    """In units of readouts: a margin times the final scale. The same of lists that are found to be answered wrongly."""
+    model = random_model(1, 3.0)
+    truth, read = by_class(model), tables(model)
+    decided = 0
+    for of, of_class in truth.items():
+        query = read.query(of.k, of.d)
+        proof = Prover(query, 1.0, room).prove(of)
+        least = room / query.scale_high
+        assert proof.right <= sum(min(margins) > least for margins in of_class.values())
+        assert proof.wrong <= sum(max(margins) < -least for margins in of_class.values())
+        if proof.found is not None:
+            numbers = tuple(sorted(proof.found))
+            place = list(itertools.permutations(numbers)).index(proof.found)
+            assert of_class[numbers][place] < -least
+        decided += proof.right + proof.wrong
+    assert (decided > 0) == (room < 1)
 
 
 @pytest.mark.parametrize("name", ["trained", "sharp"])
