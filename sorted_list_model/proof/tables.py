@@ -60,7 +60,7 @@ class Keys:
 class Query:
     """The tables of one query: of rank `k` and number `d`, or SEP, where both are 0.
 
-    weights: e_h. readouts: o_h of each answer. own: what the query itself adds to each answer, with b_O, [answer]. bias:
+    weights: e_h. readouts: o_h of each answer. own: what the query itself adds to each, with b_O, [answer]. bias:
     [answer]. scale_low, scale_high: sigma of every list lies in between. slack: what `own` and `bias` may be off by, of
     a difference. sizes: no difference of readouts of a head is larger, [head].
     """
