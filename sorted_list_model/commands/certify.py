@@ -47,6 +47,9 @@ examples:
   python -m sorted_list_model check seed7.jsonl runs/seed7                verify it independently
 """
 
+MOST_DIGITS = 80
+"""Of a budget: more than there are lists of any sizes that are handled."""
+
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `certify` to the command line."""
@@ -168,10 +171,10 @@ def _proved(
 
 def _opened(out: Path, first_line: bytes, model: SortedListTransformer, open_: ExitStack, *, replace: bool) -> Growing:
     """The file, which nobody else writes meanwhile. Raises _NotWritten, OtherCertificate and OSError."""
-    from sorted_list_model.proof.certificate_file import Growing, OtherCertificate
+    from sorted_list_model.proof.certificate_file import Growing
 
     if out.exists() and not out.is_file():
-        raise OtherCertificate("is not a regular file")
+        raise _NotWritten(f"--out {shown(out)}: is not a regular file")
     out.open("ab").close()  # it is there from now on, and as it was
     if not open_.enter_context(alone_in(out)):
         raise _NotWritten(f"--out {shown(out)}: another process is writing it")
@@ -243,8 +246,8 @@ def _of_queries(
 
 
 def _whole_number(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    if not text.isdecimal() or len(text) > MOST_DIGITS:
+        raise argparse.ArgumentTypeError(f"{text[:100]!r} is not a whole number of at most {MOST_DIGITS} digits")
     return int(text)
 
 

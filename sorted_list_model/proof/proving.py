@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,17 +85,33 @@ class Prover:
         from sorted_list_model.proof.compiled.search import search, worst_list
 
         seed = 1 + ((of.k * 1024 + self.query.d) * 1024 + of.y) * 2654435761
-        nodes, excluded, witness, numbers, order = search(
-            self.compiled, of.y, self.smallest, HALVINGS, np.uint64(seed), self.advantages
-        )
+        with interruptible():
+            nodes, excluded, witness, numbers, order = search(
+                self.compiled, of.y, self.smallest, HALVINGS, np.uint64(seed), self.advantages
+            )
         right, wrong = count(of, nodes)
         found = None
         if right < of.sets:
-            margin = worst_list(self.compiled, of.y, numbers, order, CLIMBED, np.uint64(seed))
+            with interruptible():
+                margin = worst_list(self.compiled, of.y, numbers, order, CLIMBED, np.uint64(seed))
             if margin < -(self.compiled.room + RAISED * float(self.query.sizes.sum())):
                 at = {int(place): int(number) for place, number in zip(order, numbers, strict=True)}
                 found = tuple(at[place] for place in range(of.list_len))
         return ClassProof(of, right, wrong, found, nodes, excluded, witness)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C out of compiled code as what it is: numba makes a SystemError of it, when the code has returned."""
+    try:
+        yield
+    except SystemError as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            cause = cause.__cause__
+        raise
 
 
 def count(of: ListClass, nodes: np.ndarray) -> tuple[int, int]:

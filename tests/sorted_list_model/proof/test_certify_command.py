@@ -2,6 +2,7 @@
 
 import json
 import resource
+import signal
 
 import pytest
 from every_list import random_model
@@ -9,6 +10,7 @@ from pytest_claims.files import alone_in
 
 from sorted_list_model.__main__ import main
 from sorted_list_model.config import SortedListConfig
+from sorted_list_model.proof.certificate import certify
 from sorted_list_model.task import REFERENCE, untrained
 from toy_model.checkpoint.checkpoint import write_checkpoint
 from toy_model.surgery import louder
@@ -210,6 +212,20 @@ def test_an_interrupted_run_says_how_to_go_on(small, tmp_path, capsys, monkeypat
     assert main(["check", str(out), str(small)]) == 0
 
 
+def test_ctrl_c_in_compiled_code_is_an_interrupt(tmp_path, capsys):
+    certify(random_model(1, 3.0))  # is compiled
+    path = tmp_path / "larger.safetensors"
+    write_checkpoint(path, random_model(1, 2.0, SortedListConfig(max_value=20, n_ctx=13, d_model=16, d_head=8)), {})
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 1.5)
+    try:
+        code, printed, err = run(capsys, path, "--budget", 10**9)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert (code, printed, err) == (130, "", "error: interrupted\n")
+
+
 def test_what_cannot_be_done_is_one_line(small, tmp_path, capsys):
     two_layers = tmp_path / "two.safetensors"
     write_checkpoint(two_layers, untrained(SortedListConfig(max_value=5, n_ctx=7, n_layers=2), 0), {})
@@ -227,7 +243,13 @@ def test_what_cannot_be_done_is_one_line(small, tmp_path, capsys):
         assert (found, printed) == (code, ""), arguments
         assert why in err
         assert err.count("\n") == 1
-    for arguments in (("--budget", "-1"), ("--budget", "x"), ("--at-least", "2"), ("--depth", "deepest")):
+    for arguments in (
+        ("--budget", "-1"),
+        ("--budget", "x"),
+        ("--budget", "9" * 5000),
+        ("--at-least", "2"),
+        ("--depth", "deepest"),
+    ):
         with pytest.raises(SystemExit) as exit_:
             run(capsys, small, *arguments)
         assert exit_.value.code == 2
