@@ -10,13 +10,16 @@ from every_list import margins_of_every_list, random_model, without_positions
 from sorted_list_model.config import SortedListConfig
 from sorted_list_model.proof import bound
 from sorted_list_model.proof.bound import Node
+from sorted_list_model.proof.certificate import room
 from sorted_list_model.proof.classes import queries
 from sorted_list_model.proof.compiled import bound as fast
 from sorted_list_model.proof.compiled.lists import judge
+from sorted_list_model.proof.compiled.search import least_direct
 from sorted_list_model.proof.compiled.tables import Keys as FastKeys
 from sorted_list_model.proof.compiled.tables import Node as FastNode
 from sorted_list_model.proof.compiled.tables import memory_for
 from sorted_list_model.proof.proving import Prover
+from sorted_list_model.proof.rounding import Float32Error
 from sorted_list_model.proof.tables import tables
 
 TINY = SortedListConfig(max_value=6, n_ctx=9, n_heads=2, d_model=16, d_head=8)
@@ -174,6 +177,34 @@ def test_lambda_is_found_where_there_is_one():
             assert bound.proves(query, node, c, found, interval)
     assert proved > 10
     assert not_proved > 3
+
+
+def test_lambda_is_raised_for_rounding(monkeypatch):
+    """By so much here that not every lambda can be: what is found proves as much by the plain bound."""
+    raised = 0.02
+    query = tables(random_model(6, 2.0, TINY)).query(2, 3)
+    compiled, generator = Prover(query, 1.0, 0.0).compiled._replace(raised=raised), np.random.default_rng(1)
+    monkeypatch.setattr(bound, "RAISED", raised)
+    memory, found = memory_for(compiled), []
+    for node in nodes_of(query):
+        for c in set(range(query.n_numbers + 1)) - {node.y}:
+            interval = np.sort(generator.uniform(0.5, 2, size=2))
+            D, advantage = bound.direct(query, node.y, c), advantage_of(query, node.y, c)
+            at = fast.lambda_for(compiled, advantage, 1.0, compiled_node(node, query), D, 0.0, 0.1, *interval, memory)
+            if not np.isnan(at):
+                found.append(at)
+                assert bound.proves(query, node, c, at, tuple(interval))
+    assert len(found) > 10
+
+
+def test_room_for_float32_and_slack_are_taken_off():
+    query = tables(random_model(6, 2.0, TINY)).query(2, 3)
+    assert query.slack > 0
+    compiled = Prover(query, 1.0, 0.25).compiled
+    assert compiled.room == 0.25 + query.slack
+    for y, c in ((0, 3), (3, 0), (5, 7)):
+        assert least_direct(compiled, y, c) == pytest.approx(bound.direct(query, y, c, 0.25), abs=1e-15)
+    assert 2 * (0.5 + 0.25 * 8) < room(Float32Error(stream=0.5, scale=0.25), 8.0) < 5.0001
 
 
 def test_rounding_is_covered_by_raising_lambda():
