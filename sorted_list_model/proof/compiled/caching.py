@@ -25,14 +25,14 @@ def sources() -> str:
 
 def save_between_processes(dispatcher: Any) -> None:
     """Let what this function of numba compiles be saved, if it can be, for as long as no source changes."""
-    from numba.core.caching import FunctionCache
+    with suppress(RuntimeError, OSError, ImportError, AttributeError):  # no folder to write to, or another numba
+        from numba.core.caching import FunctionCache
 
-    class Cache(FunctionCache):
-        def save_overload(self, *compiled: Any) -> None:
-            with suppress(OSError):  # a full disk, say
-                super().save_overload(*compiled)  # type: ignore[no-untyped-call]
+        class Cache(FunctionCache):
+            def save_overload(self, *compiled: Any) -> None:
+                with suppress(OSError):  # a full disk, say
+                    super().save_overload(*compiled)  # type: ignore[no-untyped-call]
 
-    with suppress(RuntimeError, OSError):  # numba found no folder to write to
         saved = Cache(dispatcher.py_func)  # type: ignore[no-untyped-call]
         saved._cache_file._source_stamp = sources()
         dispatcher._cache = saved
