@@ -1,6 +1,7 @@
 """What is proved is true: held against every list of small models, run by the model itself."""
 
 import itertools
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -13,11 +14,12 @@ from sorted_list_model.data import SortedListDataset
 from sorted_list_model.hard_inputs import right
 from sorted_list_model.proof import bound
 from sorted_list_model.proof.bound import Node
-from sorted_list_model.proof.certificate import BUDGETS, certify
+from sorted_list_model.proof.certificate import BUDGETS, certify, rounded_down, rounded_up
 from sorted_list_model.proof.classes import OPEN, RIGHT, SPLIT_ABOVE, SPLIT_BELOW, WRONG, classes
 from sorted_list_model.proof.proving import Prover, count
 from sorted_list_model.proof.tables import Unprovable, tables
 from sorted_list_model.task import untrained
+from toy_model.arithmetic.balls import Ball
 from toy_model.surgery import copied
 
 MODELS = {
@@ -228,6 +230,37 @@ def test_a_model_of_another_kind_is_refused():
         getattr(broken.blocks[0].attn, name)[0, 0, 0] = weight
         with pytest.raises(Unprovable, match=why):
             certify(broken)
+
+
+def test_a_model_that_float64_does_not_determine_is_refused():
+    model = untrained(SortedListConfig(max_value=5, n_ctx=7), 0)
+    loud = copied(model)
+    loud.blocks[0].attn.b_K.data.fill_(1e9)  # adds as much to all scores of a query
+    with pytest.raises(Unprovable, match="float64 does not determine the weights"):
+        certify(loud)
+    mean_alone = copied(model)
+    mean_alone.blocks[0].attn.W_O.data.fill_(1.0)  # of which the layer norm leaves nothing
+    with pytest.raises(Unprovable, match="float64 does not determine what the heads write"):
+        certify(mean_alone)
+
+
+def test_slack_covers_what_own_and_biases_are_off_by():
+    read = tables(random_model(1, 3.0))
+    assert min(read.own.rad.max(), read.bias.rad.max()) > 0
+    for k, d in ((0, -1), (2, 3)):
+        query = read.query(k, d)
+        own = read.own[k, d if k else 9].rad.max()
+        assert query.slack >= 2 * (own + query.scale_high * read.bias.rad.max())
+        of_own = replace(read, own=Ball(read.own.mid, read.own.rad + 1.0)).query(k, d)
+        of_biases = replace(read, bias=Ball(read.bias.mid, read.bias.rad + 1.0)).query(k, d)
+        assert of_own.slack >= 2
+        assert of_biases.slack >= 2 * query.scale_high
+
+
+def test_shares_are_rounded_to_the_safe_side():
+    for share in (Fraction(2, 3), Fraction(1, 3), Fraction(1, 2), Fraction(999_999_999, 10**9)):
+        assert Fraction(rounded_down(share, 6)) <= share <= Fraction(rounded_up(share, 6))
+    assert (rounded_down(Fraction(2, 3), 3), rounded_up(Fraction(1, 3), 3)) == ("0.666", "0.334")
 
 
 def test_all_classes_of_other_sizes_are_there():
