@@ -79,7 +79,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "proofs it takes as they are: `check` verifies them",
     )
     certify.add_argument("--force", action="store_true", help="replace FILE if it exists")
-    add_cluster_options(certify)
+    add_cluster_options(certify, default="no cluster, this process alone")
 
 
 def _certify(options: argparse.Namespace) -> int:

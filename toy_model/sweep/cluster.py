@@ -45,10 +45,10 @@ class NotReached(RuntimeError):
     """There is no scheduler where one was named, or none can be started here. The message is one line."""
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add which cluster to work on."""
+def add_options(parser: argparse.ArgumentParser, default: str = "one per core") -> None:
+    """Add which cluster to work on. `default` says how many workers there are where none of the options is given."""
     group = parser.add_argument_group("cluster")
-    group.add_argument("--workers", type=int, metavar="N", help="of the local cluster (default: one per core)")
+    group.add_argument("--workers", type=int, metavar="N", help=f"of the local cluster (default: {default})")
     group.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as tls://10.0.0.1:8786")
     for option, what in (
         ("--tls-ca-file", "certificate of the authority that the cluster trusts"),
