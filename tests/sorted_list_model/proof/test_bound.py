@@ -20,7 +20,8 @@ from sorted_list_model.proof.compiled.tables import Node as FastNode
 from sorted_list_model.proof.compiled.tables import memory_for
 from sorted_list_model.proof.proving import Prover
 from sorted_list_model.proof.rounding import Float32Error
-from sorted_list_model.proof.tables import tables
+from sorted_list_model.proof.tables import keys_of_query, tables
+from toy_model.transformer import EPSILON
 
 TINY = SortedListConfig(max_value=6, n_ctx=9, n_heads=2, d_model=16, d_head=8)
 
@@ -192,9 +193,31 @@ def test_lambda_is_raised_for_rounding(monkeypatch):
             at = fast.lambda_for(compiled, advantage, 1.0, compiled_node(node, query), D, 0.1, 0.1, *interval, memory)
             if not np.isnan(at):
                 found.append(at)
-                assert np.float32(at) == at, "which is what a certificate holds"
+                assert float(np.float32(at)) == at, "which is what a certificate holds"
                 assert bound.proves(query, node, c, at, tuple(interval))
     assert len(found) > 10
+
+
+@pytest.mark.parametrize("loud", ["heads", "direct path"])
+def test_no_two_keys_make_a_larger_scale_and_no_difference_of_readouts_is_larger(loud):
+    """Both heads write the same, so that what they write adds up; one of the two paths hardly counts."""
+    model = random_model(8, 2.0, TINY)
+    attn = model.blocks[0].attn
+    with torch.no_grad():
+        for name in ("W_V", "b_V", "W_O"):
+            weights = getattr(attn, name)
+            weights[1] = weights[0]
+        attn.W_O.mul_(100.0 if loud == "heads" else 0.01)
+    read = tables(model)
+    for k, d in ((0, -1), (2, 3)):
+        query = read.query(k, d)
+        token = d if k else query.n_numbers
+        seen = keys_of_query(k, d, query.list_len, query.n_numbers)
+        first, second = (of_head[seen] for of_head in read.written.mid)
+        streams = read.own_written.mid[k, token] + first[:, None] + second
+        assert np.sqrt((streams**2).mean(-1) + EPSILON).max() <= query.scale_high
+        for of_head, size in zip(read.readouts.mid, query.sizes, strict=True):
+            assert np.ptp(of_head[seen], axis=-1).max() <= size
 
 
 def test_room_for_float32_and_slack_are_taken_off():
