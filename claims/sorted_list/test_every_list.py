@@ -8,9 +8,10 @@ from sorted_list_model.data import FIRST_LISTS, SortedListDataset
 from sorted_list_model.decomposition import decompose
 from sorted_list_model.hard_inputs import right
 from sorted_list_model.model import answers_to
-from sorted_list_model.proof.certificate import certify
+from sorted_list_model.proof.certificate import certify, every_class
 from sorted_list_model.proof.known import certificate_of
 from sorted_list_model.proof.rounding import order_error
+from sorted_list_model.proof.tables import Unprovable
 from sorted_list_model.scope import not_provable, not_the_reference
 
 EVERY_LIST = "every list, in every order"
@@ -18,24 +19,32 @@ EVERY_LIST = "every list, in every order"
 AFTER_0 = (25, *range(27, 32), *range(33, 43))
 
 
+def certified(model, chosen=every_class):
+    """What is proved of some classes of answers, none of them divided; of real arithmetic alone it is not enough."""
+    certificate = certificate_of(model) if chosen is every_class else certify(model, chosen=chosen)
+    if not certificate.known_of_float32:
+        raise Unprovable("float32 may overflow, so nothing is proved of the answers as computed")
+    return certificate
+
+
 def at_SEP(model):
-    return certify(model, chosen=lambda of: of.k == 0)
+    return certified(model, lambda of: of.k == 0)
 
 
 def at_the_last_number(model):
-    return certify(model, chosen=lambda of: of.k == of.list_len - 1)
+    return certified(model, lambda of: of.k == of.list_len - 1)
 
 
 def after_a_first_0(model):
-    return certify(model, chosen=lambda of: of.k == 1 and of.d == 0)
+    return certified(model, lambda of: of.k == 1 and of.d == 0)
 
 
 def jumps_of_two(model):
-    return certify(model, chosen=lambda of: of.k >= 5 and of.jump == 2)
+    return certified(model, lambda of: of.k >= 5 and of.jump == 2)
 
 
 def jumps_of_two_to_six_and_of_38_up(model):
-    return certify(model, chosen=lambda of: of.k > 0 and (2 <= of.jump <= 6 or of.jump >= 38))
+    return certified(model, lambda of: of.k > 0 and (2 <= of.jump <= 6 or of.jump >= 38))
 
 
 def wrong_list(model, certificate):
@@ -50,15 +59,15 @@ def wrong_list(model, certificate):
 
 
 @claim(
-    "More than nine answers in ten are right, and fewer than 9,999 of 10,000",
+    "More than nine answers in ten are right, and fewer than 9,999 in 10,000",
     source=f"ours: {writeup.SETUP} (accuracy on a sample), as a theorem",
     over=EVERY_LIST,
     evidence="proved",
-    refuted_by=[mutants.swap_two_numbers, mutants.exaggerate_unsorted_positions, mutants.exchange_QK],
+    refuted_by=[mutants.swap_two_distant_numbers, mutants.exaggerate_unsorted_positions],
     unless=not_the_reference,
 )
 def test_accuracy_over_every_list(model, measure, computed):
-    low, high = computed(certificate_of, model).accuracy
+    low, high = computed(certified, model).accuracy
     assert measure("accuracy, at least", float(low)) > 0.9
     assert measure("accuracy, at most", float(high)) < 0.9999
 
@@ -93,8 +102,9 @@ def test_small_numbers_are_answered_at_SEP(model, measure, computed):
     unless=not_the_reference,
 )
 def test_lists_without_small_numbers_are_adversarial(model, measure, computed):
-    large = [proved for proved in computed(at_SEP, model).proved if proved.of.y in (31, 41)]
-    assert measure("sets of numbers that may be answered rightly", sum(p.of.sets - p.wrong for p in large)) == 0
+    by_smallest = {proved.of.y: proved for proved in computed(at_SEP, model).proved}
+    not_wrong = sum(by_smallest[y].of.sets - by_smallest[y].wrong for y in (31, 41))
+    assert measure("sets of numbers that may be answered rightly", not_wrong) == 0
 
 
 @claim(
@@ -106,8 +116,9 @@ def test_lists_without_small_numbers_are_adversarial(model, measure, computed):
     unless=not_the_reference,
 )
 def test_large_jumps_from_0_are_never_answered(model, measure, computed):
-    large = [proved for proved in computed(after_a_first_0, model).proved if proved.of.y in AFTER_0]
-    assert measure("sets of numbers that may be answered rightly", sum(p.of.sets - p.wrong for p in large)) == 0
+    by_next = {proved.of.y: proved for proved in computed(after_a_first_0, model).proved}
+    not_wrong = sum(by_next[y].of.sets - by_next[y].wrong for y in AFTER_0)
+    assert measure("sets of numbers that may be answered rightly", not_wrong) == 0
 
 
 @claim(
@@ -141,7 +152,7 @@ def test_jumps_of_two_are_answered(model, measure, computed):
 
 
 @claim(
-    "Once nine numbers are written down, the largest is missed on fewer than one list of 1,000",
+    "Once nine numbers are in order, the largest is missed on fewer than one list in 1,000",
     source="ours: the published accuracy at the last position, as a theorem",
     over=EVERY_LIST,
     evidence="proved",
@@ -155,7 +166,7 @@ def test_the_largest_number_is_hardly_ever_missed(model, measure, computed):
 
 @claim(
     "Of all classes of answers, which share a number, its rank and the next number, more than half are right on every "
-    "list, more than one in twelve is wrong on every list, and fewer than half hold a list that is known to be wrong",
+    "list, more than one in twelve is wrong on every list, and of fewer than two in five a wrong list is known",
     source="ours: a theorem beside the examples",
     over=EVERY_LIST,
     evidence="proved",
@@ -163,18 +174,18 @@ def test_the_largest_number_is_hardly_ever_missed(model, measure, computed):
     unless=not_the_reference,
 )
 def test_which_classes_hold_a_wrong_list(model, measure, computed):
-    proved = computed(certificate_of, model).proved
+    proved = computed(certified, model).proved
     right_on_all = sum(p.right == p.of.sets for p in proved)
     wrong_on_all = sum(p.wrong == p.of.sets for p in proved)
     known = sum(p.found is not None or p.wrong == p.of.sets for p in proved)
     assert measure("classes right on every list", right_on_all / len(proved)) > 1 / 2
-    assert measure("classes that hold a known wrong list", known / len(proved)) < 1 / 2
+    assert measure("classes that hold a known wrong list", known / len(proved)) < 2 / 5
     assert measure("classes wrong on every list", wrong_on_all / len(proved)) > 1 / 12
 
 
 @claim(
     "The model agrees with the proof: it answers no class wrongly that is proved right, none rightly that is proved "
-    "wrong, and every list that is said to be wrong is",
+    "wrong, and wrongly every list that is reported as wrong",
     source="ours: what ties the proof to the forward pass",
     over=f"{FIRST_LISTS}, and the wrong list that is known of each class",
     evidence="searched",
@@ -183,7 +194,7 @@ def test_which_classes_hold_a_wrong_list(model, measure, computed):
     instrument=True,
 )
 def test_the_model_agrees_with_the_proof(model, measure, computed, lists):
-    certificate = computed(certificate_of, model)
+    certificate = computed(certified, model)
     by_class = {(p.of.k, p.of.d, p.of.y): p for p in certificate.proved}
     contradictions = 0
     for numbers, of_list in zip(lists.targets.tolist(), computed(right, model, lists).tolist(), strict=True):
@@ -191,12 +202,14 @@ def test_the_model_agrees_with_the_proof(model, measure, computed, lists):
             proved = by_class[k, numbers[k - 1] if k else -1, numbers[k]]
             contradictions += (proved.wrong if answered else proved.right) == proved.of.sets
     assert measure("answers against the proof", contradictions) == 0
-    assert measure("lists said to be wrong that are answered rightly", still_right(model, certificate)) == 0
+    assert measure("lists reported as wrong that are answered rightly", still_right(model, certificate)) == 0
 
 
 def still_right(model, certificate):
     """How many of the lists that the proof found to be wrong are answered rightly where they should not be."""
     found = [proved for proved in certificate.proved if proved.found is not None]
+    if not found:
+        return 0
     data = SortedListDataset.of(torch.tensor([proved.found for proved in found]), model.cfg.max_value)
     ranks = torch.tensor([proved.of.k for proved in found])
     return right(model, data)[range(len(found)), ranks].sum()
@@ -236,4 +249,4 @@ def test_no_close_triple_is_adversarial(model, measure, computed):
 
 
 def jumps_of_one(model):
-    return certify(model, chosen=lambda of: of.jump == 1)
+    return certified(model, lambda of: of.jump == 1)

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 CERTIFY_HELP = """\
 Bound a checkpoint's accuracy over every list that it can be given: none is sampled, all are covered.
 
-There are 46,367,760,833,856,000 lists of the published sizes. Their answers fall into 8,169 classes by the number that
-is looked from, its rank, and the number that should follow. Of each class, a branch and bound proves that the right
-answer beats every other on all lists of a node, or that some other one beats it; a node that is small, and neither,
-stays open. So accuracy over all answers lies in an interval: what is proved right, and that with all that is open.
+There are 46,367,760,833,856,000 lists of the published sizes. Their answers fall into 8,169 classes by the current
+number, its rank, and the next number. Of each class, a branch and bound proves that the right answer beats every other
+on all lists of a node, or that some other one beats it; a node that is small, and neither, stays open. So accuracy over
+all answers lies in an interval: what is proved right, and that with all that is open.
 """
 
 CERTIFY_EXAMPLES = """\

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pytest_claims.files import shown
 
-from sorted_list_model.proof.certificate import rounded_down, rounded_up
+from sorted_list_model.proof.certificate import Kind, rounded_down, rounded_up
 
 if TYPE_CHECKING:
     from sorted_list_model.model import SortedListTransformer
@@ -49,10 +50,8 @@ def summary(certificate: Certificate, checkpoint: Checkpoint[SortedListTransform
 
 def kinds_of(of: Sequence[Proved]) -> tuple[int, int, int, int]:
     """How many classes are proved right, proved wrong, neither with a wrong list known, and neither with none known."""
-    right = sum(proved.right == proved.of.sets for proved in of)
-    wrong = sum(proved.wrong == proved.of.sets for proved in of)
-    known = sum(proved.found is not None and proved.wrong < proved.of.sets for proved in of)
-    return right, wrong, known, len(of) - right - wrong - known
+    many = Counter(proved.kind for proved in of)
+    return many[Kind.RIGHT], many[Kind.WRONG], many[Kind.KNOWN], many[Kind.OPEN]
 
 
 def _float32(certificate: Certificate) -> str:
@@ -77,5 +76,5 @@ def _a_wrong_list(certificate: Certificate, checkpoint: Checkpoint[SortedListTra
     return [f"a wrong list: {numbers}: {after} the model itself answers {said}, right is {largest.of.y}"]
 
 
-def down(share: Fraction) -> str:
-    return rounded_down(share, 6)
+def down(fraction: Fraction) -> str:
+    return rounded_down(fraction, 6)

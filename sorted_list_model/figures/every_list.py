@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,32 +10,21 @@ from pytest_claims.drawing.canvas import LINE, MUTED, THREE_COLOURS, Drawing, fi
 from pytest_claims.drawing.figure import NotDrawn
 
 from sorted_list_model.figures.subject import Subject, one_layer, round_steps
+from sorted_list_model.proof.certificate import Kind
 from sorted_list_model.proof.known import certificate_of
 from sorted_list_model.proof.tables import Unprovable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Paper
 
-    from sorted_list_model.proof.certificate import Certificate, Proved
-
-RIGHT, OPEN, KNOWN, WRONG = range(4)
+    from sorted_list_model.proof.certificate import Certificate
 
 COLOURS = {
-    "right on every list": LINE,
-    "open": THREE_COLOURS[1],
-    "a wrong list is known": THREE_COLOURS[2],
-    "wrong on every list": THREE_COLOURS[0],
+    Kind.RIGHT: LINE,
+    Kind.OPEN: THREE_COLOURS[1],
+    Kind.KNOWN: THREE_COLOURS[2],
+    Kind.WRONG: THREE_COLOURS[0],
 }
-"""Of what a class is, in this order."""
-
-
-def kind_of(proved: Proved) -> int:
-    """What is known of a class."""
-    if proved.right == proved.of.sets:
-        return RIGHT
-    if proved.wrong == proved.of.sets:
-        return WRONG
-    return OPEN if proved.found is None else KNOWN
 
 
 @figure("every-list", "Every list: which answers are proved right, and which are wrong")
@@ -42,20 +32,20 @@ def every_list(subject: Subject) -> Drawing:
     """Classes of answers that share rank, number and next number. Proved; only wrong lists are found by a search."""
     certificate = _certificate(subject)
     n = certificate.list_len
-    many = np.bincount([kind_of(proved) for proved in certificate.proved], minlength=4).tolist()
+    many = Counter(proved.kind for proved in certificate.proved)
     low, high = (float(end) for end in certificate.accuracy)
     caption = (
         f"All answers on all {certificate.lists:,} lists, in {len(certificate.proved):,} classes: a panel for each "
-        "position, the number that is looked from (across) and the next larger one, the right answer (upwards); at SEP "
-        "the smallest number. Of each class it is proved that every list is right, or that every one is wrong, "
-        "or a search knows a wrong list, or it is open. No class is divided: `certify --depth quick` proves far more."
+        "position, the current number (across) and the next larger one, the right answer (upwards); at SEP the "
+        "smallest number. Of each class it is proved that every list is right, or that every one is wrong, or a search "
+        "found a wrong list, or it is open. No class is divided: `certify --depth quick` proves far more."
     )
+    by_rank = "; ".join(f"{_name(k)} {low:.4f} to {high:.4f}" for k, (low, high) in _by_rank(certificate))
     alt = (
         f"Accuracy over all answers is proved to lie between {low:.4f} and {high:.4f}. Of {len(certificate.proved):,} "
-        f"classes {many[RIGHT]:,} are right on every list, {many[WRONG]:,} wrong on every list, of {many[KNOWN]:,} a "
-        f"wrong list is known, {many[OPEN]:,} are open. Proved right and not proved wrong, by position: "
-        + "; ".join(f"{_name(k)} {float(ends[0]):.4f} to {float(ends[1]):.4f}" for k, ends in _by_rank(certificate))
-        + "."
+        f"classes {many[Kind.RIGHT]:,} are right on every list, {many[Kind.WRONG]:,} wrong on every list, of "
+        f"{many[Kind.KNOWN]:,} a wrong list is known, {many[Kind.OPEN]:,} are open. Proved right and not proved wrong, "
+        f"by position: {by_rank}."
     )
 
     def paint(paper: Paper) -> None:
@@ -75,7 +65,8 @@ def every_list(subject: Subject) -> Drawing:
             ax.set_title(f"{_name(k)}: {float(ends[0]):.4f} to {float(ends[1]):.4f}", fontsize=6.5, color=MUTED)
         for ax in panels[n:]:
             ax.set_visible(False)
-        key(panels[columns - 1], {name: MUTED if colour == LINE else colour for name, colour in COLOURS.items()}, y=1.2)
+        words = {kind.value: MUTED if colour == LINE else colour for kind, colour in COLOURS.items()}
+        key(panels[columns - 1], words, y=1.2)
 
     return Drawing(caption, alt, paint, height=1.0 + 1.6 * -(-n // 5))
 
@@ -101,10 +92,10 @@ def _map(certificate: Certificate, k: int) -> np.ndarray:
     """An image of the classes at one position: the right answer upwards, the number across; of SEP one wide column."""
     from matplotlib.colors import to_rgba
 
-    colours = np.array([to_rgba(colour) for colour in COLOURS.values()])
+    colours = {kind: to_rgba(colour) for kind, colour in COLOURS.items()}
     past = certificate.max_value + 1
     image = np.zeros((past, past, 4))
     for proved in certificate.proved:
         if proved.of.k == k:
-            image[proved.of.y, proved.of.d if k else slice(None)] = colours[kind_of(proved)]
+            image[proved.of.y, proved.of.d if k else slice(None)] = colours[proved.kind]
     return image

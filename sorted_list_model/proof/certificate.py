@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from fractions import Fraction
 
 from sorted_list_model.model import SortedListTransformer
@@ -22,6 +23,15 @@ BUDGETS: Mapping[str, int] = {"classes": 0, "quick": 10**6, "deep": 10**8}
 """Of each depth: a node with fewer than one of so many of all sets is not divided. 0: none is."""
 
 Chosen = Callable[[ListClass], bool]
+
+
+class Kind(Enum):
+    """What is known of a class: right on every list, open, neither with a wrong list known, or wrong on every list."""
+
+    RIGHT = "right on every list"
+    OPEN = "open"
+    KNOWN = "a wrong list is known"
+    WRONG = "wrong on every list"
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,15 @@ class Proved:
     def open(self) -> int:
         """How many sets are undecided."""
         return self.of.sets - self.right - self.wrong
+
+    @property
+    def kind(self) -> Kind:
+        """What is known of the class as a whole."""
+        if self.right == self.of.sets:
+            return Kind.RIGHT
+        if self.wrong == self.of.sets:
+            return Kind.WRONG
+        return Kind.OPEN if self.found is None else Kind.KNOWN
 
 
 @dataclass(frozen=True, repr=False)
@@ -80,7 +99,7 @@ class Certificate:
 
     @property
     def accuracy(self) -> tuple[Fraction, Fraction]:
-        """The share of all answers that is right, at least and at most."""
+        """The fraction of all answers that are right, at least and at most."""
         return self.accuracy_where(every_class)
 
     def at_rank(self, k: int) -> tuple[Fraction, Fraction]:
@@ -102,7 +121,7 @@ class Certificate:
 
     @property
     def lists_wholly_right(self) -> Fraction:
-        """At least this share of all lists is answered rightly throughout: a union bound over the positions."""
+        """At least this fraction of all lists is answered rightly throughout: a union bound over the positions."""
         missed = sum((1 - self.at_rank(k)[0] for k in range(self.list_len)), Fraction(0))
         return max(Fraction(0), 1 - missed)
 
@@ -178,11 +197,11 @@ def collected(
     return Certificate(list_len, max_value, budget, error, tuple(proved), nodes)
 
 
-def rounded_down(share: Fraction, digits: int) -> str:
-    """A share in so many digits, no larger than it is."""
-    return f"{math.floor(share * 10**digits) / 10**digits:.{digits}f}"
+def rounded_down(fraction: Fraction, digits: int) -> str:
+    """A fraction in so many digits, no larger than it is."""
+    return f"{math.floor(fraction * 10**digits) / 10**digits:.{digits}f}"
 
 
-def rounded_up(share: Fraction, digits: int) -> str:
-    """A share in so many digits, no smaller than it is."""
-    return f"{math.ceil(share * 10**digits) / 10**digits:.{digits}f}"
+def rounded_up(fraction: Fraction, digits: int) -> str:
+    """A fraction in so many digits, no smaller than it is."""
+    return f"{math.ceil(fraction * 10**digits) / 10**digits:.{digits}f}"

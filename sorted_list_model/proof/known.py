@@ -31,6 +31,6 @@ def certificate_of(model: SortedListTransformer) -> Certificate:
     return _certificate_of(_Weights(model))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _certificate_of(weights: _Weights) -> Certificate:
     return certify(weights.model)

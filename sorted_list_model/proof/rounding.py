@@ -53,7 +53,7 @@ class Float32Error:
         return self.stream / sigma + self.scale
 
 
-NOTHING_SAID = Float32Error(math.inf, math.inf)
+UNKNOWN = Float32Error(math.inf, math.inf)
 
 
 def float32_error(model: SortedListTransformer) -> Float32Error:
@@ -83,9 +83,9 @@ def _bounds(model: SortedListTransformer) -> tuple[Float32Error, Float32Error]:
             off = _Stream.of(model.cfg, W)
             bounds = (_after_layer_norm(off, W, order=False), _after_layer_norm(off, W, order=True))
         except (OverflowError, ValueError):
-            return NOTHING_SAID, NOTHING_SAID
+            return UNKNOWN, UNKNOWN
     finite = all(math.isfinite(bound.stream) and math.isfinite(bound.scale) for bound in bounds)
-    return bounds if finite else (NOTHING_SAID, NOTHING_SAID)
+    return bounds if finite else (UNKNOWN, UNKNOWN)
 
 
 def states(cfg: SortedListConfig) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

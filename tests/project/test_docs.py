@@ -147,6 +147,7 @@ def helps():
     """All that the commands say of their options."""
     verbs = ("train", "verify", "sweep", "universality", "inspect", "convert", "mutants", "certify", "check", "diff")
     own = [[sys.executable, "-m", "cumsum_model", verb, "--help"] for verb in (*verbs, "render")]
+    own.append([sys.executable, "-m", "sorted_list_model", "certify", "--help"])
     every = [[sys.executable, "-m", "pytest", "--help"], *own]
     texts = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout for command in every]
     return "".join(texts) + "--junitxml"  # pytest's help spells it --junit-xml and takes both

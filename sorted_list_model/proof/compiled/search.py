@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sorted_list_model.proof.classes import OPEN, RIGHT, SPLIT_ABOVE, SPLIT_BELOW, WRONG
 from sorted_list_model.proof.compiled.bound import crude_range, narrow, proves
 from sorted_list_model.proof.compiled.lists import climb, draw, judge
 from sorted_list_model.proof.compiled.tables import (
@@ -23,8 +24,6 @@ from sorted_list_model.proof.compiled.tables import (
     memory_for,
     size,
 )
-
-OPEN, RIGHT, WRONG, SPLIT_ABOVE, SPLIT_BELOW = range(5)
 
 DRAWN = 12
 """Lists of a node that are drawn to see what is likely true of it."""

@@ -23,8 +23,9 @@ from embedded import (
 
 from sorted_list_model import figures, mutants
 from sorted_list_model.config import SortedListConfig
-from sorted_list_model.figures.every_list import _map, kind_of
+from sorted_list_model.figures.every_list import _map
 from sorted_list_model.model import SortedListTransformer
+from sorted_list_model.proof.certificate import Kind
 from sorted_list_model.proof.known import certificate_of
 from sorted_list_model.task import untrained
 
@@ -125,9 +126,10 @@ def test_numbers_in_text_alternatives_are_those_that_an_independent_reproduction
 
 def test_what_is_drawn_of_every_list_is_what_is_proved(alt, trained):
     certificate = certificate_of(trained)
-    kinds = Counter(kind_of(proved) for proved in certificate.proved)
-    assert f"{kinds[0]:,} are right on every list, {kinds[3]:,} wrong on every list" in alt["every-list"]
-    assert f"of {kinds[2]:,} a wrong list is known, {kinds[1]:,} are open" in alt["every-list"]
+    kinds = Counter(proved.kind for proved in certificate.proved)
+    assert f"{kinds[Kind.RIGHT]:,} are right on every list, " in alt["every-list"]
+    assert f"{kinds[Kind.WRONG]:,} wrong on every list" in alt["every-list"]
+    assert f"of {kinds[Kind.KNOWN]:,} a wrong list is known, {kinds[Kind.OPEN]:,} are open" in alt["every-list"]
     low, high = certificate.accuracy
     assert f"between {float(low):.4f} and {float(high):.4f}" in alt["every-list"]
     assert "; number 9 0.9999 to 1.0000." in alt["every-list"]
