@@ -13,6 +13,7 @@ from pytest_claims.commands.failure import UNREADABLE, fail
 from pytest_claims.files import a_path, shown, write_whole
 
 from cumsum_model.system import SYSTEM
+from toy_model.commands.certificates import whole_number
 from toy_model.commands.shared import progress_bar, read_or_say_why
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     certify.add_argument("--force", action="store_true", help="replace FILE if it exists")
     certify.add_argument(
         "--budget",
-        type=_whole_number,
+        type=whole_number,
         metavar="N",
         help="additions to spend on counting where right and wrong sequences mix (default: 1000000000, some seconds); "
         "ten times as many make what stays uncounted up to ten times smaller",
@@ -208,9 +209,3 @@ def _rounded_up(bound: float) -> str:
 
 def interval(low: int, high: int) -> str:
     return str(low) if low == high else f"{low} to {high}"
-
-
-def _whole_number(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
-    return int(text)

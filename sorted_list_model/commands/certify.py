@@ -13,6 +13,7 @@ from pytest_claims.commands.failure import UNREADABLE, fail
 from pytest_claims.files import a_path, alone_in, shown
 
 from sorted_list_model.system import SYSTEM
+from toy_model.commands.certificates import whole_number
 from toy_model.commands.shared import progress_bar, read_or_say_why
 from toy_model.sweep.cluster import NotReached, cluster, problem
 from toy_model.sweep.cluster import add_options as add_cluster_options
@@ -47,9 +48,6 @@ examples:
   python -m sorted_list_model check seed7.jsonl runs/seed7                verify it independently
 """
 
-MOST_DIGITS = 80
-"""Of a budget: more than there are lists of any sizes that are handled."""
-
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `certify` to the command line."""
@@ -65,7 +63,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     certify.add_argument("--depth", choices=("classes", "quick", "deep"), default="quick", help="default: quick")
     certify.add_argument(
         "--budget",
-        type=_whole_number,
+        type=whole_number,
         metavar="N",
         help="instead of a depth: divide nodes of more than one in N of all sets; ten times as many take three to "
         "five times as long",
@@ -243,12 +241,6 @@ def _of_queries(
 
         client = open_.enter_context(cluster(options))
         yield from proved_by_workers(client, model, to_prove, budget)
-
-
-def _whole_number(text: str) -> int:
-    if not text.isdecimal() or len(text) > MOST_DIGITS:
-        raise argparse.ArgumentTypeError(f"{text[:100]!r} is not a whole number of at most {MOST_DIGITS} digits")
-    return int(text)
 
 
 def _accuracy(text: str) -> float:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_claims.commands.failure import UNREADABLE, fail
-from pytest_claims.files import a_path, shown
+from pytest_claims.files import shown
 
 from sorted_list_model.system import SYSTEM
+from toy_model.commands.certificates import add_check
 from toy_model.commands.shared import progress_bar, read_or_say_why
 
 if TYPE_CHECKING:
@@ -26,23 +27,10 @@ children and its count, and of every answer that is said to be beaten the witnes
 rho = Z_0 / Z_1. Takes a quarter of a minute for a certificate of the quick depth.
 """
 
-CHECK_EXAMPLES = """\
-exit code: 0 accepted, 1 rejected, with the reason in one line, 4 a file cannot be read
-"""
-
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `check` to the command line."""
-    check = commands.add_parser(
-        "check",
-        help="verify a certificate independently of how it was found",
-        description=CHECK_HELP,
-        epilog=CHECK_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    check.set_defaults(command=_check)
-    check.add_argument("certificate", type=a_path, metavar="FILE", help="what `certify --out` wrote")
-    check.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help="default: the one that is shipped")
+    add_check(commands, CHECK_HELP, _check)
 
 
 def _check(options: argparse.Namespace) -> int:
