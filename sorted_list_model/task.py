@@ -108,7 +108,7 @@ WORDS = Words(
     diagnosis="how much of the evaluation set it answers rightly and at which positions, what is lost without each "
     "head and which numbers it copies, and whether it would answer more as a model with another number of heads, "
     "unscaled scores or attention to later positions",
-    mutants_take="about six minutes",
+    mutants_take="about twelve minutes",
     sizes={"n_heads": (1, 2, 4), "seq_len": (11, 21, 41)},
     released="sorted_list_model.pt",
 )
