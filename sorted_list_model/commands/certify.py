@@ -35,7 +35,7 @@ all answers lies in an interval: what is proved right, and that with all that is
 """
 
 CERTIFY_EXAMPLES = """\
---depth classes divides no class (seconds), quick divides nodes of more than a millionth of all sets (some ten seconds
+--depth classes divides no class (seconds), quick divides nodes of more than a millionth of all sets (twenty seconds
 on one core), deep those of more than a hundred millionth (some minutes on two).
 
 exit code: 0 the certificate is whole, 1 it is not, or proves less than --at-least, 4 the checkpoint cannot be read or
