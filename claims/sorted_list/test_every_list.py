@@ -8,7 +8,7 @@ from sorted_list_model.data import FIRST_LISTS, SortedListDataset
 from sorted_list_model.decomposition import decompose
 from sorted_list_model.hard_inputs import right
 from sorted_list_model.model import answers_to
-from sorted_list_model.proof.certificate import certify, every_class
+from sorted_list_model.proof.certificate import Kind, certify, every_class
 from sorted_list_model.proof.known import certificate_of
 from sorted_list_model.proof.rounding import order_error
 from sorted_list_model.proof.tables import Unprovable
@@ -49,10 +49,9 @@ def jumps_of_two_to_six_and_of_38_up(model):
 
 def wrong_list(model, certificate):
     """A list that the proof found to be answered wrongly, and what the model answers, to be shown."""
-    found = [proved for proved in certificate.proved if proved.found is not None]
-    if not found:
+    proved = certificate.found_wrong
+    if proved is None:
         return "no wrong list is known"
-    proved = max(found, key=lambda proved: proved.of.sets)
     after = f"after {proved.of.d}" if proved.of.k else "at SEP"
     answer = answers_to(model, proved.found)[proved.of.k]
     return f"list {list(proved.found)}: {after} the answer is {answer}, right is {proved.of.y}"
@@ -174,13 +173,11 @@ def test_the_largest_number_is_hardly_ever_missed(model, measure, computed):
     unless=not_the_reference,
 )
 def test_which_classes_hold_a_wrong_list(model, measure, computed):
-    proved = computed(certified, model).proved
-    right_on_all = sum(p.right == p.of.sets for p in proved)
-    wrong_on_all = sum(p.wrong == p.of.sets for p in proved)
-    known = sum(p.found is not None or p.wrong == p.of.sets for p in proved)
-    assert measure("classes right on every list", right_on_all / len(proved)) > 1 / 2
-    assert measure("classes that hold a known wrong list", known / len(proved)) < 2 / 5
-    assert measure("classes wrong on every list", wrong_on_all / len(proved)) > 1 / 12
+    kinds = [proved.kind for proved in computed(certified, model).proved]
+    right, wrong, known = (kinds.count(kind) / len(kinds) for kind in (Kind.RIGHT, Kind.WRONG, Kind.KNOWN))
+    assert measure("classes right on every list", right) > 1 / 2
+    assert measure("classes that hold a known wrong list", wrong + known) < 2 / 5
+    assert measure("classes wrong on every list", wrong) > 1 / 12
 
 
 @claim(
@@ -199,8 +196,8 @@ def test_the_model_agrees_with_the_proof(model, measure, computed, lists):
     contradictions = 0
     for numbers, of_list in zip(lists.targets.tolist(), computed(right, model, lists).tolist(), strict=True):
         for k, answered in enumerate(of_list):
-            proved = by_class[k, numbers[k - 1] if k else -1, numbers[k]]
-            contradictions += (proved.wrong if answered else proved.right) == proved.of.sets
+            kind = by_class[k, numbers[k - 1] if k else -1, numbers[k]].kind
+            contradictions += kind == (Kind.WRONG if answered else Kind.RIGHT)
     assert measure("answers against the proof", contradictions) == 0
     assert measure("lists reported as wrong that are answered rightly", still_right(model, certificate)) == 0
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sorted_list_model.proof.certificate import Certificate
     from sorted_list_model.proof.certificate_file import Growing
     from sorted_list_model.proof.proving import ClassProof
+    from sorted_list_model.proof.rounding import Float32Error
     from toy_model.checkpoint.checkpoint import Checkpoint
 
 CERTIFY_HELP = """\
@@ -160,7 +161,7 @@ def _proved(
                 ) from None
             except OSError as refused:
                 raise _refused(options.out, refused) from None
-        proofs = _proofs(options, model, budget, file, progress, open_)
+        proofs = _proofs(options, model, budget, error, file, progress, open_)
         certificate = collected(proofs, cfg.list_len, cfg.max_value, budget, error)
         if file is not None:
             _add(file, last_line(certificate))
@@ -195,6 +196,7 @@ def _proofs(
     options: argparse.Namespace,
     model: SortedListTransformer,
     budget: int,
+    error: Float32Error,
     file: Growing | None,
     progress: Progress,
     open_: ExitStack,
@@ -212,7 +214,7 @@ def _proofs(
     to_prove = [query for query in to_prove if query not in done]
     bar = open_.enter_context(progress_bar("proving", progress.all))
     bar(progress.done)
-    for of_query in _of_queries(options, model, to_prove, budget, open_):
+    for of_query in _of_queries(options, model, to_prove, budget, error, open_):
         for proof in of_query:
             if file is not None:
                 _add(file, line_of(proof))
@@ -226,21 +228,21 @@ def _of_queries(
     model: SortedListTransformer,
     to_prove: Sequence[tuple[int, int]],
     budget: int,
+    error: Float32Error,
     open_: ExitStack,
 ) -> Iterator[Sequence[ClassProof]]:
     if options.workers is None and options.scheduler is None:
         from sorted_list_model.proof.certificate import proofs_of_query
-        from sorted_list_model.proof.rounding import order_error
         from sorted_list_model.proof.tables import tables
 
-        read, error = tables(model), order_error(model)
+        read = tables(model)
         for k, d in to_prove:
             yield list(proofs_of_query(read, k, d, budget, error))
     elif to_prove:
         from sorted_list_model.proof.workers import proved_by_workers
 
         client = open_.enter_context(cluster(options))
-        yield from proved_by_workers(client, model, to_prove, budget)
+        yield from proved_by_workers(client, model, to_prove, budget, error)
 
 
 def _accuracy(text: str) -> float:

@@ -62,12 +62,11 @@ def _float32(certificate: Certificate) -> str:
 
 def _a_wrong_list(certificate: Certificate, checkpoint: Checkpoint[SortedListTransformer]) -> list[str]:
     """The list known to be wrong that is of the class which holds most sets, and what the model answers."""
-    wrong = [proved for proved in certificate.proved if proved.found is not None]
-    if not wrong:
+    largest = certificate.found_wrong
+    if largest is None:
         return []
     from sorted_list_model.model import answers_to
 
-    largest = max(wrong, key=lambda proved: proved.of.sets)
     assert largest.found is not None
     numbers = " ".join(map(str, largest.found))
     answer = answers_to(checkpoint.model, largest.found)[largest.of.k]

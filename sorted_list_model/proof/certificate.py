@@ -120,6 +120,12 @@ class Certificate:
         return [proved for proved in self.proved if chosen(proved.of)]
 
     @property
+    def found_wrong(self) -> Proved | None:
+        """Of the classes of which a wrong list is known the one with the most sets."""
+        known = (proved for proved in self.proved if proved.found is not None)
+        return max(known, key=lambda proved: proved.of.sets, default=None)
+
+    @property
     def lists_wholly_right(self) -> Fraction:
         """At least this fraction of all lists is answered rightly throughout: a union bound over the positions."""
         missed = sum((1 - self.at_rank(k)[0] for k in range(self.list_len)), Fraction(0))

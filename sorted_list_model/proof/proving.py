@@ -43,11 +43,6 @@ class ClassProof:
     excluded: np.ndarray
     witness: np.ndarray
 
-    @property
-    def open(self) -> int:
-        """How many sets are undecided."""
-        return self.of.sets - self.right - self.wrong
-
 
 class Prover:
     """Proves the classes of a query.

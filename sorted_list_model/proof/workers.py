@@ -12,7 +12,7 @@ from sorted_list_model.config import SortedListConfig
 from sorted_list_model.model import SortedListTransformer
 from sorted_list_model.proof.certificate import proofs_of_query
 from sorted_list_model.proof.proving import ClassProof
-from sorted_list_model.proof.rounding import Float32Error, order_error
+from sorted_list_model.proof.rounding import Float32Error
 from sorted_list_model.proof.tables import Tables, tables
 
 if TYPE_CHECKING:
@@ -27,13 +27,17 @@ class WorkerLost(RuntimeError):
 
 
 def proved_by_workers(
-    client: Client, model: SortedListTransformer, to_prove: Sequence[tuple[int, int]], budget: int
+    client: Client,
+    model: SortedListTransformer,
+    to_prove: Sequence[tuple[int, int]],
+    budget: int,
+    error: Float32Error,
 ) -> Iterator[list[ClassProof]]:
     """The proofs of each query, in order, whichever is done first. Raises WorkerLost."""
     weights = {name: tensor.cpu().numpy().tobytes() for name, tensor in model.state_dict().items()}
     model_of = client.scatter((model.cfg, tuple(weights.items())), broadcast=True)
     futures = [
-        client.submit(_prove, model_of, k, d, budget, pure=False, priority=-place, retries=MOST_TRIES)
+        client.submit(_prove, model_of, k, d, budget, error, pure=False, priority=-place, retries=MOST_TRIES)
         for place, (k, d) in enumerate(to_prove)
     ]
     for (k, d), future in zip(to_prove, futures, strict=True):
@@ -47,16 +51,15 @@ def proved_by_workers(
 
 
 def _prove(
-    model_of: tuple[SortedListConfig, tuple[tuple[str, bytes], ...]], k: int, d: int, budget: int
+    model_of: tuple[SortedListConfig, tuple[tuple[str, bytes], ...]], k: int, d: int, budget: int, error: Float32Error
 ) -> list[ClassProof]:
-    read, error = _read(*model_of)
-    return list(proofs_of_query(read, k, d, budget, error))
+    return list(proofs_of_query(_tables(*model_of), k, d, budget, error))
 
 
 @lru_cache(maxsize=1)
-def _read(cfg: SortedListConfig, weights: tuple[tuple[str, bytes], ...]) -> tuple[Tables, Float32Error]:
+def _tables(cfg: SortedListConfig, weights: tuple[tuple[str, bytes], ...]) -> Tables:
     torch.set_num_threads(1)
     model = SortedListTransformer(cfg)
     state = {name: torch.frombuffer(bytearray(stored), dtype=torch.float32) for name, stored in weights}
     model.load_state_dict({name: state[name].view_as(weight) for name, weight in model.state_dict().items()})
-    return tables(model), order_error(model)
+    return tables(model)
