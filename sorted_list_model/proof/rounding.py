@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from sorted_list_model.config import SortedListConfig
 from sorted_list_model.model import SortedListTransformer
-from toy_model.arithmetic.balls import SINGLE, Array, Ball, exact, gamma
+from toy_model.arithmetic.balls import SINGLE, Array, Ball, centred, exact, gamma
 from toy_model.arithmetic.float32 import (
     QUOTIENT_ULPS,
     SLOP,
@@ -220,9 +220,7 @@ def _readout(W: dict[str, Array]) -> Ball:
 
 def _centred_readout(W: dict[str, Array]) -> Ball:
     """What the stream adds to each logit before the division by the final scale: `_readout`, less its mean."""
-    readout = _readout(W)
-    width = readout.shape[0]
-    return readout - exact(np.ones((1, width))) @ readout * exact(width).inverse()
+    return centred(_readout(W).T).T
 
 
 def _after_layer_norm(off: _Stream, W: dict[str, Array], *, order: bool) -> Float32Error:

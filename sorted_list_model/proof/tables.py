@@ -22,7 +22,17 @@ from functools import cached_property
 import numpy as np
 
 from sorted_list_model.model import SortedListTransformer
-from toy_model.arithmetic.balls import DOUBLE, Array, Ball, exact, gamma, reshape, square_root, stacked
+from toy_model.arithmetic.balls import (
+    Array,
+    Ball,
+    centred,
+    centred_and_scale,
+    exact,
+    gamma,
+    reshape,
+    square_root,
+    stacked,
+)
 from toy_model.transformer import EPSILON
 
 RAISED = 2.0**-28
@@ -240,18 +250,7 @@ def _tables(W: dict[str, Array], n: int, max_value: int) -> Tables:
     return Tables(n, max_value, stacked(scores), readouts, all_written, own_written @ unembedding, own_written, bias)
 
 
-def centred(resid: Ball) -> Ball:
-    """Each vector less its mean."""
-    return resid @ (exact(np.eye(resid.shape[-1])) - mean_of(resid.shape[-1], resid.shape[-1]))
-
-
-def mean_of(d_model: int, copies: int) -> Ball:
-    """The matrix that takes the mean of a vector, so many times: [d_model, copies]."""
-    return Ball(np.full((d_model, copies), 1.0 / d_model), np.full((d_model, copies), DOUBLE / d_model))
-
-
 def layer_norm(resid: Ball, w: Array, b: Array) -> Ball:
     """Layer norm of each vector, epsilon inside the root."""
-    without_mean = centred(resid)
-    variance = (without_mean * without_mean) @ mean_of(resid.shape[-1], 1)
-    return without_mean * (variance + exact(EPSILON)).sqrt().inverse() * exact(w) + exact(b)
+    without_mean, scale = centred_and_scale(resid, EPSILON)
+    return without_mean * scale.inverse() * exact(w) + exact(b)

@@ -150,3 +150,20 @@ def reshape(ball: Ball, *shape: int) -> Ball:
 def stacked(balls: Sequence[Ball]) -> Ball:
     """Balls of one shape, along a new first axis."""
     return Ball(np.stack([b.mid for b in balls]), np.stack([b.rad for b in balls]))
+
+
+def mean_of(width: int, copies: int) -> Ball:
+    """The matrix that takes the mean of a vector, so many times: [width, copies]."""
+    return Ball(np.full((width, copies), 1.0 / width), np.full((width, copies), DOUBLE / width))
+
+
+def centred(vectors: Ball) -> Ball:
+    """Each vector along the last axis less its mean."""
+    width = vectors.shape[-1]
+    return vectors @ (exact(np.eye(width)) - mean_of(width, width))
+
+
+def centred_and_scale(vectors: Ball, epsilon: float) -> tuple[Ball, Ball]:
+    """What layer norm divides, and what it divides it by: the root of the variance plus epsilon, [.., 1]."""
+    without_mean = centred(vectors)
+    return without_mean, (without_mean * without_mean @ mean_of(vectors.shape[-1], 1) + exact(epsilon)).sqrt()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from toy_model.arithmetic.balls import SINGLE, Array, Ball, exact, gamma, square_root
+from toy_model.arithmetic.balls import SINGLE, Array, Ball, centred_and_scale, exact, gamma, square_root
 
 EXP_ULPS = 4
 """How many units in the last place a float32 exp may be off. Library versions keep within 1."""
@@ -178,9 +178,7 @@ def layer_norm(x: Ball, error: Array, w: Array, b: Array, epsilon: float) -> Tra
     Raises OverflowError where float32 may overflow or says nothing of the scale.
     """
     width = x.shape[-1]
-    ones, inverse = exact(np.ones((width, 1))), exact(width).inverse()
-    centred = x - x @ ones * inverse
-    scale = (centred * centred @ ones * inverse + exact(epsilon)).sqrt()
+    centred, scale = centred_and_scale(x, epsilon)
     normalised = centred * scale.inverse()
 
     least = scale.mid - scale.rad
