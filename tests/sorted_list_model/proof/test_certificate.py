@@ -14,7 +14,7 @@ from sorted_list_model.data import SortedListDataset
 from sorted_list_model.hard_inputs import right
 from sorted_list_model.proof import bound
 from sorted_list_model.proof.bound import Node
-from sorted_list_model.proof.certificate import BUDGETS, certify, rounded_down, rounded_up
+from sorted_list_model.proof.certificate import BUDGETS, Kind, Proved, certify, rounded_down, rounded_up
 from sorted_list_model.proof.classes import OPEN, RIGHT, SPLIT_ABOVE, SPLIT_BELOW, WRONG, classes
 from sorted_list_model.proof.proving import Prover, count
 from sorted_list_model.proof.tables import Unprovable, tables
@@ -268,3 +268,25 @@ def test_all_classes_of_other_sizes_are_there():
         cfg = SortedListConfig(max_value=max_value, n_ctx=2 * list_len + 1, d_model=8, d_head=4)
         certificate = certify(untrained(cfg, 0))
         assert [proved.of for proved in certificate.proved] == list(classes(list_len, max_value))
+
+
+def test_what_is_known_of_a_class_is_of_one_kind():
+    of = next(classes(3, 6))
+    for n_right, n_wrong, found, kind in (
+        (of.sets, 0, None, Kind.RIGHT),
+        (0, of.sets, (2, 0, 1), Kind.WRONG),
+        (0, of.sets, None, Kind.WRONG),
+        (1, 1, (2, 0, 1), Kind.KNOWN),
+        (1, 1, None, Kind.OPEN),
+        (0, 0, None, Kind.OPEN),
+    ):
+        assert Proved(of, n_right, n_wrong, found).kind is kind
+
+
+def test_of_wrong_lists_that_of_the_largest_class_is_shown():
+    certificate = certify(random_model(1, 3.0))
+    largest = certificate.found_wrong
+    assert largest.found is not None
+    assert all(largest.of.sets >= proved.of.sets for proved in certificate.proved if proved.found is not None)
+    without = replace(certificate, proved=tuple(replace(proved, found=None) for proved in certificate.proved))
+    assert without.found_wrong is None
