@@ -13,6 +13,7 @@ spends it, and no sum that is rounded is taken in another order for it:
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,9 @@ from toy_model.behaviour import cross_entropy
 from toy_model.dataset import Dataset
 from toy_model.engine import EVERY
 from toy_model.transformer import MLP, Attention, Transformer
+
+AT_ONCE = 400_000
+"""Attention scores that are held at once: few enough to stay in the cache."""
 
 Gradient = dict[str, Tensor]
 """By the name of the parameter."""
@@ -123,34 +127,42 @@ class _Attention:
         qkv = pairs.looked_up((pairs.resid @ self.W).add_(b)) if pairs else (resid @ self.W).add_(b)
         # (batch pos) (head qkv d_head) -> qkv (batch head) pos d_head
         self.qkv = qkv.view(-1, n, n_heads, 3, d_head).permute(3, 0, 2, 1, 4).flatten(1, 2)
-        q, k, v = self.qkv
-        future = torch.full((n, n), -torch.inf, dtype=q.dtype, device=q.device).triu(1)
-        self.pattern = torch.bmm(q, k.mT).div_(math.sqrt(d_head)).add_(future).softmax(-1)
+        future = torch.full((n, n), -torch.inf, dtype=qkv.dtype, device=qkv.device).triu(1)
+        z = self.qkv.new_empty(self.qkv.shape[1:])
+        self.patterns = []
+        for q, k, v, z_here in self._pieces(*self.qkv, z):
+            self.patterns.append(torch.bmm(q, k.mT).div_(math.sqrt(d_head)).add_(future).softmax(-1))
+            torch.bmm(self.patterns[-1], v, out=z_here)
         # (batch head) pos d_head -> (batch pos) (head d_head)
-        z = torch.bmm(self.pattern, v).view(-1, n_heads, n, d_head).transpose(1, 2)
-        self.z = z.reshape(-1, n_heads * d_head)
+        self.z = z.view(-1, n_heads, n, d_head).transpose(1, 2).reshape(-1, n_heads * d_head)
         self.resid_mid = (self.z @ attn.W_O.flatten(0, 1)).add_(attn.b_O).add_(resid)
+
+    def _pieces(self, *of_all: Float[Tensor, "batch_head ..."]) -> Iterator[tuple[Tensor, ...]]:
+        """Some heads of some sequences at a time: what attention makes of one needs no other."""
+        return zip(*(tensor.split(max(AT_ONCE // self.n**2, 1)) for tensor in of_all), strict=True)
 
     def backward(self, d_resid: Rows) -> tuple[Rows, Gradient]:
         attn, n = self.attn, self.n
         n_heads, d_model, d_head = attn.W_Q.shape
-        q, k, v = self.qkv
         d_W_O, d_b_O = (self.z.T @ d_resid).view(attn.W_O.shape), d_resid.sum(0)
         # (batch pos) (head d_head) -> (batch head) pos d_head
         d_z = (d_resid @ attn.W_O.flatten(0, 1).T).view(-1, n, n_heads, d_head).transpose(1, 2).flatten(0, 1)
-        d_v = torch.bmm(self.pattern.mT, d_z)
-        d_pattern = torch.bmm(d_z, v.mT)
-        del d_z, self.z
-        d_scores = torch.ops.aten._softmax_backward_data(d_pattern, self.pattern, -1, d_pattern.dtype)
-        d_scores.div_(math.sqrt(d_head))
-        del d_pattern, self.pattern
-        d_q, d_k = torch.bmm(d_scores, k), torch.bmm(q.mT, d_scores).mT
-        del d_scores, q, k, v, self.qkv
+        del self.z
+        d_qkv = d_z.new_empty(len(d_z), n, 3, d_head)
+        for q, k, v, d_z_here, d_qkv_here in self._pieces(*self.qkv, d_z, d_qkv):
+            pattern = self.patterns.pop(0)
+            d_v = torch.bmm(pattern.mT, d_z_here)
+            d_pattern = torch.bmm(d_z_here, v.mT)
+            d_scores = torch.ops.aten._softmax_backward_data(d_pattern, pattern, -1, d_pattern.dtype)
+            del d_pattern, pattern
+            d_scores.div_(math.sqrt(d_head))
+            d_q, d_k = torch.bmm(d_scores, k), torch.bmm(q.mT, d_scores).mT
+            torch.stack([d_q, d_k, d_v], 2, out=d_qkv_here)
+        del d_z, self.qkv
 
         # (batch head) pos qkv d_head -> (batch pos) (head qkv d_head)
-        d_qkv = torch.stack([d_q, d_k, d_v], 2).view(-1, n_heads, n, 3, d_head).transpose(1, 2)
+        d_qkv = d_qkv.view(-1, n_heads, n, 3, d_head).transpose(1, 2)
         d_qkv = d_qkv.reshape(-1, n_heads * 3 * d_head)
-        del d_q, d_k, d_v
         d_W = (self.resid_pre.T @ d_qkv).view(d_model, n_heads, 3, d_head).permute(2, 1, 0, 3)
         d_b = d_qkv.sum(0).view(n_heads, 3, d_head).transpose(0, 1)
         gradient = {"W_Q": d_W[0], "W_K": d_W[1], "W_V": d_W[2], "b_Q": d_b[0], "b_K": d_b[1], "b_V": d_b[2]}
