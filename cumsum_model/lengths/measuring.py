@@ -1,0 +1,52 @@
+"""All that the study measures of one trained model. A worker does it: from the files of a checkpoint to plain data."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cumsum_model.lengths.cells import Cell
+from cumsum_model.lengths.proved import proved
+from cumsum_model.lengths.sampled import sampled
+from cumsum_model.lengths.study import Run, run_as_json
+from cumsum_model.system import SYSTEM
+from toy_model.checkpoint.checkpoint import read_checkpoint
+
+
+def measure(files: Mapping[str, bytes], cell: Cell, seed: int, train_seconds: float) -> dict[str, Any]:
+    """The figures of the model whose checkpoint and card are `files`, by their names: a `Run`, for JSON.
+
+    Raises CheckpointError.
+    """
+    torch.set_num_threads(1)  # as it was trained; the number of threads decides the last digits
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            Path(folder, name).write_bytes(content)
+        checkpoint = read_checkpoint(Path(folder), SYSTEM)
+    assert checkpoint.card is not None
+    behaviour = checkpoint.card["metrics"]["behaviour"]
+    norm = sum(weight.double().square().sum().item() for weight in checkpoint.model.state_dict().values()) ** 0.5
+    started = time.perf_counter()
+    of_every = proved(checkpoint.model)
+    between = time.perf_counter()
+    of_some = sampled(checkpoint.model)
+    seconds = {"train": train_seconds, "prove": between - started, "sample": time.perf_counter() - between}
+    return run_as_json(
+        Run(
+            cell,
+            seed,
+            checkpoint.sha256,
+            checkpoint.card["kept_epoch"],
+            behaviour["cross_entropy"],
+            behaviour["accuracy"],
+            norm,
+            of_every,
+            of_some,
+            {name: round(number, 1) for name, number in seconds.items()},
+        )
+    )

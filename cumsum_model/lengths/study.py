@@ -1,0 +1,213 @@
+"""The study: what was measured of every run, as docs/lengths.json holds it, and what its seeds say together."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from pytest_claims.files import Unreadable, read_regular
+from pytest_claims.interval import clopper_pearson
+
+from cumsum_model.lengths.cells import Cell, cell_of
+from cumsum_model.lengths.proved import Proved
+from cumsum_model.lengths.sampled import Sampled, Searched
+
+FORMAT = "cumsum lengths"
+VERSION = 1
+"""Of what is measured: figures of another version are measured anew."""
+
+MAX_BYTES = 2**23
+LEVEL = 0.95
+
+
+class StudyError(ValueError):
+    """A file holds no study. The message is one line that names the file."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained model.
+
+    sha256          of its checkpoint; None if training diverged, and then nothing is measured
+    selected_epoch  counted from 0
+    loss, accuracy  on the evaluation set: cross entropy in nats, and how many of all positions are right
+    norm            of all weights together, the root of the sum of their squares
+    proved          over every sequence; None for what the proof does not speak of
+    sampled         on sequences that were drawn or searched for
+    seconds         that "train", "prove" and "sample" took, on one core beside others
+    """
+
+    cell: Cell
+    seed: int
+    sha256: str | None = None
+    selected_epoch: int | None = None
+    loss: float = math.nan
+    accuracy: float = math.nan
+    norm: float = math.nan
+    proved: Proved | None = None
+    sampled: Sampled | None = None
+    seconds: Mapping[str, float] | None = None
+
+    @property
+    def known_wrong(self) -> bool:
+        """Whether a wrong sequence is known: proved, drawn or found."""
+        in_proof = self.proved is not None and any(low > 0 for low, _ in self.proved.wrong)
+        return in_proof or (self.sampled is not None and self.sampled.searched.margin <= 0)
+
+    @property
+    def proved_right(self) -> bool:
+        """Whether every sequence of every length is proved right."""
+        return self.proved is not None and self.proved.right_up_to == self.cell.seq_len
+
+    @property
+    def smallest_margin(self) -> float:
+        """The smallest margin that is known of any sequence, in logits: an upper bound of the smallest there is."""
+        found = [] if self.proved is None else [min(self.proved.found)]
+        return min(found + ([] if self.sampled is None else [self.sampled.searched.margin]))
+
+
+@dataclass(frozen=True)
+class Study:
+    """Every run, and the cells that were left out, with the reason.
+
+    machine: what it ran on, in words.
+    """
+
+    runs: tuple[Run, ...]
+    dropped: Mapping[Cell, str]
+    machine: str = ""
+
+    @property
+    def cells(self) -> list[Cell]:
+        """Those that were trained, in order of their sizes."""
+        order = {run.cell: (run.cell.varied["seq_len"], run.cell.n_layers, run.cell.n_heads) for run in self.runs}
+        return sorted(order, key=lambda cell: (order[cell], cell.change is not None, str(cell.change)))
+
+    def of(self, cell: Cell) -> list[Run]:
+        """The runs of a cell that did not diverge. Raises KeyError where there is none."""
+        runs = [run for run in self.runs if run.cell == cell and run.sha256 is not None]
+        if not runs:
+            raise KeyError(str(cell))
+        return runs
+
+    def count(self, cell: Cell, holds: Callable[[Run], bool]) -> tuple[int, int, float, float]:
+        """On how many of its seeds something holds, of how many, and the exact interval of the share of all seeds."""
+        runs = self.of(cell)
+        n = sum(map(holds, runs))
+        return n, len(runs), *clopper_pearson(n, len(runs), LEVEL)
+
+    def mean(self, cell: Cell, number: Callable[[Run], float]) -> tuple[float, float, float]:
+        """The mean of a number over seeds, and the interval of what it is over all seeds: Student's t."""
+        return mean_interval([number(run) for run in self.of(cell)])
+
+    def replaced(self, change: Callable[[Run], Run]) -> Study:
+        """The study with every run changed."""
+        return replace(self, runs=tuple(map(change, self.runs)))
+
+
+def mean_interval(numbers: Sequence[float], level: float = LEVEL) -> tuple[float, float, float]:
+    """The mean, and the interval that covers the mean of what they are a sample of, if that is normal.
+
+    Infinite for a single number. Raises ValueError if there are none.
+    """
+    from scipy.special import stdtrit
+
+    n = len(numbers)
+    if n == 0:
+        raise ValueError("no numbers have no mean")
+    mean = math.fsum(numbers) / n
+    if n == 1:
+        return mean, -math.inf, math.inf
+    error = math.sqrt(math.fsum((number - mean) ** 2 for number in numbers) / (n - 1) / n)
+    half = float(stdtrit(n - 1, (1 + level) / 2)) * error
+    return mean, mean - half, mean + half
+
+
+def encode(study: Study) -> str:
+    """As JSON, a run a line, so that a change shows which."""
+    runs = ",\n".join(_line(run_as_json(run)) for run in study.runs)
+    dropped = ",\n".join(_line({**cell.varied, "why": why}) for cell, why in study.dropped.items())
+    head = f'{{"format": {json.dumps(FORMAT)}, "version": {VERSION}, "machine": {json.dumps(study.machine)}'
+    return f'{head},\n"dropped": [\n{dropped}\n],\n"runs": [\n{runs}\n]}}\n'
+
+
+def read_study(path: Path) -> Study:
+    """Raises StudyError."""
+    try:
+        document = json.loads(read_regular(path, MAX_BYTES))
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
+            raise StudyError(f"{path}: is no study of lengths")
+        if document.get("version") != VERSION:
+            raise StudyError(f"{path}: its version is {document.get('version')!r}, this one reads {VERSION}")
+        runs = tuple(map(run_from_json, document["runs"]))
+        dropped = {}
+        for each in document["dropped"]:
+            why = each.pop("why")
+            dropped[cell_of(each)] = str(why)
+        return Study(runs, dropped, str(document["machine"]))
+    except Unreadable as error:
+        raise StudyError(f"{path}: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        if isinstance(error, StudyError):
+            raise
+        raise StudyError(f"{path}: is no study of lengths ({type(error).__name__}: {str(error)[:100]})") from None
+
+
+def run_as_json(run: Run) -> dict[str, Any]:
+    """For JSON: numbers to five digits, what is proved rounded to the safe side."""
+    plain = asdict(run)
+    plain["cell"] = run.cell.varied
+    if run.proved is not None:
+        plain["proved"]["found"] = [_five(margin) for margin in run.proved.found]
+        plain["proved"]["smallest"] = [_down(margin) for margin in run.proved.smallest]
+        plain["proved"]["float32_error"] = _five(run.proved.float32_error)
+        plain["proved"]["wrong"] = {
+            str(n): list(share) for n, share in enumerate(run.proved.wrong, start=1) if share != (0.0, 0.0)
+        }
+    return {name: _five(value) if isinstance(value, float) else value for name, value in plain.items()}
+
+
+def run_from_json(plain: Mapping[str, Any]) -> Run:
+    """Raises KeyError, TypeError or ValueError."""
+    known = {field.name for field in fields(Run)}
+    if set(plain) != known:
+        raise ValueError(f"a run has {', '.join(sorted(known ^ set(plain)))} or lacks it")
+    proved, sampled = plain["proved"], plain["sampled"]
+    if proved is not None:
+        wrong = {int(n): (float(low), float(high)) for n, (low, high) in proved["wrong"].items()}
+        by_length = [wrong.get(n, (0.0, 0.0)) for n in range(1, len(proved["found"]) + 1)]
+        smallest = [-math.inf if margin is None else float(margin) for margin in proved["smallest"]]
+        found = [math.inf if margin is None else float(margin) for margin in proved["found"]]
+        error = math.inf if proved["float32_error"] is None else float(proved["float32_error"])
+        read = {"wrong": by_length, "smallest": smallest, "found": found, "float32_error": error}
+        proved = Proved(**{**proved, **read})
+    if sampled is not None:
+        sampled = Sampled(**{**sampled, "searched": Searched(**sampled["searched"])})
+    rest = {name: math.nan if value is None else value for name, value in plain.items() if name in _NUMBERS}
+    return Run(**{**plain, **rest, "cell": cell_of(plain["cell"]), "proved": proved, "sampled": sampled})
+
+
+_NUMBERS = ("loss", "accuracy", "norm")
+
+
+def _line(plain: Mapping[str, Any]) -> str:
+    return json.dumps(plain, allow_nan=False, separators=(",", ":"))
+
+
+def _five(number: float) -> float | None:
+    """Five significant digits; None for what JSON has no word for."""
+    return float(f"{number:.5g}") if math.isfinite(number) else None
+
+
+def _down(bound: float) -> float | None:
+    """A lower bound to five digits, no larger than it is; None for one that says nothing."""
+    if not math.isfinite(bound):
+        return None
+    nearest = float(f"{bound:.5g}")
+    if nearest <= bound:
+        return nearest
+    return float(f"{nearest - 10.0 ** (math.floor(math.log10(abs(nearest))) - 4):.5g}")

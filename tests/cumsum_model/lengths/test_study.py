@@ -1,0 +1,101 @@
+"""The study as a file, and what its seeds say together."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+
+from cumsum_model.lengths.cells import Cell
+from cumsum_model.lengths.proved import Proved
+from cumsum_model.lengths.sampled import Sampled, Searched
+from cumsum_model.lengths.study import Run, Study, StudyError, encode, mean_interval, read_study
+
+SEARCHED = Searched(0.25, [1, -1, 1], None)
+SAMPLED = Sampled(1000, 0, 0, 100, {"-1": 0, "0": 0, "+1": 0}, SEARCHED)
+PROVED = Proved(3, [0.5, 0.4, 0.3], [0.5, 0.4, 0.3], [(0.0, 0.0)] * 3, 0.001)
+SECONDS = {"train": 1.0, "prove": 2.0, "sample": 3.0}
+RIGHT = Run(Cell(3), 0, "a" * 64, 5, 0.1, 1.0, 9.0, PROVED, SAMPLED, SECONDS)
+WRONG = replace(
+    RIGHT, seed=1, proved=Proved(2, [0.5, 0.4, -0.3], [0.5, 0.4, -0.3], [(0.0, 0.0)] * 2 + [(0.1, 0.2)], 1e-3)
+)
+TWO_LAYERS = replace(RIGHT, cell=Cell(3, 2), proved=None, sampled=replace(SAMPLED, searched=Searched(-1.0, [1, -1], 2)))
+DIVERGED = Run(Cell(3), 2)
+STUDY = Study((RIGHT, WRONG, DIVERGED, TWO_LAYERS), {Cell(320): "too long"}, "a machine")
+
+
+def test_it_is_read_as_it_was_written(tmp_path):
+    path = tmp_path / "lengths.json"
+    path.write_text(encode(STUDY))
+    read = read_study(path)
+    assert encode(read) == encode(STUDY)
+    assert read.runs[:2] == STUDY.runs[:2]
+    assert read.dropped == STUDY.dropped
+
+
+def test_what_is_proved_is_rounded_to_the_safe_side(tmp_path):
+    path = tmp_path / "lengths.json"
+    bounds = [0.123456789, -0.123456789, -math.inf]
+    path.write_text(encode(Study((replace(RIGHT, proved=replace(PROVED, smallest=bounds)),), {})))
+    read = read_study(path).runs[0].proved.smallest
+    assert read == [0.12345, -0.12346, -math.inf]
+
+
+def test_what_is_known_of_a_run():
+    assert (RIGHT.known_wrong, RIGHT.proved_right) == (False, True)
+    assert (WRONG.known_wrong, WRONG.proved_right) == (True, False)
+    assert (TWO_LAYERS.known_wrong, TWO_LAYERS.proved_right) == (True, False)
+    assert (DIVERGED.known_wrong, DIVERGED.proved_right) == (False, False)
+    assert [run.smallest_margin for run in (RIGHT, WRONG, TWO_LAYERS)] == [0.25, -0.3, -1.0]
+
+
+def test_seeds_are_counted_without_those_that_diverged():
+    n, of, low, high = STUDY.count(Cell(3), lambda run: run.proved_right)
+    assert (n, of) == (1, 2)
+    assert 0 < low < 0.5 < high < 1
+    assert STUDY.cells == [Cell(3), Cell(3, 2)]
+    with pytest.raises(KeyError, match="length 5, 1 layer, 1 head"):
+        STUDY.of(Cell(5))
+
+
+def test_the_interval_of_a_mean_is_students():
+    mean, low, high = mean_interval([1.0, 2.0, 3.0])
+    assert mean == 2
+    assert (low, high) == pytest.approx((2 - 2.4841, 2 + 2.4841), abs=1e-4)  # 4.3027 / sqrt(3)
+    assert mean_interval([1.0]) == (1.0, -math.inf, math.inf)
+    with pytest.raises(ValueError, match="no mean"):
+        mean_interval([])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: text[:50], "is no study of lengths"),
+        (lambda text: "[]", "is no study of lengths"),
+        (lambda text: text.replace('"version": 1', '"version": 9'), "its version is 9, this one reads 1"),
+        (lambda text: text.replace('"seed":', '"sead":'), "a run has sead, seed or lacks it"),
+        (lambda text: text.replace('"n_layers":1,', ""), "none of this study"),
+        (lambda text: text.replace('"found":[', '"found":{"a":3},"b":['), "is no study of lengths"),
+        (lambda text: "[" * 100_000, "is no study of lengths"),
+    ],
+)
+def test_what_is_no_study_is_refused_in_one_line(tmp_path, damage, message):
+    path = tmp_path / "lengths.json"
+    path.write_text(damage(encode(STUDY)))
+    with pytest.raises(StudyError) as refused:
+        read_study(path)
+    assert message in str(refused.value)
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(StudyError, match="absent"):
+        read_study(tmp_path / "absent.json")
+
+
+def test_a_change_of_a_run_shows_as_one_line():
+    before, after = encode(STUDY), encode(replace(STUDY, runs=(*STUDY.runs[:-1], replace(TWO_LAYERS, loss=0.5))))
+    differing = [a for a, b in zip(before.splitlines(), after.splitlines(), strict=True) if a != b]
+    assert len(differing) == 1
+    assert json.loads(differing[0])["loss"] == 0.1
