@@ -10,6 +10,7 @@ from einops import einsum
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cumsum_model.data import CumsumDataset
 from cumsum_model.model import CumsumTransformer
 
 
@@ -106,3 +107,12 @@ def info_weighted_attention(
     _, cache = model.run_with_cache(toks.to(model.device))
     moved = cache["blocks.0.attn.hook_v"][:, :, head].double() @ attn.W_O[head].double()
     return cache["blocks.0.attn.hook_pattern"][:, head].double() * moved.norm(dim=-1)[:, None, :]
+
+
+@torch.no_grad()
+def sampled_uniformity_gap(model: CumsumTransformer, data: CumsumDataset, layer: int) -> float:
+    """The largest |n * pattern - 1| of any head of a layer on a data set: of any layer, where the exact one is not."""
+    _, cache = model.run_with_cache(data.toks.to(model.device))
+    pattern = cache[f"blocks.{layer}.attn.hook_pattern"].double()
+    n = torch.arange(1, pattern.shape[-1] + 1, device=pattern.device)
+    return (n[:, None] * pattern - 1).tril().abs().max().item()

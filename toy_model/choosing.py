@@ -53,7 +53,7 @@ def choose(config: pytest.Config, systems: Sequence[System[Any]]) -> Chosen:
     if not named or len(systems) < 2:
         return Chosen(claims, tuple(systems))
     of = {path: _readers(config, path, systems) for file in named for path in _files_in(file)}
-    readers = [system for system in systems if all(system in found for found in of.values())]
+    readers = _narrowest([system for system in systems if all(system in found for found in of.values())])
     if len(readers) != 1:
         each = "; ".join(f"{path} is of {' and '.join(system.name for system in found)}" for path, found in of.items())
         how = (
@@ -86,6 +86,12 @@ def _readers(config: pytest.Config, path: Path, systems: Sequence[System[Any]]) 
             shown(f"{path}: of none of the systems; name the one that is meant, {_folders(systems)} ({each})")
         )
     return [system for system in systems if refusals[system.name] is None]
+
+
+def _narrowest(systems: Sequence[System[Any]]) -> list[System[Any]]:
+    """Without those of which another one is a special case."""
+    widened = {system.narrows for system in systems}
+    return [system for system in systems if system.name not in widened]
 
 
 def _folders(systems: Sequence[System[Any]]) -> str:

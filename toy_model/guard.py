@@ -18,10 +18,10 @@ import pytest
 
 from toy_model.checkout import ROOT
 
-SYSTEMS = ("cumsum_model", "sorted_list_model")
+SYSTEMS = ("cumsum_model", "cumsum_model.two_layers", "sorted_list_model")
 """The packages that have claims, and a `verify` of their own."""
 
-PARTS = ("claims", "tests", "benchmarks", *SYSTEMS, "toy_model")
+PARTS = ("claims", "tests", "benchmarks", *{system.partition(".")[0]: None for system in SYSTEMS}, "toy_model")
 """The folders of the suite in which pytest may run what it finds."""
 
 OTHERS = ("pytest-claims", "examples")

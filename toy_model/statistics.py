@@ -42,6 +42,13 @@ def r_squared(x: Tensor, y: Tensor) -> float:
     return ((x @ y) ** 2 / ((x @ x) * (y @ y))).item()
 
 
+def slope(x: Tensor, y: Tensor) -> float:
+    """The slope of the straight line in x that is closest to y, in float64."""
+    x, y = x.double().flatten(), y.double().flatten()
+    x = x - x.mean()
+    return (x @ y / (x @ x)).item()
+
+
 def cosine(a: Float[Tensor, " d"], b: Float[Tensor, " d"]) -> float:
     """Cosine of the angle between two vectors, in float64."""
     a, b = a.double(), b.double()

@@ -26,6 +26,7 @@ class System(Task[M]):
     illustrate  figures of a report
     mutants     the broken models, by kind
     prove       what is proved over every sequence, or why nothing is
+    narrows     the name of a system of which this is a special case, if it is one: a checkpoint of both is of this one
     """
 
     inspected: Callable[[Checkpoint[M], Misreading | None], tuple[list[str], dict[str, Any]]]
@@ -33,6 +34,7 @@ class System(Task[M]):
     illustrate: Callable[[Report], Illustrations]
     mutants: Callable[[], Mapping[str, tuple[Control, ...]]]
     prove: Callable[[M], Proved | str]
+    narrows: str | None = None
 
 
 def system_of(package: str) -> System[Any]:

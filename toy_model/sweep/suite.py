@@ -29,13 +29,13 @@ def fingerprint(package: str) -> str:
     packages = PACKAGES if ROOT == SHIPPED else ROOT
     suite = [ROOT / "conftest.py", ROOT / "pyproject.toml", ROOT / "fixtures" / name / "reference.safetensors"]
     paths = {path.relative_to(ROOT).as_posix(): path for path in [*suite, *(CLAIMS / name).rglob("*.py")]}
-    for folder in (package, "toy_model"):
+    for folder in (package.partition(".")[0], "toy_model"):
         for path in (packages / folder).rglob("*.py"):
             if SHIPPED not in path.parents:
                 paths[path.relative_to(packages).as_posix()] = path
     for path in PLUGIN.rglob("*.py"):
         paths[f"pytest-claims/pytest_claims/{path.relative_to(PLUGIN).as_posix()}"] = path
-    says_nothing = (*_SAYS_NOTHING, *(f"{package}/{part}" for part in _SAYS_NOTHING_IN_A_SYSTEM))
+    says_nothing = (*_SAYS_NOTHING, *(f"{package.replace('.', '/')}/{part}" for part in _SAYS_NOTHING_IN_A_SYSTEM))
     digest = hashlib.sha256()
     for relative, path in sorted(paths.items()):
         if not relative.startswith(says_nothing):
