@@ -22,21 +22,24 @@ from toy_model.under_test import checkpoints_in, reading_for, stored_of
 
 @dataclass(frozen=True)
 class Chosen:
-    """The systems whose claims run, and those whose claims were asked for and are left out. All lie in `claims`."""
+    """The systems whose claims run, and the folders of claims that were asked for and are left out, by name.
+
+    All lie in `claims`. A folder may be of no system: its claims are about something else than a checkpoint.
+    """
 
     claims: Path
     systems: tuple[System[Any], ...]
-    left_out: tuple[System[Any], ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def header(self) -> list[str]:
         """What is left out and why, in lines."""
         of = " and ".join(system.name for system in self.systems)
-        return [f"claims/{system.name} left out: checkpoint is of {of}" for system in self.left_out]
+        return [f"claims/{name} left out: checkpoint is of {of}" for name in self.left_out]
 
     def leaves_out(self, path: Path) -> bool:
         """Whether a folder is that of claims that are left out."""
-        return any(path.resolve() == self.claims / system.name for system in self.left_out)
+        return any(path.resolve() == self.claims / name for name in self.left_out)
 
 
 def choose(config: pytest.Config, systems: Sequence[System[Any]]) -> Chosen:
@@ -60,7 +63,8 @@ def choose(config: pytest.Config, systems: Sequence[System[Any]]) -> Chosen:
             f"name the folder of claims, {_folders(readers)}" if readers else "name checkpoints of one system at a time"
         )
         raise pytest.UsageError(shown(f"{how}: {each}"))
-    return Chosen(claims, (readers[0],), tuple(system for system in systems if system is not readers[0]))
+    folders = sorted(path.parent.name for path in claims.glob("*/conftest.py"))
+    return Chosen(claims, (readers[0],), tuple(name for name in folders if name != readers[0].name))
 
 
 def _files_in(path: Path) -> Iterator[Path]:

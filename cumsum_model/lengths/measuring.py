@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 
 from cumsum_model.lengths.cells import Cell
 from cumsum_model.lengths.proved import proved
-from cumsum_model.lengths.sampled import sampled
+from cumsum_model.lengths.sampled import sampled, searched
 from cumsum_model.lengths.study import Run, run_as_json
 from cumsum_model.system import SYSTEM
 from toy_model.checkpoint.checkpoint import read_checkpoint
@@ -30,12 +31,16 @@ def measure(files: Mapping[str, bytes], cell: Cell, seed: int, train_seconds: fl
         checkpoint = read_checkpoint(Path(folder), SYSTEM)
     assert checkpoint.card is not None
     behaviour = checkpoint.card["metrics"]["behaviour"]
-    norm = sum(weight.double().square().sum().item() for weight in checkpoint.model.state_dict().values()) ** 0.5
-    started = time.perf_counter()
-    of_every = proved(checkpoint.model)
-    between = time.perf_counter()
-    of_some = sampled(checkpoint.model)
-    seconds = {"train": train_seconds, "prove": between - started, "sample": time.perf_counter() - between}
+    weights = checkpoint.model.state_dict().values()
+    norm = sum(weight.double().square().sum().item() for weight in weights) ** 0.5
+    model, seconds = checkpoint.model, {"train": train_seconds}
+    with _timed(seconds, "prove"):
+        of_every = proved(model)
+    with _timed(seconds, "sample"):
+        decided = of_every is not None and model.cfg.n_heads == 1
+        of_some = None if decided else sampled(model)
+    with _timed(seconds, "search"):
+        found = searched(model)
     return run_as_json(
         Run(
             cell,
@@ -47,6 +52,14 @@ def measure(files: Mapping[str, bytes], cell: Cell, seed: int, train_seconds: fl
             norm,
             of_every,
             of_some,
+            found,
             {name: round(number, 1) for name, number in seconds.items()},
         )
     )
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], what: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    seconds[what] = time.perf_counter() - started

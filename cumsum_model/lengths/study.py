@@ -37,8 +37,9 @@ class Run:
     loss, accuracy  on the evaluation set: cross entropy in nats, and how many of all positions are right
     norm            of all weights together, the root of the sum of their squares
     proved          over every sequence; None for what the proof does not speak of
-    sampled         on sequences that were drawn or searched for
-    seconds         that "train", "prove" and "sample" took, on one core beside others
+    sampled         on sequences that were drawn; None where the proof decides every class or nearly
+    searched        the best that a search found
+    seconds         that "train", "prove", "sample" and "search" took, on one core beside others
     """
 
     cell: Cell
@@ -50,13 +51,15 @@ class Run:
     norm: float = math.nan
     proved: Proved | None = None
     sampled: Sampled | None = None
+    searched: Searched | None = None
     seconds: Mapping[str, float] | None = None
 
     @property
     def known_wrong(self) -> bool:
         """Whether a wrong sequence is known: proved, drawn or found."""
         in_proof = self.proved is not None and any(low > 0 for low, _ in self.proved.wrong)
-        return in_proof or (self.sampled is not None and self.sampled.searched.margin <= 0)
+        drawn = self.sampled is not None and self.sampled.wrong_anywhere > 0
+        return in_proof or drawn or (self.searched is not None and self.searched.margin <= 0)
 
     @property
     def proved_right(self) -> bool:
@@ -67,7 +70,7 @@ class Run:
     def smallest_margin(self) -> float:
         """The smallest margin that is known of any sequence, in logits: an upper bound of the smallest there is."""
         found = [] if self.proved is None else [min(self.proved.found)]
-        return min(found + ([] if self.sampled is None else [self.sampled.searched.margin]))
+        return min(found + ([] if self.searched is None else [self.searched.margin]))
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,7 @@ def run_from_json(plain: Mapping[str, Any]) -> Run:
     known = {field.name for field in fields(Run)}
     if set(plain) != known:
         raise ValueError(f"a run has {', '.join(sorted(known ^ set(plain)))} or lacks it")
-    proved, sampled = plain["proved"], plain["sampled"]
+    proved = plain["proved"]
     if proved is not None:
         wrong = {int(n): (float(low), float(high)) for n, (low, high) in proved["wrong"].items()}
         by_length = [wrong.get(n, (0.0, 0.0)) for n in range(1, len(proved["found"]) + 1)]
@@ -185,10 +188,11 @@ def run_from_json(plain: Mapping[str, Any]) -> Run:
         error = math.inf if proved["float32_error"] is None else float(proved["float32_error"])
         read = {"wrong": by_length, "smallest": smallest, "found": found, "float32_error": error}
         proved = Proved(**{**proved, **read})
-    if sampled is not None:
-        sampled = Sampled(**{**sampled, "searched": Searched(**sampled["searched"])})
+    sampled = None if plain["sampled"] is None else Sampled(**plain["sampled"])
+    searched = None if plain["searched"] is None else Searched(**plain["searched"])
     rest = {name: math.nan if value is None else value for name, value in plain.items() if name in _NUMBERS}
-    return Run(**{**plain, **rest, "cell": cell_of(plain["cell"]), "proved": proved, "sampled": sampled})
+    figures = {"cell": cell_of(plain["cell"]), "proved": proved, "sampled": sampled, "searched": searched}
+    return Run(**{**plain, **rest, **figures})
 
 
 _NUMBERS = ("loss", "accuracy", "norm")

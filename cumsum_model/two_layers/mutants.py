@@ -8,8 +8,10 @@ from torch import Tensor
 
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.mutants import SYMMETRIES as SYMMETRIES
-from cumsum_model.mutants import add_much_noise, shuffle_weights, swap_verdicts, untrained
 from cumsum_model.mutants.architecture import add_a_layer
+from cumsum_model.mutants.criteria import shuffle_weights
+from cumsum_model.mutants.unembedding import swap_verdicts
+from cumsum_model.mutants.whole import add_much_noise, untrained
 from cumsum_model.scope import reference_model
 from toy_model.surgery import CannotBeMade, copied, rewired
 

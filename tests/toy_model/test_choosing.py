@@ -10,13 +10,17 @@ from another_system import COPYING
 from saved_files import hooked
 
 from cumsum_model.system import SYSTEM as CUMSUM
+from cumsum_model.two_layers.system import SYSTEM as TWO_LAYERS
 from sorted_list_model.system import SYSTEM as SORTED_LIST
 from toy_model.checkout import CLAIMS, ROOT
+from toy_model.checkpoint.checkpoint import read_checkpoint
 from toy_model.choosing import Chosen, choose
 from toy_model.guard import SYSTEMS as PACKAGES
 from toy_model.system import system_of
 
-SYSTEMS = (CUMSUM, SORTED_LIST)
+SYSTEMS = (CUMSUM, TWO_LAYERS, SORTED_LIST)
+FOLDERS = {"cumsum", "cumsum_two_layers", "lengths", "sorted_list"}
+"""Of claims: of every system, and about a study, which no checkpoint is of."""
 
 
 def chosen(*arguments, checkpoints=None, systems=SYSTEMS, folder=ROOT, **options):
@@ -41,7 +45,8 @@ def refused(*arguments, **options):
 
 def test_the_systems_are_those_that_there_are_claims_about():
     assert tuple(map(system_of, PACKAGES)) == SYSTEMS
-    assert {path.parent.name for path in CLAIMS.glob("*/conftest.py")} == {system.name for system in SYSTEMS}
+    assert {path.parent.name for path in CLAIMS.glob("*/conftest.py")} == FOLDERS
+    assert {system.name for system in SYSTEMS} == FOLDERS - {"lengths"}
 
 
 @pytest.mark.parametrize(
@@ -52,7 +57,9 @@ def test_the_systems_are_those_that_there_are_claims_about():
         (["."], SYSTEMS),
         (["claims/cumsum"], (CUMSUM,)),
         (["claims/sorted_list/test_task.py::test_accuracy"], (SORTED_LIST,)),
-        (["claims/sorted_list", "claims/cumsum/test_task.py"], SYSTEMS),
+        (["claims/sorted_list", "claims/cumsum/test_task.py"], (CUMSUM, SORTED_LIST)),
+        (["claims/cumsum_two_layers"], (TWO_LAYERS,)),
+        (["claims/lengths"], ()),
         (["tests/toy_model"], ()),
     ],
 )
@@ -64,19 +71,28 @@ def test_paths_are_seen_from_where_pytest_was_called():
     assert chosen("cumsum", folder=CLAIMS) == Chosen(CLAIMS, (CUMSUM,))
 
 
-@pytest.mark.parametrize(("system", "other"), [SYSTEMS, SYSTEMS[::-1]], ids=["cumsum", "sorted_list"])
-def test_a_checkpoint_is_of_the_system_that_can_read_it(system, other):
+@pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.name)
+def test_a_checkpoint_is_of_the_system_that_can_read_it(system):
     found = chosen("claims", checkpoints=[system.reference])
-    assert found == Chosen(CLAIMS, (system,), (other,))
-    assert found.header == [f"claims/{other.name} left out: checkpoint is of {system.name}"]
-    assert found.leaves_out(CLAIMS / other.name)
+    others = tuple(sorted(FOLDERS - {system.name}))
+    assert found == Chosen(CLAIMS, (system,), others)
+    assert found.header == [f"claims/{other} left out: checkpoint is of {system.name}" for other in others]
+    assert all(found.leaves_out(CLAIMS / other) for other in others)
     assert not found.leaves_out(CLAIMS / system.name)
+
+
+def test_a_checkpoint_is_of_the_narrowest_system_that_can_read_it():
+    one_layer = chosen("claims", checkpoints=[CUMSUM.reference])
+    two_layers = chosen("claims", checkpoints=[TWO_LAYERS.reference])
+    assert (one_layer.systems, two_layers.systems) == ((CUMSUM,), (TWO_LAYERS,))
+    assert chosen("claims", checkpoints=[TWO_LAYERS.reference], systems=(CUMSUM, SORTED_LIST)).systems == (CUMSUM,)
+    assert chosen("claims", checkpoints=[CUMSUM.reference, TWO_LAYERS.reference]).systems == (CUMSUM,)
 
 
 @pytest.mark.parametrize("made", ["hooked", "bridge", "folder", "shards", "several", "wrapped", "damaged"])
 @pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.name)
-def test_a_checkpoint_of_any_kind_is(save, tmp_path, system, made, reference, trained_sorter):
-    model = {"cumsum": reference, "sorted_list": trained_sorter}[system.name]
+def test_a_checkpoint_of_any_kind_is(save, tmp_path, system, made, reference, two_layers, trained_sorter):
+    model = {"cumsum": reference, "cumsum_two_layers": two_layers, "sorted_list": trained_sorter}[system.name]
     folder = tmp_path / "folder"
     folder.mkdir()
     if made == "folder":
@@ -101,6 +117,11 @@ def test_a_checkpoint_of_any_kind_is(save, tmp_path, system, made, reference, tr
         folder = save(state)
     options = {"token_order": "wrapped"} if made == "wrapped" else {}
     assert chosen("claims", checkpoints=[folder], **options).systems == (system,)
+
+
+@pytest.fixture(scope="module")
+def two_layers():
+    return read_checkpoint(TWO_LAYERS.reference, TWO_LAYERS).model
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +150,7 @@ def test_what_no_system_can_read_is_refused_with_what_each_says(save, tmp_path):
 
 
 def test_checkpoints_of_several_systems_are_refused():
-    told = refused("claims", checkpoints=[system.reference for system in SYSTEMS])
+    told = refused("claims", checkpoints=[system.reference for system in (CUMSUM, SORTED_LIST)])
     assert told == (
         f"name checkpoints of one system at a time: {CUMSUM.reference} is of cumsum; {SORTED_LIST.reference} is of "
         "sorted_list"

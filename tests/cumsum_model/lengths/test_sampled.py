@@ -64,7 +64,7 @@ def test_counts_are_those_of_all_sequences(seed):
     model = small(seed=seed)
     values = every(5, 2)
     wrong = margins(model(tokens_of(values, 2)), labels_of(values)) <= 0
-    found = sampled(model, size=40_000, hard=20_000, rounds=0)
+    found = sampled(model, size=40_000, hard=20_000)
     for share, count, size in (
         (wrong[:, -1].double().mean().item(), found.wrong_at_end, found.drawn),
         (wrong.any(1).double().mean().item(), found.wrong_anywhere, found.drawn),

@@ -12,14 +12,14 @@ from cumsum_model.lengths.sampled import Sampled, Searched
 from cumsum_model.lengths.study import Run, Study, StudyError, encode, mean_interval, read_study
 
 SEARCHED = Searched(0.25, [1, -1, 1], None)
-SAMPLED = Sampled(1000, 0, 0, 100, {"-1": 0, "0": 0, "+1": 0}, SEARCHED)
+SAMPLED = Sampled(1000, 0, 0, 100, {"-1": 0, "0": 0, "+1": 0})
 PROVED = Proved(3, [0.5, 0.4, 0.3], [0.5, 0.4, 0.3], [(0.0, 0.0)] * 3, 0.001)
-SECONDS = {"train": 1.0, "prove": 2.0, "sample": 3.0}
-RIGHT = Run(Cell(3), 0, "a" * 64, 5, 0.1, 1.0, 9.0, PROVED, SAMPLED, SECONDS)
+SECONDS = {"train": 1.0, "prove": 2.0, "sample": 3.0, "search": 4.0}
+RIGHT = Run(Cell(3), 0, "a" * 64, 5, 0.1, 1.0, 9.0, PROVED, None, SEARCHED, SECONDS)
 WRONG = replace(
     RIGHT, seed=1, proved=Proved(2, [0.5, 0.4, -0.3], [0.5, 0.4, -0.3], [(0.0, 0.0)] * 2 + [(0.1, 0.2)], 1e-3)
 )
-TWO_LAYERS = replace(RIGHT, cell=Cell(3, 2), proved=None, sampled=replace(SAMPLED, searched=Searched(-1.0, [1, -1], 2)))
+TWO_LAYERS = replace(RIGHT, cell=Cell(3, 2), proved=None, sampled=SAMPLED, searched=Searched(-1.0, [1, -1], 2))
 DIVERGED = Run(Cell(3), 2)
 STUDY = Study((RIGHT, WRONG, DIVERGED, TWO_LAYERS), {Cell(320): "too long"}, "a machine")
 

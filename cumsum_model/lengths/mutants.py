@@ -1,0 +1,85 @@
+"""Controls: studies in which what a claim says is not so, each named for how its runs were changed.
+
+A claim about a study judges the end of an interval over seeds. It has to fail where the figures belong to other cells,
+and where there are too few seeds to say anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from cumsum_model.lengths.cells import Cell
+from cumsum_model.lengths.study import Run, Study
+
+
+def shuffle_lengths(study: Study) -> Study:
+    """The figures of every run belong to another length: 10 to 20, 20 to 40, and so on, those of the longest to 10."""
+
+    def length(cell: Cell, lengths: list[int]) -> Cell:
+        return replace(cell, seq_len=lengths[(lengths.index(cell.seq_len) + 1) % len(lengths)])
+
+    return _moved(study, length)
+
+
+def reverse_lengths(study: Study) -> Study:
+    """The figures of the longest sequences belong to the shortest, and so on."""
+
+    def length(cell: Cell, lengths: list[int]) -> Cell:
+        return replace(cell, seq_len=lengths[-1 - lengths.index(cell.seq_len)])
+
+    return _moved(study, length)
+
+
+def exchange_layers(study: Study) -> Study:
+    """The figures of one layer belong to two, and those of two to one."""
+    return study.replaced(lambda run: replace(run, cell=replace(run.cell, n_layers=3 - run.cell.n_layers)))
+
+
+def exchange_heads(study: Study) -> Study:
+    """The figures of one head belong to four, and those of four to one."""
+    return study.replaced(
+        lambda run: replace(run, cell=replace(run.cell, n_heads={1: 4, 4: 1}.get(run.cell.n_heads, 2)))
+    )
+
+
+def undo_interventions(study: Study) -> Study:
+    """The figures of every changed recipe belong to the published one, and the other way round."""
+    (at,) = {run.cell.seq_len for run in study.runs if run.cell.change}
+    plain = [run for run in study.runs if run.cell == Cell(at)]
+
+    def exchanged(run: Run) -> Run:
+        if run.cell.change is None:
+            return run
+        instead = next((other for other in plain if other.seed == run.seed), plain[0])
+        return replace(instead, cell=run.cell, seed=run.seed)
+
+    return study.replaced(exchanged)
+
+
+def keep_one_seed(study: Study) -> Study:
+    """Of every cell the first seed alone: nothing is known of any other."""
+    first = {run.cell: run for run in reversed(study.runs)}
+    return replace(study, runs=tuple(run for run in study.runs if run is first[run.cell]))
+
+
+def _moved(study: Study, where: Callable[[Cell, list[int]], Cell]) -> Study:
+    """The figures of each run in another cell, where it has a seed of that number."""
+    lengths = sorted({run.cell.seq_len for run in study.runs})
+    return study.replaced(lambda run: replace(run, cell=where(run.cell, lengths)))
+
+
+def list_runs_backwards(study: Study) -> Study:
+    """The same runs in another order."""
+    return replace(study, runs=study.runs[::-1])
+
+
+BREAKING = (
+    shuffle_lengths,
+    reverse_lengths,
+    exchange_layers,
+    exchange_heads,
+    undo_interventions,
+    keep_one_seed,
+)
+SYMMETRIES = (list_runs_backwards,)
