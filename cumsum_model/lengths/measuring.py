@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -11,10 +12,13 @@ from typing import Any
 
 import torch
 
+from cumsum_model.data import NEG, POS, ZERO
 from cumsum_model.lengths.cells import Cell
 from cumsum_model.lengths.proved import proved
 from cumsum_model.lengths.sampled import sampled, searched
 from cumsum_model.lengths.study import Run, run_as_json
+from cumsum_model.model import CumsumTransformer
+from cumsum_model.reading import logits_per_unit_of_mean
 from cumsum_model.system import SYSTEM
 from toy_model.checkpoint.checkpoint import read_checkpoint
 
@@ -50,12 +54,20 @@ def measure(files: Mapping[str, bytes], cell: Cell, seed: int, train_seconds: fl
             behaviour["cross_entropy"],
             behaviour["accuracy"],
             norm,
+            _rate(model),
             of_every,
             of_some,
             found,
             {name: round(number, 1) for name, number in seconds.items()},
         )
     )
+
+
+def _rate(model: CumsumTransformer) -> float:
+    if (model.cfg.n_layers, model.cfg.n_heads) != (1, 1):
+        return math.nan
+    rate = logits_per_unit_of_mean(model)
+    return float((rate[[NEG, POS]] - rate[ZERO]).abs().min())
 
 
 @contextmanager

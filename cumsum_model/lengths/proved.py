@@ -23,17 +23,38 @@ class Proved:
     """What holds of every sequence, in real arithmetic on the stored weights. Lists are by length, from 1.
 
     right_up_to     every sequence of every length up to this one is right; 0 if not even those of length 1 are
-    smallest        no sequence of the length has a smaller margin, in logits
+    zero, signed    no sequence of the length with sum 0, or with another sum, has a smaller margin; in logits
     found           the margin of the hardest sequence that was found
     wrong           the share of all sequences of the length that is wrong: at least, and at most
     float32_error   no logit of float32 inference is off by more
     """
 
     right_up_to: int
-    smallest: list[float]
+    zero: list[float]
+    signed: list[float]
     found: list[float]
     wrong: list[tuple[float, float]]
     float32_error: float
+
+    @property
+    def smallest_margin(self) -> float:
+        """No sequence of any length has a smaller margin, in logits."""
+        return min(*self.zero, *self.signed)
+
+    @property
+    def balanced_margin(self) -> float:
+        """The same once the bias of the zero logit is moved to where it is best: see `balance`."""
+        return (min(self.zero) + min(self.signed)) / 2
+
+    @property
+    def balance(self) -> float:
+        """How much lower the bias of the zero logit would best be, in logits: next to a sum of zero that is the
+        threshold between the answers, and what one side gains of its margin the other loses.
+
+        Where a sequence with another sum than 0 is nearest to the opposite sign, it gains nothing; no model of this
+        study has one that is near to it.
+        """
+        return (min(self.zero) - min(self.signed)) / 2
 
     @property
     def power(self) -> float | None:
@@ -50,14 +71,18 @@ def proved(model: CumsumTransformer, budget: int = THOROUGH_BUDGET) -> Proved | 
         lengths = certify(model, budget=budget).lengths
     except Unprovable:
         return None
-    wrong = []
+    zero, signed, wrong = [], [], []
     for length in lengths:
+        is_zero = length.sums == 0
+        zero.append(float(length.smallest[is_zero].min()))
+        signed.append(float(length.smallest[~is_zero].min()))
         low, high = length.accuracy
         wrong.append((_rounded(1 - high, math.floor), _rounded(1 - low, math.ceil)))
     right = [bool(length.right.all()) for length in lengths]
     return Proved(
         right_up_to=right.index(False) if False in right else len(right),
-        smallest=[length.smallest_margin for length in lengths],
+        zero=zero,
+        signed=signed,
         found=[length.hardest[0] for length in lengths],
         wrong=wrong,
         float32_error=logit_error(model),

@@ -36,6 +36,8 @@ class Run:
     selected_epoch  counted from 0
     loss, accuracy  on the evaluation set: cross entropy in nats, and how many of all positions are right
     norm            of all weights together, the root of the sum of their squares
+    rate            of one layer with one head, next to a mean of zero: logits by which zero is set apart from neg and
+                    from pos per unit of mean, the smaller of the two
     proved          over every sequence; None for what the proof does not speak of
     sampled         on sequences that were drawn; None where the proof decides every class or nearly
     searched        the best that a search found
@@ -49,6 +51,7 @@ class Run:
     loss: float = math.nan
     accuracy: float = math.nan
     norm: float = math.nan
+    rate: float = math.nan
     proved: Proved | None = None
     sampled: Sampled | None = None
     searched: Searched | None = None
@@ -166,7 +169,8 @@ def run_as_json(run: Run) -> dict[str, Any]:
     plain["cell"] = run.cell.varied
     if run.proved is not None:
         plain["proved"]["found"] = [_five(margin) for margin in run.proved.found]
-        plain["proved"]["smallest"] = [_down(margin) for margin in run.proved.smallest]
+        for kind in ("zero", "signed"):
+            plain["proved"][kind] = [_down(margin) for margin in getattr(run.proved, kind)]
         plain["proved"]["float32_error"] = _five(run.proved.float32_error)
         plain["proved"]["wrong"] = {
             str(n): list(share) for n, share in enumerate(run.proved.wrong, start=1) if share != (0.0, 0.0)
@@ -183,11 +187,10 @@ def run_from_json(plain: Mapping[str, Any]) -> Run:
     if proved is not None:
         wrong = {int(n): (float(low), float(high)) for n, (low, high) in proved["wrong"].items()}
         by_length = [wrong.get(n, (0.0, 0.0)) for n in range(1, len(proved["found"]) + 1)]
-        smallest = [-math.inf if margin is None else float(margin) for margin in proved["smallest"]]
-        found = [math.inf if margin is None else float(margin) for margin in proved["found"]]
+        read = {"wrong": by_length, "found": _numbers(proved["found"], math.inf)}
+        read |= {kind: _numbers(proved[kind], -math.inf) for kind in ("zero", "signed")}
         error = math.inf if proved["float32_error"] is None else float(proved["float32_error"])
-        read = {"wrong": by_length, "smallest": smallest, "found": found, "float32_error": error}
-        proved = Proved(**{**proved, **read})
+        proved = Proved(**{**proved, **read, "float32_error": error})
     sampled = None if plain["sampled"] is None else Sampled(**plain["sampled"])
     searched = None if plain["searched"] is None else Searched(**plain["searched"])
     rest = {name: math.nan if value is None else value for name, value in plain.items() if name in _NUMBERS}
@@ -195,7 +198,11 @@ def run_from_json(plain: Mapping[str, Any]) -> Run:
     return Run(**{**plain, **rest, **figures})
 
 
-_NUMBERS = ("loss", "accuracy", "norm")
+_NUMBERS = ("loss", "accuracy", "norm", "rate")
+
+
+def _numbers(numbers: Sequence[float | None], unknown: float) -> list[float]:
+    return [unknown if number is None else float(number) for number in numbers]
 
 
 def _line(plain: Mapping[str, Any]) -> str:

@@ -13,11 +13,19 @@ from cumsum_model.lengths.study import Run, Study, StudyError, encode, mean_inte
 
 SEARCHED = Searched(0.25, [1, -1, 1], None)
 SAMPLED = Sampled(1000, 0, 0, 100, {"-1": 0, "0": 0, "+1": 0})
-PROVED = Proved(3, [0.5, 0.4, 0.3], [0.5, 0.4, 0.3], [(0.0, 0.0)] * 3, 0.001)
+PROVED = Proved(3, [0.9, 0.8, 0.7], [0.5, 0.4, 0.3], [0.5, 0.4, 0.3], [(0.0, 0.0)] * 3, 0.001)
 SECONDS = {"train": 1.0, "prove": 2.0, "sample": 3.0, "search": 4.0}
-RIGHT = Run(Cell(3), 0, "a" * 64, 5, 0.1, 1.0, 9.0, PROVED, None, SEARCHED, SECONDS)
+RIGHT = Run(Cell(3), 0, "a" * 64, 5, 0.1, 1.0, 9.0, 30.0, PROVED, None, SEARCHED, SECONDS)
 WRONG = replace(
-    RIGHT, seed=1, proved=Proved(2, [0.5, 0.4, -0.3], [0.5, 0.4, -0.3], [(0.0, 0.0)] * 2 + [(0.1, 0.2)], 1e-3)
+    RIGHT,
+    seed=1,
+    proved=replace(
+        PROVED,
+        right_up_to=2,
+        signed=[0.5, 0.4, -0.3],
+        found=[0.5, 0.4, -0.3],
+        wrong=[(0.0, 0.0), (0.0, 0.0), (0.1, 0.2)],
+    ),
 )
 TWO_LAYERS = replace(RIGHT, cell=Cell(3, 2), proved=None, sampled=SAMPLED, searched=Searched(-1.0, [1, -1], 2))
 DIVERGED = Run(Cell(3), 2)
@@ -36,8 +44,8 @@ def test_it_is_read_as_it_was_written(tmp_path):
 def test_what_is_proved_is_rounded_to_the_safe_side(tmp_path):
     path = tmp_path / "lengths.json"
     bounds = [0.123456789, -0.123456789, -math.inf]
-    path.write_text(encode(Study((replace(RIGHT, proved=replace(PROVED, smallest=bounds)),), {})))
-    read = read_study(path).runs[0].proved.smallest
+    path.write_text(encode(Study((replace(RIGHT, proved=replace(PROVED, signed=bounds)),), {})))
+    read = read_study(path).runs[0].proved.signed
     assert read == [0.12345, -0.12346, -math.inf]
 
 
