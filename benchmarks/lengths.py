@@ -8,7 +8,8 @@ trained model is measured on the same kind of cluster: a proof over every sequen
 sequences drawn, hard classes, and a search for the smallest margin.
 
 DIR gets steps.json (the times of a step), runs/NAME/ as the sweep leaves them with figures.json beside (what was
-measured), and lengths.json (the study as a whole). The same command goes on where it stopped.
+measured), and lengths.json (the study as a whole). The same command goes on where it stopped. With --known FILE the
+runs of an earlier study are taken over from its lengths.json: a cell of which it has every seed is not trained again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from pytest_claims.files import a_path, write_whole
 from pytest_claims.universality.outcome import OUTCOME_FILE, RUNS, Ending, Outcome, OutcomeError, read_outcome
 
 from cumsum_model.lengths.cells import ALL, Cell, Plan, cell_of, planned
+from cumsum_model.lengths.study import Run, Study, StudyError, encode, in_order, read_study, run_from_json
 from toy_model.commands.shared import progress_bar
 from toy_model.sweep.cluster import NotReached, add_options, cluster, problem
 
@@ -51,6 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="X",
         help="predicted hours of training on one core that all cells together may take (default: %(default)g)",
     )
+    parser.add_argument(
+        "--known", type=a_path, metavar="FILE", help="lengths.json of a study whose runs are taken over"
+    )
     parser.add_argument("--plan", action="store_true", help="time the steps, print which cells are trained, and stop")
     parser.add_argument("--measure", action="store_true", help="train nothing: measure what lies in DIR")
     add_options(parser)
@@ -60,17 +65,22 @@ def main(arguments: list[str] | None = None) -> int:
         return fail(unusable or "--core-hours is a number of at least 0", code=2)
     out: Path = options.out
     try:
+        known = _known(options.known)
+    except StudyError as error:
+        return fail(str(error), code=4)
+    try:
         out.mkdir(parents=True, exist_ok=True)
         plan = planned(_steps(out).__getitem__, options.core_hours)
         print("\n".join(table(plan)), file=sys.stderr)
         if options.plan:
             return 0
-        for cell in () if options.measure else plan.trained:
+        to_train = () if options.measure else [cell for cell in plan.trained if not _has_all(known, cell)]
+        for cell in to_train:
             code = subprocess.run(sweep_command(cell, out, options), stdout=subprocess.DEVNULL, check=False).returncode
             if code:
                 return code
         _measure(out, options)
-        _write_study(out, plan)
+        _write_study(out, plan, known)
     except NotReached as error:
         return fail(str(error), code=4)
     except OSError as error:
@@ -155,26 +165,35 @@ def _measure(out: Path, options: argparse.Namespace) -> None:
             done(n)
 
 
-def _write_study(out: Path, plan: Plan) -> None:
-    from cumsum_model.lengths.study import Run, Study, encode, run_from_json
+def _known(path: Path | None) -> tuple[Run, ...]:
+    """Raises StudyError."""
+    return () if path is None else read_study(path).runs
 
-    runs = []
-    for run in (out / RUNS).iterdir():
-        outcome = _outcome(run)
+
+def _has_all(known: Sequence[Run], cell: Cell) -> bool:
+    return {run.seed for run in known if run.cell == cell} >= set(cell.seeds)
+
+
+def _write_study(out: Path, plan: Plan, known: Sequence[Run]) -> None:
+    """What lies in the folder, and what is known of other runs."""
+    runs = {(run.cell, run.seed): run for run in known}
+    for path in (out / RUNS).iterdir() if (out / RUNS).is_dir() else ():
+        outcome = _outcome(path)
         if outcome is None:
             continue
-        figures = _figures(run)
+        cell, figures = cell_of(dict(outcome.varied)), _figures(path)
         if figures is not None:
-            runs.append(run_from_json(figures))
+            runs[cell, outcome.seed] = run_from_json(figures)
         elif outcome.ending is Ending.DIVERGED:
-            runs.append(Run(cell_of(dict(outcome.varied)), outcome.seed))
-    runs.sort(key=lambda run: (run.cell.seq_len, run.cell.n_layers, run.cell.n_heads, str(run.cell.change), run.seed))
-    write_whole(out / STUDY, encode(Study(tuple(runs), plan.dropped, _machine())).encode())
+            runs[cell, outcome.seed] = Run(cell, outcome.seed)
+    there = {cell for cell, _ in runs}
+    dropped = {cell: why for cell, why in plan.dropped.items() if cell not in there}
+    write_whole(out / STUDY, encode(Study(in_order(runs.values()), dropped, _machine())).encode())
 
 
 def _runs(out: Path) -> Iterator[Path]:
     """The folders of runs that ended with a model."""
-    for run in sorted((out / RUNS).iterdir()):
+    for run in sorted((out / RUNS).iterdir()) if (out / RUNS).is_dir() else ():
         outcome = _outcome(run)
         if outcome is not None and outcome.ending is Ending.VERIFIED:
             yield run

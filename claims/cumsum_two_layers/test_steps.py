@@ -3,6 +3,7 @@
 import torch
 from pytest_claims import claim, erratum
 
+from cumsum_model import writeup
 from cumsum_model.data import EVALUATION_SET, labels_of, tokens_of
 from cumsum_model.lengths.sampled import searched
 from cumsum_model.two_layers import mutants
@@ -10,8 +11,6 @@ from cumsum_model.two_layers.scope import no_account_of, not_beside_one_layer
 from cumsum_model.two_layers.second_head import explained_by_position, flips_by_position
 from toy_model.behaviour import margins
 from toy_model.engine import run
-
-GUESS = "write-up, end"
 
 
 @claim(
@@ -47,7 +46,7 @@ def test_the_last_mean_decides(model, measure, data):
 
 @erratum(
     "Two layers split the sum into steps: the second layer's head attends to windows of positions",
-    source=f"{GUESS}; that steps are windows, and that windows explain half of what tells scores apart, is ours",
+    source=f"{writeup.FINDING_U}; that steps are windows, which explain half of the variance, is ours",
     over=EVALUATION_SET,
     true_of=[mutants.attend_to_a_window],
     unless=no_account_of,
@@ -59,7 +58,7 @@ def test_it_splits_the_sum_into_steps(model, measure, data):
 
 @erratum(
     "Two layers do better: what the shipped model of one layer classifies correctly, which is every sequence, they do",
-    source=f'{GUESS} ("might do a bit better"); that better means no more mistakes is ours',
+    source=f'{writeup.FINDING_U} ("might do a bit better"); that better means no more mistakes is ours',
     over="the sequence of smallest margin that a search finds: 500 sequences that end next to zero, improved 100 times",
     true_of=[mutants.put_one_layer_in_two],
     unless=not_beside_one_layer,

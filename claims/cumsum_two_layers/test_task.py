@@ -2,6 +2,7 @@
 
 from pytest_claims import claim
 
+from cumsum_model import writeup
 from cumsum_model.data import EVALUATION_SET
 from cumsum_model.mutants import swap_verdicts, untrained
 from cumsum_model.scope import reference_model
@@ -24,7 +25,7 @@ def test_nearly_every_answer_is_right(model, measure, data):
 
 @claim(
     "The cross entropy is less than half of that of the shipped model of one layer",
-    source="write-up, end: two layers might do a bit better",
+    source=f"{writeup.FINDING_U}: two layers might do a bit better",
     over=EVALUATION_SET,
     evidence="sampled",
     refuted_by=[mutants.put_one_layer_in_two, mutants.attend_evenly_in_second_layer],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -70,10 +70,33 @@ class Run:
         return self.proved is not None and self.proved.right_up_to == self.cell.seq_len
 
     @property
+    def balanced_margin(self) -> float:
+        """See `Proved.balanced_margin`; minus infinity where nothing is proved."""
+        return -math.inf if self.proved is None else self.proved.balanced_margin
+
+    @property
+    def shortest_wrong(self) -> float:
+        """The length of the shortest wrong sequence that is known; infinite if none is."""
+        lengths = [] if self.proved is None else [n for n, (low, _) in enumerate(self.proved.wrong, 1) if low > 0]
+        if self.searched is not None and self.searched.shortest_wrong is not None:
+            lengths.append(self.searched.shortest_wrong)
+        return min(lengths, default=math.inf)
+
+    @property
     def smallest_margin(self) -> float:
         """The smallest margin that is known of any sequence, in logits: an upper bound of the smallest there is."""
         found = [] if self.proved is None else [min(self.proved.found)]
         return min(found + ([] if self.searched is None else [self.searched.margin]))
+
+
+@dataclass(frozen=True)
+class Interval:
+    """What the seeds of a study say of all seeds, at 95%: `found` of n, and the ends of what it may be of all."""
+
+    found: float
+    low: float
+    high: float
+    n: int
 
 
 @dataclass(frozen=True)
@@ -90,8 +113,7 @@ class Study:
     @property
     def cells(self) -> list[Cell]:
         """Those that were trained, in order of their sizes."""
-        order = {run.cell: (run.cell.varied["seq_len"], run.cell.n_layers, run.cell.n_heads) for run in self.runs}
-        return sorted(order, key=lambda cell: (order[cell], cell.change is not None, str(cell.change)))
+        return list(dict.fromkeys(run.cell for run in in_order(self.runs)))
 
     def of(self, cell: Cell) -> list[Run]:
         """The runs of a cell that did not diverge. Raises KeyError where there is none."""
@@ -100,14 +122,14 @@ class Study:
             raise KeyError(str(cell))
         return runs
 
-    def count(self, cell: Cell, holds: Callable[[Run], bool]) -> tuple[int, int, float, float]:
-        """On how many of its seeds something holds, of how many, and the exact interval of the share of all seeds."""
-        runs = self.of(cell)
+    def count(self, cells: Sequence[Cell], holds: Callable[[Run], bool]) -> Interval:
+        """The share of all seeds on which something holds, of which the seeds of `cells` are a sample. Exact."""
+        runs = [run for cell in cells for run in self.of(cell)]
         n = sum(map(holds, runs))
-        return n, len(runs), *clopper_pearson(n, len(runs), LEVEL)
+        return Interval(n / len(runs), *clopper_pearson(n, len(runs), LEVEL), len(runs))
 
-    def mean(self, cell: Cell, number: Callable[[Run], float]) -> tuple[float, float, float]:
-        """The mean of a number over seeds, and the interval of what it is over all seeds: Student's t."""
+    def mean(self, cell: Cell, number: Callable[[Run], float]) -> Interval:
+        """The mean of a number over all seeds, of which those of `cell` are a sample. Student's t."""
         return mean_interval([number(run) for run in self.of(cell)])
 
     def replaced(self, change: Callable[[Run], Run]) -> Study:
@@ -115,22 +137,32 @@ class Study:
         return replace(self, runs=tuple(map(change, self.runs)))
 
 
-def mean_interval(numbers: Sequence[float], level: float = LEVEL) -> tuple[float, float, float]:
+def mean_interval(numbers: Sequence[float], level: float = LEVEL) -> Interval:
     """The mean, and the interval that covers the mean of what they are a sample of, if that is normal.
 
-    Infinite for a single number. Raises ValueError if there are none.
+    Infinite for a single number, and where one of them is not finite. Raises ValueError if there are none.
     """
     from scipy.special import stdtrit
 
     n = len(numbers)
     if n == 0:
         raise ValueError("no numbers have no mean")
-    mean = math.fsum(numbers) / n
-    if n == 1:
-        return mean, -math.inf, math.inf
+    mean = sum(numbers) / n
+    if n == 1 or not math.isfinite(mean):
+        return Interval(mean, -math.inf, math.inf, n)
     error = math.sqrt(math.fsum((number - mean) ** 2 for number in numbers) / (n - 1) / n)
     half = float(stdtrit(n - 1, (1 + level) / 2)) * error
-    return mean, mean - half, mean + half
+    return Interval(mean, mean - half, mean + half, n)
+
+
+def in_order(runs: Iterable[Run]) -> tuple[Run, ...]:
+    """By length, layers, heads, what is changed, and seed."""
+
+    def key(run: Run) -> tuple[int, int, int, str, int]:
+        cell = run.cell
+        return cell.seq_len, cell.n_layers, cell.n_heads, "" if cell.change is None else str(cell.change), run.seed
+
+    return tuple(sorted(runs, key=key))
 
 
 def encode(study: Study) -> str:

@@ -55,22 +55,26 @@ def test_what_is_known_of_a_run():
     assert (TWO_LAYERS.known_wrong, TWO_LAYERS.proved_right) == (True, False)
     assert (DIVERGED.known_wrong, DIVERGED.proved_right) == (False, False)
     assert [run.smallest_margin for run in (RIGHT, WRONG, TWO_LAYERS)] == [0.25, -0.3, -1.0]
+    assert [run.shortest_wrong for run in (RIGHT, WRONG, TWO_LAYERS)] == [math.inf, 3, 2]
+    assert [run.balanced_margin for run in (RIGHT, WRONG, TWO_LAYERS)] == pytest.approx([0.5, 0.2, -math.inf])
 
 
 def test_seeds_are_counted_without_those_that_diverged():
-    n, of, low, high = STUDY.count(Cell(3), lambda run: run.proved_right)
-    assert (n, of) == (1, 2)
-    assert 0 < low < 0.5 < high < 1
+    right = STUDY.count([Cell(3)], lambda run: run.proved_right)
+    assert (right.found, right.n) == (0.5, 2)
+    assert 0 < right.low < 0.5 < right.high < 1
+    assert STUDY.count([Cell(3), Cell(3, 2)], lambda run: run.proved_right).n == 3
     assert STUDY.cells == [Cell(3), Cell(3, 2)]
     with pytest.raises(KeyError, match="length 5, 1 layer, 1 head"):
         STUDY.of(Cell(5))
 
 
 def test_the_interval_of_a_mean_is_students():
-    mean, low, high = mean_interval([1.0, 2.0, 3.0])
-    assert mean == 2
-    assert (low, high) == pytest.approx((2 - 2.4841, 2 + 2.4841), abs=1e-4)  # 4.3027 / sqrt(3)
-    assert mean_interval([1.0]) == (1.0, -math.inf, math.inf)
+    three = mean_interval([1.0, 2.0, 3.0])
+    assert (three.found, three.n) == (2, 3)
+    assert (three.low, three.high) == pytest.approx((2 - 2.4841, 2 + 2.4841), abs=1e-4)  # 4.3027 / sqrt(3)
+    for unknown in ([1.0], [1.0, math.inf]):
+        assert (mean_interval(unknown).low, mean_interval(unknown).high) == (-math.inf, math.inf)
     with pytest.raises(ValueError, match="no mean"):
         mean_interval([])
 
