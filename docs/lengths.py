@@ -1,0 +1,204 @@
+"""Write the tables and figures of docs/lengths.md from docs/lengths.json.
+
+Usage: python docs/lengths.py [sweeps/lengths/lengths.json]
+
+With a file, docs/lengths.json becomes a copy of that study first.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from pytest_claims.files import write_whole
+
+from cumsum_model.lengths import figures
+from cumsum_model.lengths.cells import INTERVENED_AT, Cell
+from cumsum_model.lengths.study import Interval, Study, encode, read_study
+
+HERE = Path(__file__).resolve().parent
+STUDY, PAGE = HERE / "lengths.json", HERE / "lengths.md"
+
+
+def number(x: float, signed: bool = True) -> str:
+    return f"{x:+.3g}" if signed else f"{x:.3g}"
+
+
+def between(interval: Interval, signed: bool = True) -> str:
+    """As in "+0.22 [+0.18, +0.26]"."""
+    return f"{number(interval.found, signed)} [{number(interval.low, signed)}, {number(interval.high, signed)}]"
+
+
+def share(interval: Interval) -> str:
+    """As in "3 of 5 [15%, 95%]"."""
+    return f"{round(interval.found * interval.n)} of {interval.n} [{interval.low:.0%}, {interval.high:.0%}]"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def spread(numbers: list[float]) -> str:
+    low, high = min(numbers), max(numbers)
+    return number(low, signed=False) if low == high else f"{number(low, signed=False)} .. {number(high, signed=False)}"
+
+
+def cells_of(study: Study, **sizes: int) -> list[Cell]:
+    return [
+        cell
+        for cell in study.cells
+        if cell.change is None and all(getattr(cell, name) == size for name, size in sizes.items())
+    ]
+
+
+def one_layer(study: Study) -> str:
+    rows = []
+    for cell in cells_of(study, n_layers=1, n_heads=1):
+        runs = [run for run in study.of(cell) if run.proved]
+        rows.append(
+            [
+                str(cell.seq_len),
+                share(study.count([cell], lambda run: run.proved_right)),
+                spread([run.proved.right_up_to for run in runs]),
+                between(study.mean(cell, lambda run: run.smallest_margin)),
+                between(study.mean(cell, lambda run: run.balanced_margin)),
+                share(study.count([cell], lambda run: run.balanced_margin > 0)),
+                spread([max(high for _, high in run.proved.wrong) for run in runs]),
+                spread([run.proved.power for run in runs if run.proved.power is not None]),
+                between(study.mean(cell, lambda run: run.loss), signed=False),
+            ]
+        )
+    head = [
+        "trained for",
+        "seeds right on all sequences",
+        "right on all up to",
+        "smallest margin",
+        "with the best bias",
+        "seeds right with it",
+        "wrong at the worst length, at most",
+        "power of the margin over length",
+        "loss",
+    ]
+    return table(head, rows)
+
+
+def two_layers(study: Study) -> str:
+    rows = []
+    for cell in cells_of(study, n_layers=2):
+        runs = study.of(cell)
+        hard = [run.sampled.wrong_hard[sum_] / run.sampled.hard for run in runs for sum_ in ("-1", "+1")]
+        rows.append(
+            [
+                f"{cell.seq_len}",
+                f"{cell.n_heads}",
+                between(study.mean(cell, lambda run: run.loss), signed=False),
+                share(study.count([cell], lambda run: run.known_wrong)),
+                spread([run.sampled.wrong_at_end / run.sampled.drawn for run in runs]),
+                spread([run.sampled.wrong_anywhere / run.sampled.drawn for run in runs]),
+                spread(hard),
+                between(study.mean(cell, lambda run: run.smallest_margin)),
+                spread([run.shortest_wrong for run in runs]),
+            ]
+        )
+    head = [
+        "trained for",
+        "heads",
+        "loss",
+        "seeds known to be wrong",
+        "wrong at the end",
+        "wrong anywhere",
+        "wrong of sum -1 or +1",
+        "smallest margin found",
+        "shortest wrong found",
+    ]
+    return table(head, rows)
+
+
+def heads(study: Study) -> str:
+    rows = []
+    for cell in cells_of(study, n_layers=1):
+        runs = study.of(cell)
+        rows.append(
+            [
+                str(cell.seq_len),
+                str(cell.n_heads),
+                between(study.mean(cell, lambda run: run.loss), signed=False),
+                between(study.mean(cell, lambda run: run.smallest_margin)),
+                share(study.count([cell], lambda run: run.known_wrong)),
+                spread([run.proved.right_up_to if run.proved else 0 for run in runs]),
+            ]
+        )
+    head = ["trained for", "heads", "loss", "smallest margin known", "seeds known to be wrong", "proved right up to"]
+    return table(head, rows)
+
+
+def interventions(study: Study) -> str:
+    plain = Cell(INTERVENED_AT)
+    cells = [cell for cell in study.cells if cell == plain or (cell.seq_len == INTERVENED_AT and cell.change)]
+    rows = []
+    for cell in cells:
+        rows.append(
+            [
+                "as published" if cell.change is None else f"{cell.change[0]} = {cell.change[1]:g}",
+                between(study.mean(cell, lambda run: run.loss), signed=False),
+                between(study.mean(cell, lambda run: run.smallest_margin)),
+                between(study.mean(cell, lambda run: run.balanced_margin)),
+                between(study.mean(cell, lambda run: run.rate), signed=False),
+                between(study.mean(cell, lambda run: run.norm), signed=False),
+            ]
+        )
+    head = ["recipe", "loss", "smallest margin", "with the best bias", "logits per unit of mean", "norm of the weights"]
+    return table(head, rows)
+
+
+def trained(study: Study) -> str:
+    rows = []
+    for cell in study.cells:
+        runs = study.of(cell)
+        minutes = [
+            sum(run.seconds.get(part, 0) for part in parts) / 60
+            for run in runs
+            for parts in [("train",)]
+            if run.seconds
+        ]
+        measured = [sum(x for part, x in run.seconds.items() if part != "train") / 60 for run in runs if run.seconds]
+        rows.append([str(cell), str(len(runs)), spread(minutes), spread(measured)])
+    return table(["cell", "seeds", "minutes to train one", "minutes to measure one"], rows)
+
+
+def dropped(study: Study) -> str:
+    return table(["cell", "why it was left out"], [[str(cell), why] for cell, why in study.dropped.items()])
+
+
+TABLES = {
+    "one layer": one_layer,
+    "two layers": two_layers,
+    "heads": heads,
+    "interventions": interventions,
+    "trained": trained,
+    "left out": dropped,
+}
+
+
+def filled(page: str, study: Study) -> str:
+    """The page with every table, between `<!-- table: NAME -->` and `<!-- end -->`, made anew."""
+
+    def made(match: re.Match[str]) -> str:
+        return f"<!-- table: {match[1]} -->\n{TABLES[match[1]](study)}\n<!-- end -->"
+
+    return re.sub(r"<!-- table: ([\w ]+) -->\n.*?<!-- end -->", made, page, flags=re.DOTALL)
+
+
+def main(arguments: list[str]) -> None:
+    if arguments:
+        write_whole(STUDY, encode(read_study(Path(arguments[0]))).encode())
+    study = read_study(STUDY)
+    write_whole(PAGE, filled(PAGE.read_text(), study).encode())
+    for drawn in (draw(study) for draw in figures.FIGURES):
+        if drawn.svg is None:
+            sys.exit(f"error: {drawn.name}: {drawn.missing}")
+        write_whole(HERE / f"lengths-{drawn.name}.svg", drawn.svg.encode())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
