@@ -21,6 +21,7 @@ from cumsum_model.model import CumsumTransformer
 from cumsum_model.reading import logits_per_unit_of_mean
 from cumsum_model.system import SYSTEM
 from toy_model.checkpoint.checkpoint import read_checkpoint
+from toy_model.engine import flushing_denormals
 
 
 def measure(files: Mapping[str, bytes], cell: Cell, seed: int, train_seconds: float) -> dict[str, Any]:
@@ -40,10 +41,10 @@ def measure(files: Mapping[str, bytes], cell: Cell, seed: int, train_seconds: fl
     model, seconds = checkpoint.model, {"train": train_seconds}
     with _timed(seconds, "prove"):
         of_every = proved(model)
-    with _timed(seconds, "sample"):
+    with _timed(seconds, "sample"), flushing_denormals():
         decided = of_every is not None and model.cfg.n_heads == 1
         of_some = None if decided else sampled(model)
-    with _timed(seconds, "search"):
+    with _timed(seconds, "search"), flushing_denormals():
         found = searched(model)
     return run_as_json(
         Run(

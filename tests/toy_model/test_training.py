@@ -264,3 +264,44 @@ def test_the_card_of_the_fixture_tells_what_it_measures(reference):
     costs = card["metrics"]["cross_entropy_rise_by_zeroed_neuron"]
     assert neuron_costs(reference, data).tolist() == pytest.approx(costs, abs=1e-5)
     assert [round(cost, 4) for cost in costs] == PUBLISHED_RECIPE_MEASURED
+
+
+@pytest.mark.parametrize("n_heads", [1, 3])
+def test_pieces_of_a_batch_give_the_same_gradient_to_the_bit(monkeypatch, n_heads):
+    model = untrained(CumsumConfig(n_ctx=12, n_heads=n_heads, n_layers=2), 0)
+    data = CumsumDataset(50, 5, 12, seed=1)
+    losses, gradients = [], []
+    for at_once in (10**9, 12 * 12 * 7, 1):
+        monkeypatch.setattr(gradient, "AT_ONCE", at_once)
+        loss, of_loss = gradient.written_out(model, data.toks, data.labels)
+        losses.append(loss)
+        gradients.append(of_loss)
+    assert losses[0] == losses[1] == losses[2]
+    for name in gradients[0]:
+        assert torch.equal(gradients[0][name], gradients[1][name]), name
+        assert torch.equal(gradients[0][name], gradients[2][name]), name
+
+
+def tiny_is_zero():
+    return (torch.full((), 1e-39) * 1).item() == 0
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_denormals_are_flushed_in_a_step_and_the_setting_is_put_back(monkeypatch, before):
+    """Late in a run they would make a step several times as long."""
+    seen = []
+    step = Adam.step
+
+    def watched(self, *arguments):
+        seen.append(tiny_is_zero())
+        step(self, *arguments)
+
+    monkeypatch.setattr(Adam, "step", watched)
+    torch.set_flush_denormal(before)
+    try:
+        training = Training(dataclasses.replace(SHORT, train_size=100, val_size=10), SYSTEM)
+        training.epoch(lambda _: seen.append(tiny_is_zero()))
+        assert seen == [True, before] * 2
+        assert tiny_is_zero() is before
+    finally:
+        torch.set_flush_denormal(False)

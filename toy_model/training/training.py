@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic
 
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from toy_model.behaviour import accuracy
 from toy_model.dataset import Dataset
-from toy_model.engine import run
+from toy_model.engine import flushing_denormals, run
 from toy_model.recipe import Recipe
 from toy_model.task import M, Task
 from toy_model.training import gradient, lookup
@@ -174,22 +173,6 @@ class Training(Generic[M]):
         model = self.task.model(self.recipe.config)
         model.load_state_dict(self._kept_weights)
         return Trained(model.requires_grad_(False), self.recipe, self._kept, tuple(self.history))
-
-
-@contextmanager
-def flushing_denormals() -> Iterator[None]:
-    """On the CPU numbers smaller than 1.2e-38 are zero meanwhile.
-
-    Weight decay takes W_Q and W_K towards zero and on, and products with what is left of them are such numbers: with
-    them a step at length 80 takes nine times as long.
-    """
-    smallest = torch.full((), 1e-39)
-    flushed_before = not (smallest * 1).item()
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(flushed_before)
 
 
 def gradient_of(model: Transformer, data: Dataset, device: torch.device) -> Callable[..., tuple[Tensor, Gradient]]:
