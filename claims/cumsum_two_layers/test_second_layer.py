@@ -9,7 +9,6 @@ from cumsum_model.two_layers import mutants
 from cumsum_model.two_layers import second_head as head
 from cumsum_model.two_layers.scope import no_account_of
 from toy_model.behaviour import accuracy
-from toy_model.statistics import slope
 
 NEAR = 1 / 20
 """Ours: a mean of at most this size is that of a sum of -1, 0 or +1 at full length."""
@@ -98,9 +97,7 @@ def test_it_attends_to_values_of_the_sign_of_the_sum(model, measure, data):
     unless=no_account_of,
 )
 def test_it_amplifies_the_mean(model, measure, data):
-    read, means = head.second_head(model, data), head.means_of(data)
-    near = means.abs() <= NEAR
-    ratio = slope(means[near], read.written[near]) / slope(means[near], head.prefix_mean(read.moved)[near])
+    ratio = head.amplification(head.second_head(model, data), head.means_of(data), NEAR)
     assert measure("slope of what is written, over that under uniform attention", ratio) > 3
 
 

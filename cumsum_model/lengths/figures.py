@@ -95,8 +95,9 @@ def margin_by_layers(study: Study) -> Drawing:
         "the line at 0 some sequence is classified wrongly."
     )
     alt = " ".join(
-        f"{kind.capitalize()}: {'; '.join(f'at {n} from {min(some):+.3g} to {max(some):+.3g}' for n, some in by.items())}."
+        f"{kind.capitalize()} trained for {n} values: from {min(some):+.3g} to {max(some):+.3g} logits."
         for kind, by in kinds.items()
+        for n, some in by.items()
     )
     everything = np.array([margin for by in kinds.values() for some in by.values() for margin in some])
     if not np.isfinite(everything).all():

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from cumsum_model.data import CumsumDataset, running_means
 from cumsum_model.model import CumsumTransformer
+from toy_model.statistics import slope
 
 LAYER = 1
 SCORES = f"blocks.{LAYER}.attn.hook_attn_scores"
@@ -32,7 +33,8 @@ class SecondHead:
     key      how strongly it answers: centred, of standard deviation 1, and larger for larger values
     moved    what is moved from it, along the direction in which that varies most: centred, larger for larger values
     written  what the head writes at it, along the same direction
-    rest_of_scores, rest_of_moved  the second singular value over the first: 0 if one number each is all there is
+    rest_of_scores, rest_of_moved  the second singular value over the first: 0 if one number each is all there is, 1
+                                   if there is none
     """
 
     query: Float[Tensor, "batch pos"]
@@ -78,7 +80,7 @@ def _factors(q: Float[Tensor, "query d_head"], k: Float[Tensor, "key d_head"]) -
 
 
 def _share(sizes: Tensor) -> float:
-    return (sizes[1] / sizes[0]).item() if sizes[0] > 0 else math.nan
+    return (sizes[1] / sizes[0]).item() if sizes[0] > 0 else 1.0
 
 
 def prefix_covariance(a: Float[Tensor, "batch pos"], b: Float[Tensor, "batch pos"]) -> Float[Tensor, "batch pos"]:
@@ -90,6 +92,16 @@ def prefix_covariance(a: Float[Tensor, "batch pos"], b: Float[Tensor, "batch pos
 def prefix_mean(a: Float[Tensor, "batch pos"]) -> Float[Tensor, "batch pos"]:
     """The mean over the positions up to and including each: what uniform attention would write."""
     return a.cumsum(1) / torch.arange(1, a.shape[1] + 1, dtype=a.dtype)
+
+
+def amplification(read: SecondHead, means: Float[Tensor, "batch pos"], near: float) -> float:
+    """How much more what is written changes per unit of mean than under uniform attention, at means of at most `near`.
+
+    0 where under uniform attention it would not change at all.
+    """
+    close = means.abs() <= near
+    evenly = slope(means[close], prefix_mean(read.moved)[close])
+    return slope(means[close], read.written[close]) / evenly if evenly else 0.0
 
 
 def explained_by(what: Float[Tensor, "batch pos"], *numbers: Float[Tensor, "batch pos"]) -> float:
@@ -109,14 +121,15 @@ def explained_by(what: Float[Tensor, "batch pos"], *numbers: Float[Tensor, "batc
 def explained_by_position(model: CumsumTransformer, data: CumsumDataset, layer: int = LAYER) -> float:
     """How much of the variance of a query's scores among its keys its position and theirs explain, without content.
 
-    1 if scores depend on positions alone, 0 if every pair of positions has the same mean scores.
+    1 if scores depend on positions alone, or on nothing; 0 if every pair of positions has the same mean scores.
     """
     _, cache = model.run_with_cache(data.toks.to(model.device))
     scores = cache[f"blocks.{layer}.attn.hook_attn_scores"].double().cpu()
     visible = torch.isfinite(scores)
     scores = scores.masked_fill(~visible, 0)
     centred = (scores - scores.sum(-1, keepdim=True) / visible.sum(-1, keepdim=True)).masked_fill(~visible, 0)
-    return (centred.mean(0).square().sum() * len(centred) / centred.square().sum()).item()
+    total = centred.square().sum()
+    return (centred.mean(0).square().sum() * len(centred) / total).item() if total > 0 else 1.0
 
 
 def uniform(scores: Float[Tensor, "batch head query key"]) -> Float[Tensor, "batch head query key"]:
@@ -149,7 +162,7 @@ def flips_by_position(model: CumsumTransformer, data: CumsumDataset) -> Float[Te
     flipped = []
     for position in range(toks.shape[1]):
         after = model.run_with_hooks(toks, {name: replaced_at(position, cache[name])})[:, -1].argmax(-1)
-        flipped.append((after == there)[here != there].double().mean())
+        flipped.append((after == there)[here != there].double().sum() / max(int((here != there).sum()), 1))
     return torch.stack(flipped).cpu()
 
 

@@ -127,3 +127,15 @@ def test_one_layer_in_two_is_the_shipped_model(model):
     longer = untrained(type(model)(CumsumConfig(n_layers=2, n_ctx=30)))
     with pytest.raises(CannotBeMade, match="context is 20"):
         mutants.put_one_layer_in_two(longer)
+
+
+def test_where_there_is_nothing_it_is_told_by_a_number(model, data):
+    """A measurement that is not a number is an error, not a verdict."""
+    even, nothing = mutants.attend_evenly_in_second_layer(model), mutants.put_one_layer_in_two(model)
+    for without_scores in (even, nothing):
+        assert head.second_head(without_scores, data).rest_of_scores == 1
+        assert head.explained_by_position(without_scores, data) == 1
+    means = head.means_of(data)
+    assert head.amplification(head.second_head(nothing, data), means, 0.05) == 0
+    assert head.amplification(head.second_head(even, data), means, 0.05) == pytest.approx(1, abs=1e-3)
+    assert (head.flips_by_position(nothing, CumsumDataset(1, 5, 20)) == 0).all()  # no sequence has another answer
