@@ -11,7 +11,7 @@ $(BIN)/pip install --quiet --no-deps --editable ./pytest-claims
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help claims test lint bench guard baseline matrix universality fixture screenshots clean
+.PHONY: help claims test lint bench guard baseline matrix universality lengths fixture screenshots clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,7 @@ baseline: $(VENV)/installed  ## save the ratios of this commit as the ones that 
 
 matrix: $(VENV)/installed  ## run every claim on every broken model, into docs/matrix*.json and docs/matrix*.md
 	$(BIN)/python -m cumsum_model mutants -n 2 --out docs/matrix.json
+	$(BIN)/python -m cumsum_model.two_layers mutants -n 2 --out docs/matrix-cumsum-two-layers.json
 	$(BIN)/python -m sorted_list_model mutants -n 2 --out docs/matrix-sorted-list.json
 	$(BIN)/python docs/matrix.py
 
@@ -52,8 +53,13 @@ universality: $(VENV)/installed  ## train and verify seeds that no bound was mad
 	$(BIN)/python -m sorted_list_model sweep --seeds 0:8 --no-controls --out sweeps/sorted_list
 	$(BIN)/python docs/universality.py sweeps/sorted_list/universality.json docs/universality-sorted-list.json
 
+lengths: $(VENV)/installed  ## train and measure models of 10 to 160 values, of one and two layers: hours; ARGS="--plan" says how many
+	$(BIN)/python -m benchmarks.lengths --out sweeps/lengths $(ARGS)
+	$(BIN)/python docs/lengths.py sweeps/lengths/lengths.json
+
 fixture: $(VENV)/installed  ## train the shipped checkpoints again, into runs/
 	$(BIN)/python -m cumsum_model train --seed 42 --out runs/seed42 --force
+	$(BIN)/python -m cumsum_model.two_layers train --out runs/two_layers --force
 	$(BIN)/python -m sorted_list_model train --seed 42 --out runs/sorted_list_seed42 --force
 
 screenshots: $(VENV)/dev  ## take the pictures in docs/ of report/cumsum/, which `make claims` leaves

@@ -7,8 +7,16 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SHIPPED = ("claims", "conftest.py", "docs/matrix*.json", "fixtures/*/reference.*", "pyproject.toml")
-"""The claims, what configures them, the checkpoints that they are about, and the table of their mutants."""
+SHIPPED = (
+    "claims",
+    "conftest.py",
+    "docs/lengths.json",
+    "docs/matrix*.json",
+    "fixtures/*/reference.*",
+    "fixtures/lengths",
+    "pyproject.toml",
+)
+"""The claims, what configures them, the checkpoints and the study that they are about, and the tables of mutants."""
 
 
 class Shipped(BuildHookInterface):  # type: ignore[type-arg]

@@ -1,26 +1,22 @@
 """Write docs/matrix*.md, which claim notices which defect, from docs/matrix*.json: part of `make matrix`."""
 
+import importlib
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from pytest_claims.text import short_name
 from pytest_claims.verdict import LETTERS, Verdict
 
-import cumsum_model.mutants
-import sorted_list_model.mutants
-from cumsum_model.task import TASK as CUMSUM
-from sorted_list_model.task import TASK as SORTED_LIST
-from toy_model.task import Task
+from cumsum_model.system import SYSTEM as CUMSUM
+from cumsum_model.two_layers.system import SYSTEM as TWO_LAYERS
+from sorted_list_model.system import SYSTEM as SORTED_LIST
+from toy_model.system import System
 
 HERE = Path(__file__).parent
-TABLES = {
-    "matrix": (CUMSUM, cumsum_model.mutants),
-    "matrix-sorted-list": (SORTED_LIST, sorted_list_model.mutants),
-}
-"""By the name of its files: whose claims a table has, and their broken models."""
+TABLES = {"matrix": CUMSUM, "matrix-cumsum-two-layers": TWO_LAYERS, "matrix-sorted-list": SORTED_LIST}
+"""By the name of its files: whose claims and broken models a table has."""
 
 INTRODUCTION = """\
 # Which claim notices which defect: {title}
@@ -43,21 +39,23 @@ model.
 """
 
 
-def page(name: str, saved: dict[str, Any], task: Task[Any], mutants: ModuleType) -> str:
+def page(name: str, saved: dict[str, Any], system: System[Any]) -> str:
     """The page for a saved matrix."""
     names, claims = saved["mutants"], saved["claims"]
+    of_kinds = {mutant.__name__: mutant for kind in system.mutants().values() for mutant in kind}
+    mutants = vars(importlib.import_module(f"{system.package}.mutants")) | of_kinds
     n_refuted = sum(list(row.values()).count(Verdict.REFUTED) for row in claims.values())
     n_cells = sum(len(row) for row in claims.values())
     holes = saved["holes"] or ["no holes"]
     lines = [
-        INTRODUCTION.format(name=name, title=task.title, package=task.package, minutes=task.words.mutants_take),
+        INTRODUCTION.format(name=name, title=system.title, package=system.package, minutes=system.words.mutants_take),
         f"**{len(claims)} claims x {len(names)} mutants: {n_refuted:,} of {n_cells:,} refuted, {'; '.join(holes)}.**\n",
         "## Mutants\n",
         "| | mutant | what it does | claims that notice it |",
         "| --- | --- | --- | --- |",
     ]
     for number, mutant in enumerate(names, start=1):
-        does = (getattr(mutants, mutant).__doc__ or "").splitlines()[0].replace("|", "\\|")
+        does = (mutants[mutant].__doc__ or "").splitlines()[0].replace("|", "\\|")
         changes = saved["harmless"].get(mutant)
         if changes is not None:
             does += f" *Breaks nothing; changes {', '.join(changes)}.*"
@@ -81,9 +79,9 @@ def page(name: str, saved: dict[str, Any], task: Task[Any], mutants: ModuleType)
 
 
 def main() -> int:
-    for name, (task, mutants) in TABLES.items():
+    for name, system in TABLES.items():
         saved = json.loads((HERE / f"{name}.json").read_text())
-        (HERE / f"{name}.md").write_text(page(name, saved, task, mutants))
+        (HERE / f"{name}.md").write_text(page(name, saved, system))
     return 0
 
 

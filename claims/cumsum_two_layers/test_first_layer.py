@@ -2,7 +2,7 @@
 
 from pytest_claims import claim
 
-from cumsum_model import attention, writeup
+from cumsum_model import attention
 from cumsum_model.data import EVALUATION_SET
 from cumsum_model.mutants import untrained
 from cumsum_model.two_layers import mutants
@@ -12,7 +12,7 @@ from cumsum_model.two_layers.second_head import explained_by, means_of, written_
 
 @claim(
     "The first layer's attention is uniform: no attention weight differs from 1/n by more than a twentieth of it",
-    source=f"{writeup.SUMMARY}, of one layer",
+    source="ours: as of one layer",
     over=f"every pattern of the first layer on {EVALUATION_SET}",
     evidence="sampled",
     refuted_by=[mutants.attend_to_last_in_first_layer, untrained],
@@ -25,7 +25,7 @@ def test_first_attention_is_uniform(model, measure, data):
 @claim(
     "What the first layer's head writes is the running mean: an affine function of it explains more than 99% of the "
     "variance along the direction in which it varies most, and that direction has more than 99% of the variance",
-    source=f"{writeup.SUMMARY}, of one layer",
+    source="ours: as of one layer",
     over=EVALUATION_SET,
     evidence="sampled",
     refuted_by=[mutants.attend_to_last_in_first_layer, mutants.silence_first_head, untrained],

@@ -2,7 +2,6 @@
 
 from pytest_claims import claim
 
-from cumsum_model import writeup
 from cumsum_model.data import EVALUATION_SET
 from cumsum_model.mutants import untrained
 from cumsum_model.two_layers import mutants
@@ -45,7 +44,7 @@ def test_keys_answer_with_value_and_mean(model, measure, data):
 @claim(
     "So is what the second layer's head moves: value and running mean explain more than 95% of its variance along the "
     "direction in which it varies most, and the next direction has less than a twentieth of its size",
-    source=f"{writeup.SUMMARY}, of one layer: OV is essentially one-dimensional",
+    source="ours: as of one layer, whose OV is essentially one-dimensional",
     over=EVALUATION_SET,
     evidence="sampled",
     refuted_by=[mutants.square_what_is_moved, mutants.move_alike, untrained],

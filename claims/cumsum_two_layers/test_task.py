@@ -13,7 +13,7 @@ from toy_model.behaviour import behaviour
 
 @claim(
     "More than 999 of 1,000 running sums of the evaluation set are classified correctly",
-    source="ours, of a model that the write-up leaves to others to train",
+    source="ours",
     over=EVALUATION_SET,
     evidence="sampled",
     refuted_by=[mutants.silence_second_head, swap_verdicts, untrained],

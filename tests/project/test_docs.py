@@ -168,4 +168,4 @@ def test_the_page_of_a_matrix_is_made_of_the_saved_one(table):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     saved = json.loads(text(f"docs/{table}.json"))
-    assert text(f"docs/{table}.md") == module.page(table, saved, *module.TABLES[table]), "python docs/matrix.py"
+    assert text(f"docs/{table}.md") == module.page(table, saved, module.TABLES[table]), "python docs/matrix.py"

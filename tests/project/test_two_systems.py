@@ -1,4 +1,4 @@
-"""`pytest claims/` runs the claims of both systems, or of the one that a checkpoint is of."""
+"""`pytest claims/` runs the claims of all systems, or of the one that a checkpoint is of."""
 
 import json
 import re
@@ -9,6 +9,7 @@ import pytest
 from verifying import summary, verify
 
 from cumsum_model.system import SYSTEM as CUMSUM
+from cumsum_model.two_layers.system import SYSTEM as TWO_LAYERS
 from sorted_list_model.system import SYSTEM as SORTED_LIST
 
 PROCESSES = pytest.mark.parametrize("processes", [(), ("-n2",)], ids=["one process", "two"])
@@ -27,13 +28,16 @@ def report_in(folder):
 
 
 @PROCESSES
-def test_both_suites_run_on_their_own_checkpoints_and_get_a_report_each(tmp_path, processes):
+def test_all_suites_run_on_what_they_are_about_and_get_a_report_each(tmp_path, processes):
     ran = verify(*FEW, *processes, f"--report={tmp_path}", claims="claims/")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "left out: checkpoint" not in ran.stdout
-    assert {path.name for path in tmp_path.iterdir()} == {"cumsum", "sorted_list", "index.html"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("cumsum", "cumsum_two_layers", "lengths", "sorted_list", "index.html")
+    }
     index = (tmp_path / "index.html").read_text()
-    for system in (CUMSUM, SORTED_LIST):
+    assert report_in(tmp_path / "lengths")["subject"]["path"].endswith("docs/lengths.json")
+    for system in (CUMSUM, TWO_LAYERS, SORTED_LIST):
         report = report_in(tmp_path / system.name)
         assert {claim["id"].split("/")[1] for claim in report["claims"]} == {system.name}
         assert report["subject"]["path"].endswith(f"fixtures/{system.name}/reference.safetensors")
