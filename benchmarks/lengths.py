@@ -156,7 +156,7 @@ def _measure(out: Path, options: argparse.Namespace) -> None:
         for run in to_do:
             outcome = read_outcome(run / OUTCOME_FILE)
             files = {name: (run / name).read_bytes() for name in ("model.safetensors", "model.card.json")}
-            what = files, cell_of(dict(outcome.varied)), outcome.seed, outcome.seconds.get("train", float("nan"))
+            what = files, cell_of(dict(outcome.varied)), outcome.seed, outcome.seconds.get("train")
             futures[client.submit(measure, *what, pure=False)] = run
         for n, future in enumerate(as_completed(list(futures)), start=1):
             run = futures[future]

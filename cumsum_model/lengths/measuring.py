@@ -24,10 +24,10 @@ from toy_model.checkpoint.checkpoint import read_checkpoint
 from toy_model.engine import flushing_denormals
 
 
-def measure(files: Mapping[str, bytes], cell: Cell, seed: int, train_seconds: float) -> dict[str, Any]:
+def measure(files: Mapping[str, bytes], cell: Cell, seed: int, train_seconds: float | None) -> dict[str, Any]:
     """The figures of the model whose checkpoint and card are `files`, by their names: a `Run`, for JSON.
 
-    Raises CheckpointError.
+    train_seconds: None where they are not known. Raises CheckpointError.
     """
     torch.set_num_threads(1)  # as it was trained; the number of threads decides the last digits
     with tempfile.TemporaryDirectory() as folder:
@@ -38,7 +38,8 @@ def measure(files: Mapping[str, bytes], cell: Cell, seed: int, train_seconds: fl
     behaviour = checkpoint.card["metrics"]["behaviour"]
     weights = checkpoint.model.state_dict().values()
     norm = sum(weight.double().square().sum().item() for weight in weights) ** 0.5
-    model, seconds = checkpoint.model, {"train": train_seconds}
+    model = checkpoint.model
+    seconds = {} if train_seconds is None else {"train": train_seconds}
     with _timed(seconds, "prove"):
         of_every = proved(model)
     with _timed(seconds, "sample"), flushing_denormals():
