@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 
 def a_path(text: str) -> Path:
@@ -72,6 +73,16 @@ def beside(path: Path, content: bytes) -> Iterator[Path]:
 
     Whoever may read `path` may read it, and nobody else at any moment; where there is none yet, the umask decides.
     """
+    with _begun_beside(path) as (temporary, file):
+        file.write(content)
+        _to_disk(file)
+        file.close()
+        yield temporary
+
+
+@contextmanager
+def _begun_beside(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """The same, still empty, and open to be written."""
     mode = _mode(path)
     temporary = path.with_name(f"{_prefix(path)}{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode)
@@ -79,15 +90,17 @@ def beside(path: Path, content: bytes) -> Iterator[Path]:
         with os.fdopen(descriptor, "wb") as file:
             if mode is not None:  # the umask has taken from it, too
                 os.fchmod(descriptor, mode)
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        yield temporary
+            yield temporary, file
     except OSError as error:  # a full disk does not say which file it has no room for
         error.filename = error.filename or str(path)
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _to_disk(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _mode(path: Path) -> int | None:
@@ -108,9 +121,18 @@ def _prefix(path: Path) -> str:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write `content` to `path`, making its folder if need be. Raises OSError; what was there before then stays."""
+    with written_whole(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """The same piece by piece: a file that becomes `path` when the block ends, or is removed if an error ends it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with beside(path, content) as complete:
-        os.replace(complete, path)
+    with _begun_beside(path) as (temporary, file):
+        yield file
+        _to_disk(file)
+        os.replace(temporary, path)
         settle(path.parent)
 
 

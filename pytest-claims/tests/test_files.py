@@ -1,5 +1,6 @@
 """Files appear whole or not at all, and are for nobody else to read than they were."""
 
+import errno
 import os
 import stat
 
@@ -54,6 +55,43 @@ def test_no_file_is_open_for_a_moment_that_is_private_afterwards(tmp_path, umask
     files.write_whole(private, b"content")
     assert seen
     assert all(permissions & 0o077 == 0 for permissions in seen)
+
+
+def test_a_file_that_is_written_in_pieces_appears_when_it_is_whole(tmp_path, umask):
+    path = tmp_path / "folder" / "new"
+    with files.written_whole(path) as file:
+        for piece in (b"one ", b"two"):
+            file.write(piece)
+            assert not path.exists()
+    assert path.read_bytes() == b"one two"
+    assert mode(path) == 0o666 & ~umask
+    assert os.listdir(path.parent) == ["new"]
+
+
+@pytest.mark.parametrize("ended", [KeyboardInterrupt, ValueError, OSError], ids=lambda error: error.__name__)
+@pytest.mark.parametrize("before", [b"what was there", None], ids=["replaced", "new"])
+def test_a_writer_that_is_stopped_leaves_what_was_there(tmp_path, ended, before):
+    path = tmp_path / "file"
+    if before is not None:
+        path.write_bytes(before)
+
+    def stop():
+        with files.written_whole(path) as file:
+            file.write(b"half")
+            file.flush()
+            raise ended
+
+    with pytest.raises(ended):
+        stop()
+    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == ({"file": before} if before else {})
+
+
+def test_a_full_disk_is_said_to_be_that_of_the_file(tmp_path):
+    """Whichever piece it is that finds no room."""
+    with pytest.raises(OSError, match="No space left") as caught, files.written_whole(tmp_path / "file"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "file")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("length", [240, 244, 245, 246, 250, 255])
