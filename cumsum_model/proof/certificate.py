@@ -228,7 +228,7 @@ def certify(
     read = tables(model)
     counts = dynamic_program.count(read.n_ctx - 1, read.d_vocab)
     to_do = sum(n * n for n in range(1, read.n_ctx + 1))
-    doubt = (SURE + 4 * float(read.scores.rad.max())) * read.largest_logit
+    largest_logit = read.largest_logit
     lengths = []
     try:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -236,6 +236,7 @@ def certify(
                 # What there is to count grows with the square of the length; so does what may be spent on it. What
                 # one length leaves, the later ones share.
                 share = budget * query.n**2 // to_do
+                doubt = (SURE + 4 * query.score_error) * largest_logit
                 length, spent = _prove(Position(read, query), counts[query.n - 1], refine_all, share, doubt)
                 lengths.append(length)
                 budget, to_do = budget - spent, to_do - query.n**2

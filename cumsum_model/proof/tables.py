@@ -25,7 +25,7 @@ import numpy as np
 
 from cumsum_model.config import CumsumConfig
 from cumsum_model.model import CumsumTransformer
-from toy_model.arithmetic.balls import Array, Ball, beside, exact, gamma, reshape, square_root
+from toy_model.arithmetic.balls import Array, Ball, beside, exact, gamma, reshape, square_root, stacked
 
 
 class Unprovable(ValueError):
@@ -39,6 +39,7 @@ class Query:
     columns: Z times each readout, [a, position j, token t, readout]; at the query's own position only t = a occurs.
     weights: w_j(t), [a, position j, token t].
     slack: what the shares of attention may be off by, times what they share out, [a, readout]. 0 for one head.
+    score_error: no score is off by more, in nats.
     own, moved, by_head: what these were made of, in floating point, to evaluate single sequences with: [readout, a],
     [head, position j, readout, token t] and the scores [head, position j, a, token t].
     """
@@ -47,6 +48,7 @@ class Query:
     columns: Ball
     weights: Ball
     slack: Array
+    score_error: float
     own: Array
     moved: Array
     by_head: Array
@@ -75,14 +77,16 @@ class Tables:
     Readouts are, in this order: the pre-activation of each neuron, the three logits past the neurons,
     and any directions of resid_mid asked for.
 
-    scores: [head, query position, query token, key position, key token].
+    q, k: what a query and a key are compared by, [head, position, token, d_head]; q is divided by sqrt(d_head), so that
+    their products are scores: of these there are as many as the length squared, and they are made position by position.
     own: [position, token, readout]. moved: [head, position, token, readout].
     push: what a firing neuron adds to each logit, [neuron, logit].
     """
 
     max_value: int
     d_mlp: int
-    scores: Ball
+    q: Ball
+    k: Ball
     own: Ball
     moved: Ball
     push: Ball
@@ -107,17 +111,26 @@ class Tables:
         neurons, logits = self.push.shape
         return float((columns[neurons : neurons + logits] + columns[:neurons] @ self.push.magnitude).max())
 
+    def scores(self, n: int) -> Ball:
+        """Of all queries at position n, counted from 1, with all keys up to there: [head, a, position j, token t]."""
+        d_vocab = self.d_vocab
+        each = [
+            reshape(self.q[head, n - 1] @ reshape(self.k[head, :n], n * d_vocab, -1).T, d_vocab, n, d_vocab)
+            for head in range(len(self.q.mid))
+        ]
+        return stacked(each)
+
     def query(self, n: int) -> Query:
         """The tables of all queries at position n, counted from 1."""
-        scores = self.scores[:, n - 1, :, :n]  # [head, a, j, t]
+        scores = self.scores(n)
         # At the query's own position stands a and nothing else: what other tokens would score there never occurs.
         itself = np.arange(self.d_vocab)
-        scores = Ball(scores.mid.copy(), scores.rad.copy())
         scores.mid[:, :, -1] = scores.mid[:, itself, -1, itself][..., None]
         scores.rad[:, :, -1] = scores.rad[:, itself, -1, itself][..., None]
         # The shift is a number of our choosing, the same for all keys of a query: it costs nothing but range.
         shift = exact(np.broadcast_to(scores.mid.max((2, 3), keepdims=True), scores.shape))
         weights = (scores - shift).exp()
+        error = float(scores.rad.max())
         own = self.own[n - 1][None, :, None, None, :]
         moved = self.moved[:, None, :n]  # [head, 1, j, t, readout]
         plain = (
@@ -127,7 +140,7 @@ class Tables:
         )
         if len(weights.mid) == 1:
             columns = weights[0][..., None] * (own[0] + moved[0])
-            return Query(n, columns, weights[0], np.zeros((self.d_vocab, columns.shape[-1])), *plain)
+            return Query(n, columns, weights[0], np.zeros((self.d_vocab, columns.shape[-1])), error, *plain)
 
         # Of a head's shares w / Z the proof uses w / middle, and middle / Z is never further from 1 than this.
         lowest, highest = _range_of_sums(weights)
@@ -139,7 +152,7 @@ class Tables:
         columns = share[..., None] * own[0]
         for head in range(len(weights.mid)):
             columns = columns + shared[head]
-        return Query(n, columns, share, slack, *plain)
+        return Query(n, columns, share, slack, error, *plain)
 
     def queries(self) -> Iterator[Query]:
         """One after the other, from the first position to the last."""
@@ -148,16 +161,17 @@ class Tables:
 
 
 MOST_SCORES = 30_000_000
-"""Of every query with every key, in all heads: each takes some hundred bytes. At length 320 there are 12 million."""
+"""Of every query with every key, in all heads: the checker keeps them, in some hundred bytes each. At length 320 there
+are 12 million."""
 
 
 def require_modest(cfg: CumsumConfig) -> None:
-    """Raise Unprovable where a proof would take gigabytes, which a file of some kB can ask for."""
+    """Raise Unprovable where a proof or its check would take gigabytes or hours, as a file of some kB may ask for."""
     n_scores = cfg.n_heads * (cfg.n_ctx * cfg.d_vocab) ** 2
     if n_scores > MOST_SCORES:
         raise Unprovable(
             f"{cfg.n_ctx} positions of {cfg.d_vocab} values each have {n_scores:,} attention scores in {cfg.n_heads} "
-            f"heads, more than the {MOST_SCORES:,} that a proof keeps in memory"
+            f"heads, more than the {MOST_SCORES:,} that are worked with"
         )
 
 
@@ -193,15 +207,16 @@ def _tables(W: dict[str, Ball], max_value: int, directions: Array | None) -> Tab
     own = own + beside(W["b_in"], past_neurons, exact(np.zeros(extra.shape[1])))
 
     root = square_root(d_head).inverse()
-    scores, moved = [], []
+    queries, keys, moved = [], [], []
     flat = Ball(stream.mid.reshape(-1, d_model), stream.rad.reshape(-1, d_model))
     for head in range(n_heads):
         q = (flat @ W["W_Q"][head] + W["b_Q"][head]) * root
         k = flat @ W["W_K"][head] + W["b_K"][head]
-        scores.append(reshape(q @ Ball(k.mid.T, k.rad.T), n_ctx, d_vocab, n_ctx, d_vocab))
+        queries.append(reshape(q, n_ctx, d_vocab, -1))
+        keys.append(reshape(k, n_ctx, d_vocab, -1))
         v = flat @ W["W_V"][head] + W["b_V"][head]
         moved.append(reshape(v @ (W["W_O"][head] @ readers), n_ctx, d_vocab, readers.shape[-1]))
-    return Tables(max_value, d_mlp, _stack(scores), own, _stack(moved), W["W_out"] @ W["W_U"])
+    return Tables(max_value, d_mlp, stacked(queries), stacked(keys), own, stacked(moved), W["W_out"] @ W["W_U"])
 
 
 def _range_of_sums(weights: Ball) -> tuple[Array, Array]:
@@ -214,7 +229,3 @@ def _range_of_sums(weights: Ball) -> tuple[Array, Array]:
         raise Unprovable("with several heads this proof needs them to attend more evenly")
     wider = gamma(weights.shape[2] + 2)
     return lowest * (1 - wider), highest * (1 + wider)
-
-
-def _stack(balls: list[Ball]) -> Ball:
-    return Ball(np.stack([b.mid for b in balls]), np.stack([b.rad for b in balls]))
