@@ -53,7 +53,9 @@ def read_regular(path: Path, limit: int) -> bytes:
         if status.st_size > limit:
             raise Unreadable(f"takes {status.st_size:,} bytes, more than the {limit:,} that are read")
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            content = file.read(limit + 1)
+            content = file.read(status.st_size + 1)
+            if len(content) > status.st_size:  # it grows meanwhile
+                content += file.read(limit + 1 - len(content))
     except OSError as error:
         raise Unreadable(error.strerror or str(error)) from None
     finally:

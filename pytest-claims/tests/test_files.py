@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import tracemalloc
 
 import pytest
 from made_results import claim
@@ -136,6 +137,31 @@ def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(files.os, "fstat", look)
     with pytest.raises(files.Unreadable, match="takes more than the 15 bytes that are read"):
         files.read_regular(path, 15)
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_to_its_end(tmp_path, monkeypatch):
+    path = tmp_path / "grows"
+    path.write_bytes(b"12345")
+    looked = os.fstat
+
+    def look(descriptor):
+        status = looked(descriptor)
+        path.write_bytes(b"1234567890")
+        return status
+
+    monkeypatch.setattr(files.os, "fstat", look)
+    assert files.read_regular(path, 15) == b"1234567890"
+
+
+def test_reading_takes_the_memory_of_the_file_and_not_of_the_limit(tmp_path):
+    path = tmp_path / "small"
+    path.write_bytes(b"x" * 1000)
+    tracemalloc.start()
+    content = files.read_regular(path, 2**28)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(content) == 1000
+    assert peak < 2**20
 
 
 @pytest.mark.parametrize("name", ["a\0b", "x" * 300, "file/below", ""])
