@@ -23,7 +23,7 @@ from toy_model.checkpoint.checkpoint import Checkpoint
 from toy_model.reporting import MATRIX_TITLE, Kept, matrix_figure, subject_of
 
 if TYPE_CHECKING:
-    from cumsum_model.proof.certificate import Length
+    from cumsum_model.proof.length import Length
 
 MATRIX = ROOT / "docs" / "matrix.json"
 """Every claim on every mutant of the shipped checkpoint."""

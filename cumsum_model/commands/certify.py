@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_claims.commands.failure import UNREADABLE, fail
-from pytest_claims.files import a_path, shown, write_whole
+from pytest_claims.files import a_path, shown, written_whole
 
 from cumsum_model.system import SYSTEM
 from toy_model.commands.certificates import whole_number
@@ -18,7 +17,8 @@ from toy_model.commands.shared import progress_bar, read_or_say_why
 
 if TYPE_CHECKING:
     from cumsum_model.model import CumsumTransformer
-    from cumsum_model.proof.certificate import Certificate, Length
+    from cumsum_model.proof.certificate import Verdict
+    from cumsum_model.proof.length import Outline
     from toy_model.checkpoint.checkpoint import Checkpoint
 
 CERTIFY_HELP = """\
@@ -83,55 +83,63 @@ def _certify(options: argparse.Namespace) -> int:
     if checkpoint is None:
         return UNREADABLE
 
-    from cumsum_model.proof.certificate import THOROUGH_BUDGET, certify
-    from cumsum_model.proof.certificate_file import to_document
+    from cumsum_model.proof.certificate import THOROUGH_BUDGET
     from cumsum_model.proof.rounding import logit_error
     from cumsum_model.proof.tables import Unprovable
 
     budget = THOROUGH_BUDGET if options.budget is None else options.budget
     started = time.perf_counter()
     try:
-        with progress_bar("proving", checkpoint.model.cfg.n_ctx**3) as done:  # a length takes the square of itself
-            certificate = certify(checkpoint.model, budget=budget, progress=lambda n: done(n**3))
+        verdict = _proved(checkpoint, budget, out)
     except Unprovable as error:
         return fail(f"{checkpoint.path}: {error}", code=UNREADABLE)
+    except OSError as error:
+        return fail(f"--out {str(out)[:200]}: {error.strerror or error}", code=1)
     took = time.perf_counter() - started
-    print("\n".join(summary(certificate, checkpoint)))
+    print("\n".join(summary(verdict, checkpoint)))
     if out is not None:
-        document = to_document(certificate, checkpoint.model, checkpoint.path.name, checkpoint.sha256)
-        try:
-            write_whole(out, json.dumps(document, separators=(",", ":")).encode())
-        except OSError as error:
-            return fail(f"--out {out}: {error.strerror or error}", code=1)
         verify = f"; verify it: python -m cumsum_model check {shown(out)} {shown(checkpoint.path)}"
         print(f"wrote {shown(out)}{verify if checkpoint.model.cfg.n_heads == 1 else ''}")
     print(f"took {took:.2f} s")
-    return 0 if certificate.proved_right and math.isfinite(logit_error(checkpoint.model)) else 1
+    return 0 if verdict.proved_right and math.isfinite(logit_error(checkpoint.model)) else 1
 
 
-def summary(certificate: Certificate, checkpoint: Checkpoint[CumsumTransformer]) -> list[str]:
+def _proved(checkpoint: Checkpoint[CumsumTransformer], budget: int, out: Path | None) -> Verdict[Outline]:
+    """The verdict on a checkpoint. Its classes go to `out` length by length, or nowhere. Raises Unprovable, OSError."""
+    from cumsum_model.proof.certificate import outlined
+    from cumsum_model.proof.certificate_file import write
+    from cumsum_model.proof.proving import prove
+
+    model = checkpoint.model
+    with progress_bar("proving", model.cfg.n_ctx**3) as done:  # a length takes the square of itself
+        lengths = prove(model, budget=budget, progress=lambda n: done(n**3))
+        if out is None:
+            return outlined(lengths, model.cfg.max_value)
+        with written_whole(out) as file:
+            return write(file, lengths, model, checkpoint.path.name, checkpoint.sha256)
+
+
+def summary(verdict: Verdict[Outline], checkpoint: Checkpoint[CumsumTransformer]) -> list[str]:
     """What `certify` prints."""
     from cumsum_model.proof.rounding import logit_error
 
     cfg = checkpoint.model.cfg
     lines = [f"checkpoint {shown(checkpoint.path)}, sha256 {checkpoint.sha256[:12]}"]
-    of_full_length = (
-        f"all {certificate.sequences} sequences of {cfg.n_ctx} values in -{cfg.max_value} .. {cfg.max_value}"
-    )
-    if certificate.proved_right:
+    of_full_length = f"all {verdict.sequences} sequences of {cfg.n_ctx} values in -{cfg.max_value} .. {cfg.max_value}"
+    if verdict.proved_right:
         lines.append(f"PROVED RIGHT at every position of {of_full_length}")
     else:
-        lines += [f"NOT proved right on {of_full_length}", *_wrong(certificate, checkpoint)]
-    hardest = certificate.hardest
+        lines += [f"NOT proved right on {of_full_length}", *_wrong(verdict, checkpoint)]
+    hardest = verdict.hardest
     margin, tokens = hardest.hardest
-    proved = _rounded_down(certificate.smallest_margin)
+    proved = _rounded_down(verdict.smallest_margin)
     lines += [
         f"smallest margin {margin:+.7f} logits, proved to be no smaller than {proved}",
-        *_on_sequence(certificate, checkpoint, tokens),
+        *_on_sequence(verdict, checkpoint, tokens),
     ]
     error = logit_error(checkpoint.model)
-    if certificate.proved_right:
-        enough = certificate.smallest_margin > 2 * error
+    if verdict.proved_right:
+        enough = verdict.smallest_margin > 2 * error
         so = "as computed every answer is right, too" if enough else "this is proved of real arithmetic only"
         lines.append(
             f"float32: no logit is off by more than {_rounded_up(error)}, so {so}"
@@ -139,34 +147,34 @@ def summary(certificate: Certificate, checkpoint: Checkpoint[CumsumTransformer])
             else "float32: the weights are so large that logits may overflow, so as computed nothing is proved"
         )
     lines += ["", "length  smallest margin  right            hardest sequence"]
-    every = -(-len(certificate.lengths) // MOST_LINES)
-    for length in certificate.lengths[::-every][::-1]:
+    every = -(-len(verdict.lengths) // MOST_LINES)
+    for length in verdict.lengths[::-every][::-1]:
         margin, tokens = length.hardest
-        values = certificate.values(tokens)
+        values = verdict.values(tokens)
         described = f"sum {sum(values):+d}, last value {values[-1]:+d}"
         sequence = " ".join(map(str, values)) if len(values) <= 20 else described
         lines.append(f"{length.n:>6}  {length.smallest_margin:>+15.4f}  {_share(length):<15}  {sequence}")
     return [*lines, ""]
 
 
-def _wrong(certificate: Certificate, checkpoint: Checkpoint[CumsumTransformer]) -> list[str]:
+def _wrong(verdict: Verdict[Outline], checkpoint: Checkpoint[CumsumTransformer]) -> list[str]:
     """How many sequences are wrong, at the shortest length that is known to have any and at full length, and which."""
-    surely = [length for length in certificate.lengths if length.answered_rightly[1] < length.sequences]
+    surely = [length for length in verdict.lengths if length.answered_rightly[1] < length.sequences]
     lines = []
-    for length in dict.fromkeys([*surely[:1], certificate.lengths[-1]]):
+    for length in dict.fromkeys([*surely[:1], verdict.lengths[-1]]):
         low, high = length.answered_rightly
         wrong = interval(length.sequences - high, length.sequences - low)
         line = f"wrong at length {length.n}: {wrong} of {length.sequences} sequences"
-        if length.shown_wrong.any():
-            lines += [f"{line}, one of them", *_on_sequence(certificate, checkpoint, length.hardest[1])]
+        if length.known_wrong:
+            lines += [f"{line}, one of them", *_on_sequence(verdict, checkpoint, length.hardest[1])]
         else:
             lines.append(line)
-    throughout = interval(*certificate.right_at_every_position)
-    return [*lines, f"right at every position: {throughout} of {certificate.sequences} sequences"]
+    throughout = interval(*verdict.right_at_every_position)
+    return [*lines, f"right at every position: {throughout} of {verdict.sequences} sequences"]
 
 
 def _on_sequence(
-    certificate: Certificate, checkpoint: Checkpoint[CumsumTransformer], tokens: tuple[int, ...]
+    verdict: Verdict[Outline], checkpoint: Checkpoint[CumsumTransformer], tokens: tuple[int, ...]
 ) -> list[str]:
     """A sequence, and what the model itself says at its end."""
     import torch
@@ -174,7 +182,7 @@ def _on_sequence(
     from cumsum_model.data import VOCAB_OUT, labels_of
     from toy_model.behaviour import margins
 
-    values = certificate.values(tokens)
+    values = verdict.values(tokens)
     logits = checkpoint.model(torch.tensor([tokens]))  # finite or not: float32 may overflow where real numbers do not
     labels = labels_of(torch.tensor([values]))
     said = "  ".join(f"{name} {logit:+.5f}" for name, logit in zip(VOCAB_OUT, logits[0, -1].tolist(), strict=True))
@@ -185,7 +193,7 @@ def _on_sequence(
     ]
 
 
-def _share(length: Length) -> str:
+def _share(length: Outline) -> str:
     low, high = length.accuracy
     if low == 1:
         return "all"

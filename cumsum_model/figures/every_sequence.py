@@ -27,7 +27,7 @@ from cumsum_model.figures.subject import LABEL_COLOURS, Subject, answers_key, ce
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Paper
 
-    from cumsum_model.proof.certificate import Length
+    from cumsum_model.proof.length import Length
 
 NEAR = 3
 """Sums of up to this size are near zero."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from cumsum_model.data import VOCAB_OUT
 from cumsum_model.model import CumsumTransformer
-from cumsum_model.proof.certificate import Certificate, Length
+from cumsum_model.proof.certificate import Verdict, outlined
+from cumsum_model.proof.length import Length, Outline
 from cumsum_model.proof.rounding import logit_error
 from toy_model.architectures import taken_for_granted
 
@@ -40,29 +43,36 @@ def verdicts(length: Length) -> np.ndarray:
     return np.where(length.right, "R", np.where(length.wrong, "W", np.where(shown, "S", "U")))
 
 
-def to_document(certificate: Certificate, model: CumsumTransformer, name: str, sha256: str) -> dict[str, Any]:
-    """The certificate of the checkpoint file `name`, for JSON. Counts are strings: JSON's numbers end at 2**53."""
-    hardest = certificate.hardest
-    _, tokens = hardest.hardest
-    values = certificate.values(tokens)
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "checkpoint": {"file": name, "sha256": sha256},
-        **_preamble(model),
-        "sequences": str(certificate.sequences),
-        "proved_right": certificate.proved_right,
-        "right_at_every_position": [str(count) for count in certificate.right_at_every_position],
-        "smallest_margin": {
-            "proved": certificate.smallest_margin,
-            "length": hardest.n,
-            "sum": sum(values),
-            "values": values,
-        }
-        if certificate.proved_right
-        else None,
-        "lengths": [_length(length, certificate.max_value) for length in certificate.lengths],
-    }
+def write(
+    file: BinaryIO, lengths: Iterable[Length], model: CumsumTransformer, name: str, sha256: str
+) -> Verdict[Outline]:
+    """Write the certificate of the checkpoint file `name` as JSON, each length as it comes, on a line of its own.
+
+    Counts are strings: JSON's numbers end at 2**53. Returns what follows from all lengths, with which the file ends.
+    Of a length only the classes of one last value are held as JSON at a time. Raises OSError.
+    """
+    checkpoint = {"file": name, "sha256": sha256}
+    preamble = {"format": FORMAT, "version": VERSION, "checkpoint": checkpoint, **_preamble(model)}
+    file.write(_up_to_array(preamble, "lengths"))
+
+    def written(length: Length) -> Length:
+        file.write(b",\n" if length.n > 1 else b"\n")
+        for piece in _length(length, model.cfg.max_value):
+            file.write(piece)
+        return length
+
+    verdict = outlined(map(written, lengths), model.cfg.max_value)
+    file.write(b"\n]," + _json(_totals(verdict))[1:])
+    return verdict
+
+
+def _json(part: dict[str, Any]) -> bytes:
+    return json.dumps(part, separators=(",", ":")).encode()
+
+
+def _up_to_array(part: dict[str, Any], name: str) -> bytes:
+    """An object that goes on with an array by this name."""
+    return _json({**part, name: []})[: -len("]}")]
 
 
 def _preamble(model: CumsumTransformer) -> dict[str, Any]:
@@ -74,6 +84,25 @@ def _preamble(model: CumsumTransformer) -> dict[str, Any]:
         "architecture": taken_for_granted(model),
         "model": {"max_value": cfg.max_value, "n_ctx": cfg.n_ctx, "n_heads": cfg.n_heads, "d_mlp": cfg.d_mlp},
         "float32_logit_error": error if np.isfinite(error) else None,
+    }
+
+
+def _totals(verdict: Verdict[Outline]) -> dict[str, Any]:
+    """What is said of all lengths together."""
+    hardest = verdict.hardest
+    values = verdict.values(hardest.hardest[1])
+    return {
+        "sequences": str(verdict.sequences),
+        "proved_right": verdict.proved_right,
+        "right_at_every_position": [str(count) for count in verdict.right_at_every_position],
+        "smallest_margin": {
+            "proved": verdict.smallest_margin,
+            "length": hardest.n,
+            "sum": sum(values),
+            "values": values,
+        }
+        if verdict.proved_right
+        else None,
     }
 
 
@@ -90,16 +119,18 @@ def differing(document: dict[str, Any], model: CumsumTransformer) -> str | None:
     return None
 
 
-def _length(length: Length, max_value: int) -> dict[str, Any]:
+def _length(length: Length, max_value: int) -> Iterator[bytes]:
     low, high = length.answered_rightly
-    judged = verdicts(length)
-    return {
+    of_all = {
         "length": length.n,
         "sequences": str(length.sequences),
         "right": [str(low), str(high)],
-        "smallest_margin": length.smallest_margin if (judged == "R").all() else None,
-        "queries": [_query(length, judged[a], a, max_value) for a in range(len(length.sums))],
+        "smallest_margin": length.smallest_margin if length.all_right else None,
     }
+    yield _up_to_array(of_all, "queries")
+    for a, judged in enumerate(verdicts(length)):
+        yield b"," * (a > 0) + _json(_query(length, judged, a, max_value))
+    yield b"]}"
 
 
 def _query(length: Length, judged: np.ndarray, a: int, max_value: int) -> dict[str, Any]:
@@ -116,9 +147,9 @@ def _query(length: Length, judged: np.ndarray, a: int, max_value: int) -> dict[s
         "verdicts": "".join(judged),
         "signs": ["".join("-?+"[sign + 1] for sign in signs) for signs in length.signs[a]],
         "smallest": _where(~not_right, length.smallest[a]),
-        "smallest_witness": _witnesses(not_wrong, length.least[a], length.least_witness[a] - max_value),
+        "smallest_witness": _witnesses(not_wrong, length.least[a], length.least_tokens[a], max_value),
         "largest": _where(~not_wrong, length.largest[a]),
-        "largest_witness": _witnesses(not_right, length.most[a], length.most_witness[a] - max_value),
+        "largest_witness": _witnesses(not_right, length.most[a], length.most_tokens[a], max_value),
         "right": [
             [str(length.right_low[a, s]), str(length.right_high[a, s])] if judged[s] in "SU" else None
             for s in range(len(judged))
@@ -130,7 +161,8 @@ def _where(wanted: np.ndarray, bounds: np.ndarray) -> list[float | None]:
     return [float(bound) if want else None for want, bound in zip(wanted, bounds, strict=True)]
 
 
-def _witnesses(wanted: np.ndarray, margins: np.ndarray, values: np.ndarray) -> list[list[int] | None]:
+def _witnesses(wanted: np.ndarray, margins: np.ndarray, tokens: np.ndarray, max_value: int) -> list[list[int] | None]:
+    values = tokens.astype(np.int64) - max_value
     return [
         witness.tolist() if want and np.isfinite(margin) else None
         for want, margin, witness in zip(wanted, margins, values, strict=True)

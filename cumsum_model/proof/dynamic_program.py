@@ -14,6 +14,7 @@ m_k is [sum, functional].
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Literal
 
@@ -104,13 +105,17 @@ def _stages(g: Array, choices: Choices | None = None) -> Iterator[Array]:
         before, after = after, before
 
 
-def count(positions: int, d_vocab: int) -> list[np.ndarray]:
-    """How many sequences have each sum after 0, 1, .. `positions` tokens, in Python integers."""
-    counts = [np.array([1], dtype=object)]
-    for _ in range(positions):
-        before = counts[-1]
-        after = np.zeros(len(before) + d_vocab - 1, dtype=object)
+def counts(d_vocab: int) -> Iterator[np.ndarray]:
+    """How many sequences have each sum after 0, 1, .. tokens, in Python integers, without end."""
+    reached = np.array([1], dtype=object)
+    while True:
+        yield reached
+        after = np.zeros(len(reached) + d_vocab - 1, dtype=object)
         for token in range(d_vocab):
-            after[token : token + len(before)] += before
-        counts.append(after)
-    return counts
+            after[token : token + len(reached)] += reached
+        reached = after
+
+
+def count(positions: int, d_vocab: int) -> list[np.ndarray]:
+    """The same after 0, 1, .. `positions` tokens, all at once."""
+    return list(itertools.islice(counts(d_vocab), positions + 1))
