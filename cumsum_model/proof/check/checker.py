@@ -16,9 +16,8 @@ both are right it counts itself where that is soon done; else it takes it from t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from numpy.typing import NDArray
 from cumsum_model.proof.check.circuit import Circuit, Integers
 from cumsum_model.proof.check.classes import Classes, require, whole_numbers
 from cumsum_model.proof.check.classes import Rejected as Rejected
+from cumsum_model.proof.check.document import taken_apart
 
 MAX_ROWS_A_CLASS, MAX_ROWS_OF_FEW = 20, 500_000
 """The same in all together: so many a class, three times what any model here has, or where classes are few so many."""
@@ -44,7 +44,8 @@ ARCHITECTURE = {
 class Checked:
     """What was verified: how many classes, and of how many the count of right sequences was taken on trust.
 
-    undecided: of how many of those the certificate itself says that it decides nothing.
+    undecided: of how many of those the certificate itself says that it decides nothing. stated: what it says beside its
+    lengths, by name.
     """
 
     classes: int
@@ -52,6 +53,7 @@ class Checked:
     undecided: int
     sequences: int
     right: tuple[int, int]
+    stated: dict[str, Any] = field(repr=False)
 
 
 def check(
@@ -65,7 +67,9 @@ def check(
     weights: by their names in the checkpoint. progress: called with each length when it is done. Raises Rejected.
     """
     try:
-        document = json.loads(content)
+        text = content.decode()
+        del content  # which may be hundreds of megabytes
+        document = _taken_apart(text, weights)
     except (ValueError, RecursionError) as error:
         raise Rejected(f"it is not JSON, or cut short ({str(error)[:100]})") from None
     try:
@@ -74,9 +78,21 @@ def check(
         raise Rejected(f"it is not a complete certificate ({type(error).__name__}: {str(error)[:100]})") from None
 
 
+def most_characters(n: int, d_vocab: int) -> int:
+    """Of what a certificate says of length n: several times what any takes that is written here."""
+    n_classes = d_vocab * ((d_vocab - 1) * (n - 1) + 1)
+    return 2**16 + n_classes * (1_000 + 10 * n)
+
+
+def _taken_apart(text: str, weights: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:
+    """The certificate, of which no length is parsed yet. Raises ValueError and RecursionError."""
+    sizes = {name.split(".")[-1]: len(weight) for name, weight in weights.items()}
+    n_ctx = sizes["W_pos"]
+    return taken_apart(text, "lengths", n_ctx, most_characters(n_ctx, sizes["W_E"]))
+
+
 class _Check:
-    def __init__(self, document: Any, weights: Mapping[str, NDArray[np.float32]], sha256: str) -> None:
-        require(isinstance(document, dict), "it is not a JSON object")
+    def __init__(self, document: dict[str, Any], weights: Mapping[str, NDArray[np.float32]], sha256: str) -> None:
         require(document["format"] == "cumsum certificate", "it is not a certificate of this kind")
         require(
             document["version"] in (1, 2),
@@ -101,6 +117,7 @@ class _Check:
         self.ways = [np.array([1], dtype=object)]  # how many sequences have each sum, by length
         self.all_right = True
         self.least: list[float | None] = []
+        self.stated_least: list[Any] = []
 
     def run(self, progress: Callable[[int], None]) -> Checked:
         lengths = self.document["lengths"]
@@ -119,6 +136,7 @@ class _Check:
             all_right = all(set(query["verdicts"]) == {"R"} for query in length["queries"])
             smallest = [margin for query in length["queries"] for margin in query["smallest"]]
             self.least.append(min(smallest) if all_right else None)
+            self.stated_least.append(length["smallest_margin"])
             _agree(where, "sequences", length["sequences"], int(ways.sum()) * self.d_vocab)
             _agree(where, "right sequences", length["right"], right)
             stay = np.maximum(throughout[0] - (ways - low), 0), np.minimum(throughout[1], high)
@@ -132,13 +150,13 @@ class _Check:
         everywhere = tuple(int(side.sum()) for side in throughout)
         _agree("the whole", "sequences right at every position", self.document["right_at_every_position"], everywhere)
         self._smallest(lengths)
-        return Checked(self.classes, self.on_trust, self.undecided, sequences, right)
+        stated = {name: part for name, part in self.document.items() if name != "lengths"}
+        return Checked(self.classes, self.on_trust, self.undecided, sequences, right, stated)
 
     def _smallest(self, lengths: Any) -> None:
         """Verify that the smallest margins named follow from those of the classes."""
         stated = self.document["smallest_margin"]
-        by_length = [length["smallest_margin"] for length in lengths]
-        for n, (margin, least) in enumerate(zip(by_length, self.least, strict=True), start=1):
+        for n, (margin, least) in enumerate(zip(self.stated_least, self.least, strict=True), start=1):
             require(margin == least, f"length {n}: the smallest margin is {margin!r}, that of the classes is {least!r}")
         known = [margin for margin in self.least if margin is not None]
         least = min(known) if len(known) == len(self.least) else None

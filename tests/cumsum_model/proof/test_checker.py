@@ -119,6 +119,7 @@ def test_the_checker_shares_no_code_with_the_search():
         "cumsum_model.proof.check.checker",
         "cumsum_model.proof.check.circuit",
         "cumsum_model.proof.check.classes",
+        "cumsum_model.proof.check.document",
         "cumsum_model.proof.check.recount",
     ]
 
