@@ -16,6 +16,8 @@ stretched to the new range. So a model of the family has the original's flaws in
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +30,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cumsum_model.model import CumsumTransformer
+from toy_model.checkout import ROOT
 
 
 @torch.no_grad()
@@ -128,3 +131,26 @@ def peak_bytes(run: Callable[[], object]) -> int:
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+_REPORTING = """
+import sys, time
+from pathlib import Path
+from cumsum_model.__main__ import main
+code = main(sys.argv[1:])
+peak = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]
+print()
+print(time.process_time(), 1024 * int(peak))
+sys.exit(code)
+"""
+
+
+def command_costs(*arguments: str) -> tuple[float, int]:
+    """Processor seconds and the most bytes in memory of a command of `cumsum_model`, imports included. Needs Linux.
+
+    Raises CalledProcessError if it fails.
+    """
+    command = [sys.executable, "-c", _REPORTING, *arguments]
+    printed = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    seconds, peak = printed.splitlines()[-1].split()
+    return float(seconds), int(peak)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks import brute_force
-from benchmarks.growth import cpu_seconds, growth, peak_bytes, stretched
+from benchmarks.growth import Growth, command_costs, cpu_seconds, growth, peak_bytes, stretched
 from benchmarks.integer_program import relaxed_difference, smallest_difference, sums_of
 from benchmarks.intervals import interval_bounds
 from cumsum_model.data import POS, ZERO, evaluation_set
@@ -16,11 +16,12 @@ from cumsum_model.proof.certificate import certify
 from cumsum_model.proof.rounding import margin_error
 from cumsum_model.system import SYSTEM
 from cumsum_model.task import REFERENCE
-from toy_model.checkpoint.checkpoint import read_checkpoint
+from toy_model.checkpoint.checkpoint import read_checkpoint, write_checkpoint
 from toy_model.timing import in_turns, seconds_of, spread
 
 LENGTHS = (10, 20, 40, 70, 100)
 RANGES = (2, 3, 5, 7, 10)
+WRITTEN = (20, 40, 80, 160)
 
 PASSES = 30
 """Forward passes of a bridge over the evaluation set, which take about as long as a proof did when this was written."""
@@ -135,6 +136,38 @@ def test_memory_over_lengths(reference, figure):
         patience=0.0,
         goal=2.0,
     )
+
+
+@pytest.fixture(scope="module")
+def written(reference, tmp_path_factory):
+    """By length, what `certify --out` costs beyond that of length 10: seconds, bytes in memory, bytes of the file.
+
+    So the imports are left out. Shorter models of the family are not right on every sequence.
+    """
+    folder = tmp_path_factory.mktemp("written")
+
+    def costs(n_ctx):
+        checkpoint, out = folder / "model.safetensors", folder / "certificate.json"
+        write_checkpoint(checkpoint, stretched(reference, n_ctx=n_ctx), {})
+        words = ["certify", str(checkpoint), "--budget", "0", "--out", str(out), "--force"]
+        return np.array([*command_costs(*words), out.stat().st_size])
+
+    short = costs(10)
+    return {n_ctx: (costs(n_ctx) - short).tolist() for n_ctx in WRITTEN}
+
+
+@pytest.mark.parametrize(
+    ("place", "what", "goal"),
+    [
+        (0, "processor time of a certificate that is written as it is found over the length: its power", 3.0),
+        (1, "peak memory of a certificate that is written as it is found over the length: its power", 1.0),
+        (2, "size of the certificate as a file over the length: its power", None),
+    ],
+    ids=["time", "memory", "size"],
+)
+def test_a_certificate_that_is_written_as_it_is_found(written, figure, place, what, goal):
+    law = Growth({n_ctx: [costs[place]] for n_ctx, costs in written.items()})
+    figure(what, law.powers.tolist(), unit="power", goal=goal, medians=law.medians, steps=law.steps)
 
 
 def test_memory_over_values(reference, figure):

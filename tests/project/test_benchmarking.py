@@ -1,5 +1,8 @@
 """What benchmarks are made of: models of other sizes, brute force, and what general verifiers say."""
 
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -106,6 +109,15 @@ def test_peak_memory_is_what_was_held_at_once():
         np.ones((megabytes, 2**17))  # after the first is gone
 
     assert growth.peak_bytes(lambda: hold(8)) == pytest.approx(8 * 2**20, rel=0.01)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="a process knows its peak on Linux alone")
+def test_a_command_costs_what_its_process_takes(tmp_path):
+    seconds, peak = growth.command_costs("certify", "--out", str(tmp_path / "certificate.json"))
+    assert 0.5 < seconds < 60
+    assert 2**26 < peak < 2**30  # torch is imported
+    with pytest.raises(subprocess.CalledProcessError):
+        growth.command_costs("certify", "--out", str(tmp_path / "certificate.json"))  # it exists
 
 
 # Brute force
