@@ -175,7 +175,7 @@ def _has_all(known: Sequence[Run], cell: Cell) -> bool:
 
 
 def _write_study(out: Path, plan: Plan, known: Sequence[Run]) -> None:
-    """What lies in the folder, and what is known of other runs."""
+    """What lies in the folder, and what is known of other runs: of every cell all seeds, or none."""
     runs = {(run.cell, run.seed): run for run in known}
     for path in (out / RUNS).iterdir() if (out / RUNS).is_dir() else ():
         outcome = _outcome(path)
@@ -186,9 +186,11 @@ def _write_study(out: Path, plan: Plan, known: Sequence[Run]) -> None:
             runs[cell, outcome.seed] = run_from_json(figures)
         elif outcome.ending is Ending.DIVERGED:
             runs[cell, outcome.seed] = Run(cell, outcome.seed)
-    there = {cell for cell, _ in runs}
-    dropped = {cell: why for cell, why in plan.dropped.items() if cell not in there}
-    write_whole(out / STUDY, encode(Study(in_order(runs.values()), dropped, _machine())).encode())
+    whole = {cell for cell, _ in runs if _has_all(list(runs.values()), cell)}
+    dropped = {cell: why for cell, why in plan.dropped.items() if cell not in whole}
+    dropped |= {cell: "not trained yet" for cell in plan.trained if cell not in whole}
+    kept = in_order(run for run in runs.values() if run.cell in whole)
+    write_whole(out / STUDY, encode(Study(kept, dropped, _machine())).encode())
 
 
 def _runs(out: Path) -> Iterator[Path]:

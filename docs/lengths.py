@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pytest_claims.files import write_whole
 
-from cumsum_model.lengths import figures
+from cumsum_model.figures import lengths as figures
 from cumsum_model.lengths.cells import INTERVENED_AT, Cell
 from cumsum_model.lengths.study import Interval, Study, encode, read_study
 

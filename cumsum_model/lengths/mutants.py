@@ -57,6 +57,18 @@ def undo_interventions(study: Study) -> Study:
     return study.replaced(exchanged)
 
 
+def misattribute_figures(study: Study) -> Study:
+    """What was measured of each run is said of the checkpoint of the next one."""
+    names = [run.sha256 for run in study.runs]
+    renamed = [replace(run, sha256=name) for run, name in zip(study.runs, names[1:] + names[:1], strict=True)]
+    return replace(study, runs=tuple(renamed))
+
+
+def forget_the_shipped(study: Study) -> Study:
+    """No run is of a checkpoint that is shipped."""
+    return study.replaced(lambda run: replace(run, sha256="0" * 64))
+
+
 def keep_one_seed(study: Study) -> Study:
     """Of every cell the first seed alone: nothing is known of any other."""
     first = {run.cell: run for run in reversed(study.runs)}
@@ -80,6 +92,8 @@ BREAKING = (
     exchange_layers,
     exchange_heads,
     undo_interventions,
+    misattribute_figures,
+    forget_the_shipped,
     keep_one_seed,
 )
 SYMMETRIES = (list_runs_backwards,)

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from pytest_claims.files import Unreadable, read_regular
-from pytest_claims.interval import clopper_pearson
 
 from cumsum_model.lengths.cells import Cell, cell_of
 from cumsum_model.lengths.proved import Proved
 from cumsum_model.lengths.sampled import Sampled, Searched
+from toy_model.uncertainty import clopper_pearson
 
 FORMAT = "cumsum lengths"
 VERSION = 1

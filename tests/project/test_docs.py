@@ -4,6 +4,7 @@ import argparse
 import importlib.util
 import json
 import re
+import runpy
 import subprocess
 import sys
 
@@ -11,7 +12,9 @@ import pytest
 from documents import PAGES, commands, name, run_pytest, text
 
 import cumsum_model.__main__
+import cumsum_model.two_layers.__main__
 import sorted_list_model.__main__
+from cumsum_model.lengths.study import read_study
 from toy_model.checkout import ROOT
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -80,10 +83,10 @@ def test_every_picture_has_words_beside_it():
     pictures = [
         (page, *picture) for page in PAGES for picture in re.findall(r"!\[([^\]]*)\]\((?!https:)([^)]+)\)", text(page))
     ]
-    assert len(pictures) == 3
+    assert len(pictures) == 5
     for page, words, path in pictures:
         assert len(words) > 20
-        assert (page.parent / path).read_bytes().startswith(b"\x89PNG")
+        assert (page.parent / path).read_bytes().startswith((b"\x89PNG", b"<svg"))
 
 
 def test_every_command_is_of_a_kind_that_is_tried():
@@ -94,6 +97,7 @@ def test_every_command_is_of_a_kind_that_is_tried():
     assert of("pip") == [("install", "./pytest-claims")]
     assert {command[2:4] for command in SHOWN if command[1] == "python"} == {
         ("-m", "cumsum_model"),
+        ("-m", "cumsum_model.two_layers"),
         ("-m", "pytest_claims"),
         ("-m", "sorted_list_model"),
     }
@@ -105,7 +109,7 @@ class Understood(Exception):
 
 COMMANDS = [
     (package, words)
-    for package in (cumsum_model.__main__, sorted_list_model.__main__)
+    for package in (cumsum_model.__main__, cumsum_model.two_layers.__main__, sorted_list_model.__main__)
     for words in of("python", "-m", package.__package__)
 ]
 
@@ -148,6 +152,7 @@ def helps():
     verbs = ("train", "verify", "sweep", "universality", "inspect", "convert", "mutants", "certify", "check", "diff")
     own = [[sys.executable, "-m", "cumsum_model", verb, "--help"] for verb in (*verbs, "render")]
     own.append([sys.executable, "-m", "sorted_list_model", "certify", "--help"])
+    own.append([sys.executable, "-m", "benchmarks.lengths", "--help"])
     every = [[sys.executable, "-m", "pytest", "--help"], *own]
     texts = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout for command in every]
     return "".join(texts) + "--junitxml"  # pytest's help spells it --junit-xml and takes both
@@ -162,10 +167,17 @@ def test_every_option_that_is_named_exists(page, helps):
             assert option in helps, option
 
 
-@pytest.mark.parametrize("table", ["matrix", "matrix-sorted-list"])
+@pytest.mark.parametrize("table", ["matrix", "matrix-cumsum-two-layers", "matrix-sorted-list"])
 def test_the_page_of_a_matrix_is_made_of_the_saved_one(table):
     spec = importlib.util.spec_from_file_location("docs_matrix", ROOT / "docs" / "matrix.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     saved = json.loads(text(f"docs/{table}.json"))
     assert text(f"docs/{table}.md") == module.page(table, saved, module.TABLES[table]), "python docs/matrix.py"
+
+
+def test_the_page_of_lengths_has_the_tables_of_its_study():
+    module = runpy.run_path(ROOT / "docs" / "lengths.py")
+    page = text("docs/lengths.md")
+    assert module["filled"](page, read_study(ROOT / "docs" / "lengths.json")) == page, "python docs/lengths.py"
+    assert re.findall(r"<!-- table: ([\w ]+) -->", page) == list(module["TABLES"])

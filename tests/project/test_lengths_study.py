@@ -85,6 +85,7 @@ def test_what_was_trained_is_measured_once(folder, monkeypatch):
         "    sampled.sampled.__defaults__ = (300, 30)\n"
         "    sampled.searched.__defaults__ = (3, 30)\n"
     )
+    monkeypatch.setattr(Cell, "seeds", range(1))
     assert lengths.main(["--out", str(folder), "--measure", "--workers", "1"]) == 0
     figures = json.loads((run / "figures.json").read_text())
     assert figures["sampled"]["drawn"] == 300
@@ -116,7 +117,9 @@ def test_runs_of_an_earlier_study_are_taken_over(folder, monkeypatch):
     monkeypatch.setattr(lengths.subprocess, "run", lambda command, **_: asked.append(command) or SimpleDone())
     assert lengths.main(["--out", str(folder), "--known", str(folder / "known.json")]) == 0
     assert ["n_layers=2" in command for command in asked] == [True]
-    assert len(read_study(folder / "lengths.json").runs) == len(known)
+    taken_over = read_study(folder / "lengths.json")
+    assert [run.seed for run in taken_over.runs] == list(Cell(10).seeds)  # of the other cell one is missing
+    assert taken_over.dropped == {QUICK: "not trained yet"}
 
 
 class SimpleDone:
