@@ -25,6 +25,9 @@ MAX_SPREAD = 100_000
 """Scores of one query may differ by this much. A sum that holds the smallest and the largest weight exactly takes a
 digit for each 0.7 of it: 18 kB at the limit, and a class of twenty positions has tens of thousands of such sums."""
 
+ROWS_AT_ONCE = 128
+"""A row takes some hundred bytes for each token at each position, several times over while it is worked on."""
+
 
 class OutOfRange(ValueError):
     """The scores of a query differ by more than MAX_SPREAD."""
@@ -210,10 +213,12 @@ class Query:
 
     def proves(self, rows: list[Row]) -> list[bool]:
         """Which rows hold for every sequence of their class, as far as sums of 64 bits show it."""
-        if not rows:
-            return []
-        minima = self._minima(self._columns(rows))
-        return [bool(minima[index, row.s] >= 0) for index, row in enumerate(rows)]
+        proved = []
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            some = rows[start : start + ROWS_AT_ONCE]
+            minima = self._minima(self._columns(some))
+            proved += [bool(minima[index, row.s] >= 0) for index, row in enumerate(some)]
+        return proved
 
     def proves_one(self, row: Row) -> bool:
         """Whether a row holds for every sequence of its class: slow, without rounding."""
@@ -226,12 +231,11 @@ class Query:
 
     def _columns(self, rows: list[Row]) -> Exact:
         """What the weights are multiplied with in each row: [row, position, token]."""
-        tables: dict[tuple[int, int, tuple[bool, ...]], Exact] = {}
-        for row in rows:
-            tables.setdefault((row.plus, row.minus, row.firing), self._difference(row))
+        kinds = {(row.plus, row.minus, row.firing): row for row in rows}
+        differences = {kind: self._difference(row) for kind, row in kinds.items()}
         bounds = Exact.of([row.bound for row in rows])
-        digits = max(bounds.digits, next(iter(tables.values())).digits)
-        stacked = np.stack([tables[row.plus, row.minus, row.firing].to(digits) for row in rows])
+        digits = max(bounds.digits, next(iter(differences.values())).digits)
+        stacked = np.stack([differences[row.plus, row.minus, row.firing].to(digits) for row in rows])
         return Exact(stacked - bounds.to(digits)[:, None, None], digits)
 
     def _difference(self, row: Row) -> Exact:
