@@ -16,6 +16,7 @@ stretched to the new range. So a model of the family has the original's flaws in
 from __future__ import annotations
 
 import itertools
+import json
 import subprocess
 import sys
 import time
@@ -134,23 +135,32 @@ def peak_bytes(run: Callable[[], object]) -> int:
 
 
 _REPORTING = """
-import sys, time
+import json, sys, time
 from pathlib import Path
 from cumsum_model.__main__ import main
-code = main(sys.argv[1:])
-peak = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]
+
+def held(what):
+    return 1024 * int(Path("/proc/self/status").read_text().partition(what + ":")[2].split()[0])
+
+first, words = map(json.loads, sys.argv[1:])
+main(first)
+Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here on
+before, started = held("VmRSS"), time.process_time()
+code = main(words)
 print()
-print(time.process_time(), 1024 * int(peak))
+print(time.process_time() - started, held("VmHWM") - before)
 sys.exit(code)
 """
 
 
-def command_costs(*arguments: str) -> tuple[float, int]:
-    """Processor seconds and the most bytes in memory of a command of `cumsum_model`, imports included. Needs Linux.
+def command_costs(words: Sequence[str], after: Sequence[str]) -> tuple[float, int]:
+    """Processor seconds of a command of `cumsum_model`, and the bytes of memory that its process needs more for it.
+
+    after: one that runs before in the same process, so that all is imported. Needs Linux.
 
     Raises CalledProcessError if it fails.
     """
-    command = [sys.executable, "-c", _REPORTING, *arguments]
+    command = [sys.executable, "-c", _REPORTING, json.dumps(after), json.dumps(words)]
     printed = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     seconds, peak = printed.splitlines()[-1].split()
     return float(seconds), int(peak)

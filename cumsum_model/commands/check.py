@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cumsum_model.config import CumsumConfig
 
 MAX_CERTIFICATE_BYTES = 2**29
-"""Of a certificate of any size: at length 160 it takes 432 MB, and the check as much again beside what is read."""
+"""Of a certificate of any size: at length 160 it takes 432 MB, and reading it twice that in memory."""
 
 CHECK_HELP = """\
 Verify a certificate against the checkpoint without trusting how it was found.
