@@ -20,7 +20,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,8 @@ def main(arguments: list[str] | None = None) -> int:
         return fail(str(error), code=4)
     except OSError as error:
         return fail(f"--out {str(out)[:200]}: {error.strerror or error}")
+    except ValueError as error:  # DIR holds something else
+        return fail(f"--out {str(out)[:200]}: {error}", code=4)
     print(f"wrote {out / STUDY}")
     return 0
 
@@ -144,7 +146,7 @@ def seconds_a_step(cell: Cell, n_steps: int = 6) -> float:
 
 def _measure(out: Path, options: argparse.Namespace) -> None:
     """Measure what is not measured yet. Raises NotReached or OSError."""
-    to_do = [run for run in _runs(out) if _figures(run) is None]
+    to_do = [run for run in _runs(out) if _measured(run) is None]
     if not to_do:
         return
     from distributed import as_completed
@@ -181,9 +183,9 @@ def _write_study(out: Path, plan: Plan, known: Sequence[Run]) -> None:
         outcome = _outcome(path)
         if outcome is None:
             continue
-        cell, figures = cell_of(dict(outcome.varied)), _figures(path)
-        if figures is not None:
-            runs[cell, outcome.seed] = run_from_json(figures)
+        cell, measured = cell_of(dict(outcome.varied)), _measured(path)
+        if measured is not None:
+            runs[cell, outcome.seed] = measured
         elif outcome.ending is Ending.DIVERGED:
             runs[cell, outcome.seed] = Run(cell, outcome.seed)
     whole = {cell for cell, _ in runs if _has_all(list(runs.values()), cell)}
@@ -208,14 +210,13 @@ def _outcome(run: Path) -> Outcome | None:
         return None
 
 
-def _figures(run: Path) -> Mapping[str, Any] | None:
-    """What was measured of the model that lies there; None if it was not, or of another model."""
+def _measured(run: Path) -> Run | None:
+    """What was measured of the model that lies there; None if it was not, or of another model, or other figures."""
     try:
-        figures = _read(run / FIGURES)
-        card = _read(run / "model.card.json")
-    except (OSError, ValueError):
+        measured = run_from_json(_read(run / FIGURES))
+        return measured if measured.sha256 == _read(run / "model.card.json")["sha256"] else None
+    except (OSError, AttributeError, KeyError, TypeError, ValueError):
         return None
-    return figures if figures.get("sha256") == card.get("sha256") else None
 
 
 def _read(path: Path) -> Any:

@@ -155,13 +155,9 @@ def trained(study: Study) -> str:
     rows = []
     for cell in study.cells:
         runs = study.of(cell)
-        minutes = [
-            sum(run.seconds.get(part, 0) for part in parts) / 60
-            for run in runs
-            for parts in [("train",)]
-            if run.seconds
-        ]
-        measured = [sum(x for part, x in run.seconds.items() if part != "train") / 60 for run in runs if run.seconds]
+        seconds = [run.seconds for run in runs if run.seconds]
+        minutes = [each["train"] / 60 for each in seconds if "train" in each]
+        measured = [sum(x for part, x in each.items() if part != "train") / 60 for each in seconds]
         rows.append([str(cell), str(len(runs)), spread(minutes), spread(measured)])
     return table(["cell", "seeds", "minutes to train one", "minutes to measure one"], rows)
 

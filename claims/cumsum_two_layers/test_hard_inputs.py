@@ -1,15 +1,18 @@
 """Hard inputs: small values, of which the second layer has little to amplify with"""
 
+from functools import cache
+
+import numpy as np
+import torch
 from pytest_claims import claim
 from pytest_claims.interval import clopper_pearson
 
 from cumsum_model.data import labels_of, tokens_of
+from cumsum_model.lengths.sampled import HARD_SEED, of_sum
 from cumsum_model.two_layers import mutants
 from cumsum_model.two_layers.scope import no_account_of
 from toy_model.behaviour import margins
 from toy_model.engine import run
-
-NEXT_TO_ZERO = (-1, 1)
 
 
 @claim(
@@ -21,8 +24,8 @@ NEXT_TO_ZERO = (-1, 1)
     refuted_by=[mutants.put_one_layer_in_two],
     unless=no_account_of,
 )
-def test_small_values_are_misclassified(model, measure, hard):
-    values = hard(NEXT_TO_ZERO, 1_000, 1, model.cfg.n_ctx)
+def test_small_values_are_misclassified(model, measure):
+    values = next_to_zero(1_000, 1, model.cfg.n_ctx)
     wrong = int((at_the_end(model, values) <= 0).sum())
     low, _ = clopper_pearson(wrong, len(values))
     assert measure("share that is wrong, at least", low) > 1 / 2
@@ -41,14 +44,21 @@ def test_small_values_are_misclassified(model, measure, hard):
     ],
     unless=no_account_of,
 )
-def test_margins_rise_with_the_variance_of_the_values(model, measure, hard):
-    values = hard(NEXT_TO_ZERO, 5_000, model.cfg.max_value, model.cfg.n_ctx)
+def test_margins_rise_with_the_variance_of_the_values(model, measure):
+    values = next_to_zero(5_000, model.cfg.max_value, model.cfg.n_ctx)
     found = at_the_end(model, values)
     by_variance = values.double().var(1).argsort(stable=True).chunk(4)
     means = [found[some].mean() for some in by_variance]
     for quarter in range(1, 4):
         rise = means[quarter] - means[quarter - 1]
         assert measure(f"rise of the mean margin in quarter {quarter + 1}", rise, "logits") > 1 / 10
+
+
+@cache
+def next_to_zero(size, max_value, n_ctx):
+    """`size` sequences of sum -1 and as many of sum +1, each of all such as likely as any other: seeded."""
+    generator = np.random.default_rng(HARD_SEED)
+    return torch.cat([of_sum(sum_, size, max_value, n_ctx, generator) for sum_ in (-1, 1)])
 
 
 def at_the_end(model, values):

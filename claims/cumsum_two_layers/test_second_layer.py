@@ -2,7 +2,7 @@
 
 from pytest_claims import claim
 
-from cumsum_model.data import EVALUATION_SET
+from cumsum_model.data import EVALUATION_SET, running_means
 from cumsum_model.mutants import untrained
 from cumsum_model.two_layers import mutants
 from cumsum_model.two_layers import second_head as head
@@ -23,7 +23,7 @@ NEAR = 1 / 20
     unless=no_account_of,
 )
 def test_queries_ask_for_the_mean(model, measure, data):
-    explained = head.explained_by(head.second_head(model, data).query, head.means_of(data))
+    explained = head.explained_by(head.second_head(model, data).query, running_means(data.values))
     assert measure("R^2 of the query on the running mean", explained) > 0.9
 
 
@@ -37,7 +37,7 @@ def test_queries_ask_for_the_mean(model, measure, data):
     unless=no_account_of,
 )
 def test_keys_answer_with_value_and_mean(model, measure, data):
-    key, values, means = head.second_head(model, data).key, data.values.double(), head.means_of(data)
+    key, values, means = head.second_head(model, data).key, data.values.double(), running_means(data.values)
     assert measure("R^2 of the key on value and running mean", head.explained_by(key, values, means)) > 0.95
 
 
@@ -51,7 +51,7 @@ def test_keys_answer_with_value_and_mean(model, measure, data):
     unless=no_account_of,
 )
 def test_it_moves_values(model, measure, data):
-    read, values, means = head.second_head(model, data), data.values.double(), head.means_of(data)
+    read, values, means = head.second_head(model, data), data.values.double(), running_means(data.values)
     explained = head.explained_by(read.moved, values, means)
     assert measure("R^2 of what is moved on value and running mean", explained) > 0.95
     assert measure("second singular value over the first", read.rest_of_moved) < 1 / 20
@@ -96,7 +96,7 @@ def test_it_attends_to_values_of_the_sign_of_the_sum(model, measure, data):
     unless=no_account_of,
 )
 def test_it_amplifies_the_mean(model, measure, data):
-    ratio = head.amplification(head.second_head(model, data), head.means_of(data), NEAR)
+    ratio = head.amplification(head.second_head(model, data), running_means(data.values), NEAR)
     assert measure("slope of what is written, over that under uniform attention", ratio) > 3
 
 
@@ -112,7 +112,7 @@ def test_it_amplifies_the_mean(model, measure, data):
 )
 def test_it_amplifies_by_the_covariance(model, measure, data):
     read = head.second_head(model, data)
-    near = head.means_of(data).abs() <= NEAR
+    near = running_means(data.values).abs() <= NEAR
     near[:, 0] = False
     beyond = (read.written - head.prefix_mean(read.moved))[near]
     predicted = (read.query * head.prefix_covariance(read.key, read.moved))[near]

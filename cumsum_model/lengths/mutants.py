@@ -44,17 +44,14 @@ def exchange_heads(study: Study) -> Study:
 
 
 def undo_interventions(study: Study) -> Study:
-    """The figures of every changed recipe belong to the published one, and the other way round."""
-    (at,) = {run.cell.seq_len for run in study.runs if run.cell.change}
-    plain = [run for run in study.runs if run.cell == Cell(at)]
+    """The figures of every changed recipe are those of the published one, seed by seed."""
+    published = {(run.cell, run.seed): run for run in study.runs if run.cell.change is None}
 
-    def exchanged(run: Run) -> Run:
-        if run.cell.change is None:
-            return run
-        instead = next((other for other in plain if other.seed == run.seed), plain[0])
-        return replace(instead, cell=run.cell, seed=run.seed)
+    def undone(run: Run) -> Run:
+        instead = published.get((replace(run.cell, change=None), run.seed), run)
+        return replace(instead, cell=run.cell)
 
-    return study.replaced(exchanged)
+    return study.replaced(undone)
 
 
 def misattribute_figures(study: Study) -> Study:
@@ -76,7 +73,7 @@ def keep_one_seed(study: Study) -> Study:
 
 
 def _moved(study: Study, where: Callable[[Cell, list[int]], Cell]) -> Study:
-    """The figures of each run in another cell, where it has a seed of that number."""
+    """The figures of each run in another cell: `where` says in which, of all lengths that there are."""
     lengths = sorted({run.cell.seq_len for run in study.runs})
     return study.replaced(lambda run: replace(run, cell=where(run.cell, lengths)))
 

@@ -51,8 +51,8 @@ class Proved:
         """How much lower the bias of the zero logit would best be, in logits: next to a sum of zero that is the
         threshold between the answers, and what one side gains of its margin the other loses.
 
-        Where a sequence with another sum than 0 is nearest to the opposite sign, it gains nothing; no model of this
-        study has one that is near to it.
+        A sequence with another sum than 0 that is nearer to the opposite sign than to zero gains less than this, and
+        then `balanced_margin` is too large. A proof of the moved model says whether there is one.
         """
         return (min(self.zero) - min(self.signed)) / 2
 

@@ -18,7 +18,7 @@ from toy_model.uncertainty import clopper_pearson
 
 FORMAT = "cumsum lengths"
 VERSION = 1
-"""Of what is measured: figures of another version are measured anew."""
+"""Of what the file holds."""
 
 MAX_BYTES = 2**23
 LEVEL = 0.95

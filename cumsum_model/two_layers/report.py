@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pytest_claims.drawing.figure import Figure, Illustrations
 from pytest_claims.report.report import Report
 from pytest_claims.subject import Note, Subject
 
 from cumsum_model.data import EVALUATION_SET, evaluation_set
 from cumsum_model.model import CumsumTransformer
+from cumsum_model.report import KEPT as ONE_LAYER
 from cumsum_model.report import SIZES
 from cumsum_model.two_layers.system import SYSTEM
 from toy_model.behaviour import behaviour
 from toy_model.checkout import ROOT
 from toy_model.checkpoint.checkpoint import Checkpoint
-from toy_model.reporting import MATRIX_TITLE, Kept, matrix_figure, subject_of
+from toy_model.reporting import MATRIX_TITLE, matrix_figure, subject_of
 
 MATRIX = ROOT / "docs" / "matrix-cumsum-two-layers.json"
 """Every claim on every mutant of the shipped checkpoint."""
 
-KEPT = Kept(SYSTEM, MATRIX, largest=200_000, most_states=500)
+KEPT = replace(ONE_LAYER, task=SYSTEM, matrix=MATRIX)
 
 
 def details(checkpoint: Checkpoint[CumsumTransformer], device: str) -> Subject:

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cumsum_model.data import CumsumDataset, running_means
+from cumsum_model.data import CumsumDataset
 from cumsum_model.model import CumsumTransformer
 from toy_model.statistics import slope
 
@@ -198,11 +198,6 @@ def weight_gained(model: CumsumTransformer, data: CumsumDataset) -> dict[int, fl
         weight = (pattern @ of_sign[..., None])[..., 0] - of_sign.cumsum(1) / n
         gained[sign] = weight[sums == sign].mean().item()
     return gained
-
-
-def means_of(data: CumsumDataset) -> Float[Tensor, "batch pos"]:
-    """The running means, on the CPU."""
-    return running_means(data.values).cpu()
 
 
 def signs_of(data: CumsumDataset) -> Int[Tensor, "batch pos"]:

@@ -63,7 +63,6 @@ SYSTEM: System[Any] = replace(
         defaults="The defaults are the published recipe with a second layer, and give the checkpoint that is shipped "
         "(seed 0 keeps epoch 6, counted from 0) in two minutes.",
         mutants_take="about three minutes",
-        sizes={"d_mlp": (4, 8, 16), "seq_len": (10, 20, 40)},
     ),
     details=_details,
     illustrate=_illustrate,

@@ -138,6 +138,22 @@ def test_bad_options_are_told_in_one_line(folder, capsys):
         assert line.startswith("error: ")
 
 
+def test_a_folder_of_something_else_is_told_in_one_line(folder, capsys):
+    run = trained(folder)
+    outcome = json.loads((run / "outcome.json").read_text())
+    (run / "outcome.json").write_text(json.dumps({**outcome, "varied": {"d_mlp": 4}}))
+    assert lengths.main(["--out", str(folder), "--measure", "--workers", "1"]) == 4
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last == f"error: --out {folder}: a run that varies d_mlp is none of this study"
+
+
+def test_figures_of_another_kind_are_none(folder):
+    run = trained(folder)
+    for figures in ("[]", "{}", '{"sha256": 1}', "no JSON"):
+        (run / "figures.json").write_text(figures)
+        assert lengths._measured(run) is None
+
+
 def test_a_step_of_a_cell_is_timed():
     assert lengths.seconds_a_step(Cell(10), n_steps=3) > 0
 

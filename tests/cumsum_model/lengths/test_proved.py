@@ -9,9 +9,12 @@ from cumsum_model import mutants
 from cumsum_model.config import CumsumConfig
 from cumsum_model.data import ZERO
 from cumsum_model.lengths.proved import _rounded, fitted_power, proved
+from cumsum_model.lengths.shipped import FOLDER
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof.certificate import THOROUGH_BUDGET, certify
 from cumsum_model.scope import reference_model
+from cumsum_model.task import TASK
+from toy_model.checkpoint.checkpoint import read_checkpoint
 from toy_model.surgery import copied
 
 
@@ -70,3 +73,15 @@ def test_the_best_bias_is_where_both_sides_have_the_same_margin():
     assert min(after.zero) == pytest.approx(min(after.signed), abs=1e-5)
     assert after.smallest_margin == pytest.approx(before.balanced_margin, abs=1e-5)
     assert before.balanced_margin > before.smallest_margin
+
+
+def test_one_number_makes_a_wrong_model_of_40_values_right_everywhere():
+    model = read_checkpoint(FOLDER / "length40-layers1.safetensors", TASK).model
+    before = proved(model)
+    assert before.right_up_to < 40
+    moved = copied(model)
+    moved.unembed.b_U[ZERO] -= before.balance
+    after = proved(moved)
+    assert after.right_up_to == 40
+    assert after.smallest_margin == pytest.approx(before.balanced_margin, abs=1e-4)
+    assert after.smallest_margin > 0.1

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from cumsum_model.config import CumsumConfig
-from cumsum_model.data import CumsumDataset, evaluation_set
+from cumsum_model.data import CumsumDataset, evaluation_set, running_means
 from cumsum_model.mutants import SYMMETRIES, untrained
 from cumsum_model.two_layers import mutants
 from cumsum_model.two_layers import second_head as head
@@ -109,7 +109,7 @@ def test_only_a_mean_that_is_read_turns_an_answer(model, data):
 def test_what_never_varies_has_no_direction(model, data):
     written, share = head.written_by(mutants.silence_first_head(model), data, layer=0)
     assert share == 0
-    assert head.explained_by(written, head.means_of(data)) == 0
+    assert head.explained_by(written, running_means(data.values)) == 0
 
 
 @pytest.mark.parametrize("mutant", mutants.BREAKING, ids=lambda mutant: mutant.__name__)
@@ -135,7 +135,7 @@ def test_where_there_is_nothing_it_is_told_by_a_number(model, data):
     for without_scores in (even, nothing):
         assert head.second_head(without_scores, data).rest_of_scores == 1
         assert head.explained_by_position(without_scores, data) == 1
-    means = head.means_of(data)
+    means = running_means(data.values)
     assert head.amplification(head.second_head(nothing, data), means, 0.05) == 0
     assert head.amplification(head.second_head(even, data), means, 0.05) == pytest.approx(1, abs=1e-3)
     assert (head.flips_by_position(nothing, CumsumDataset(1, 5, 20)) == 0).all()  # no sequence has another answer
