@@ -17,7 +17,7 @@ help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 claims: $(VENV)/installed  ## verify the shipped checkpoints into report/; ARGS="--checkpoint=PATH" for another
-	@echo "Verifying: every claim of all systems, and every control of it, in about two minutes; the reports go to report/index.html."
+	@echo "Verifying: every claim of all systems, and every control of it, in about three minutes; the reports go to report/index.html."
 	$(BIN)/python -P -m toy_model verify --report=report $(ARGS)
 
 test: $(VENV)/dev lint  ## check style and types, then test the software; ARGS="-n 0" for one process
