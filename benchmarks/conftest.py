@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from pytest_benchmark.session import PerformanceRegression
 
 from toy_model.timing import Pair, RatioClock, described, in_turns, spread
 
@@ -21,17 +20,6 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
     """What was timed on what, in place of all that can be said of a machine, its name included."""
     machine_info.clear()
     machine_info["suite"] = described()
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
-    """What has become slower is told by now; a traceback, which pytest-benchmark leaves it at, adds nothing."""
-    try:
-        yield
-    except PerformanceRegression as error:
-        terminalreporter.write_line(f"error: {error}", red=True)
-        if terminalreporter._session is not None:
-            terminalreporter._session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture

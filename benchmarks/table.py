@@ -39,6 +39,7 @@ def _figure(saved: Mapping[str, Any]) -> dict[str, Any]:
     stats, extra = saved["stats"], saved["extra_info"]
     return {
         **extra,
+        "name": saved["fullname"],
         "command": f"pytest {shlex.quote(saved['fullname'])}",
         "median": float(stats["median"]),
         "low": float(stats["q1"]),

@@ -137,7 +137,7 @@ def spread(numbers: NDArray[np.float64]) -> dict[str, float]:
 class RatioClock:
     """A clock for pytest-benchmark that shows whatever it is told: what was measured passes as its time.
 
-    So the saved runs of pytest-benchmark, its comparison and `--benchmark-compare-fail` all speak of ratios.
+    So the saved runs of pytest-benchmark and its comparison speak of ratios.
     """
 
     def __init__(self) -> None:
