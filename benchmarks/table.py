@@ -130,12 +130,12 @@ def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def insert(document: str, table: str) -> str:
+def insert(document: str, table: str, first: str = START, last: str = END) -> str:
     """`document` with `table` between its two marks. Raises ValueError where there are none."""
-    before, start, rest = document.partition(START)
-    _, end, after = rest.partition(END)
+    before, start, rest = document.partition(first)
+    _, end, after = rest.partition(last)
     if not (start and end):
-        raise ValueError(f"it has no lines {START} and {END}")
+        raise ValueError(f"it has no lines {first} and {last}")
     return f"{before}{start}\n{table}{end}{after}"
 
 

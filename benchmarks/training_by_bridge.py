@@ -7,7 +7,7 @@ rounding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -50,13 +50,13 @@ def trainable(bridge: TransformerBridge) -> TransformerBridge:
 
 
 class TrainingByBridge:
-    """A run of `recipe` on the CPU, epoch by epoch. Between its epochs torch's global generator is as it was."""
+    """A run of `recipe`, epoch by epoch. Between its epochs torch's global generator is as it was."""
 
-    def __init__(self, recipe: Recipe, task: Task[Any]) -> None:
-        self.recipe = recipe
+    def __init__(self, recipe: Recipe, task: Task[Any], device: torch.device | str = "cpu") -> None:
+        self.recipe, self.device = recipe, torch.device(device)
         self.history: list[Epoch] = []
         cfg = recipe.config
-        self.model = trainable(task.untrained(cfg, recipe.seed).bridge())
+        self.model = trainable(task.untrained(cfg, recipe.seed).to(device).bridge())
         self.optimizer = torch.optim.Adam(self.model.parameters(), weight_decay=recipe.weight_decay)
         train_set = task.draw(cfg, recipe.train_size, torch.Generator().manual_seed(recipe.seed))
         self.scored = train_set.scored
@@ -73,7 +73,7 @@ class TrainingByBridge:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.recipe.learning_rate(index)
             self.model.train()
-            for toks, labels in self.train_loader:
+            for toks, labels in self._on_device(self.train_loader):
                 logits = self.model(toks)[:, self.scored]
                 loss = F.cross_entropy(logits.flatten(0, 1), labels[:, self.scored].flatten())
                 self.optimizer.zero_grad()
@@ -89,11 +89,14 @@ class TrainingByBridge:
     def _accuracy(self) -> float:
         self.model.eval()
         n_right = n = 0
-        for toks, labels in self.val_loader:
+        for toks, labels in self._on_device(self.val_loader):
             right = (self.model(toks).argmax(-1) == labels)[:, self.scored]
             n_right += right.sum().item()
             n += right.numel()
         return n_right / n
+
+    def _on_device(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+        return ((toks.to(self.device), labels.to(self.device)) for toks, labels in batches)
 
     @contextmanager
     def _global_generator(self) -> Iterator[None]:

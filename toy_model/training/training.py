@@ -110,18 +110,18 @@ class Training(Generic[M]):
         task.initialise(self.model, torch.Generator().manual_seed(recipe.seed))
         self.model.to(device)
 
-        self._train_set = task.draw(cfg, recipe.train_size, torch.Generator().manual_seed(recipe.seed)).to(device)
-        self._generator = torch.Generator().manual_seed(recipe.seed + 1)
-        self._val_set = task.draw(cfg, recipe.val_size, self._generator).to(device)
+        self.train_set = task.draw(cfg, recipe.train_size, torch.Generator().manual_seed(recipe.seed)).to(device)
+        self.generator = torch.Generator().manual_seed(recipe.seed + 1)
+        self._val_set = task.draw(cfg, recipe.val_size, self.generator).to(device)
 
-        self._gradient = gradient_of(self.model, self._train_set, self.device)
+        self._gradient = gradient_of(self.model, self.train_set, self.device)
         self._optimizer = Adam(self.model, recipe.weight_decay)
         self._kept: Epoch | None = None
         self._kept_weights: dict[str, Tensor] = {}
         if start is not None:
             self.model.load_state_dict(start.weights)
             self._optimizer.restore(start.moments, start.epochs_done * recipe.steps_per_epoch)
-            self._generator.set_state(start.generator)
+            self.generator.set_state(start.generator)
             self.history = list(start.history)
             self._kept, self._kept_weights = start.kept, dict(start.kept_weights)
 
@@ -134,7 +134,7 @@ class Training(Generic[M]):
         ended = self.history[-1] if self.history else None
         learning_rate = recipe.learning_rate(index)
         total = recipe.epochs * recipe.steps_per_epoch
-        for step, batch in enumerate(_batches(recipe, self._generator), start=1):
+        for step, batch in enumerate(batches(recipe, self.generator), start=1):
             with flushing_denormals():
                 last_loss = self._step(batch.to(self.device), learning_rate)
             if not math.isfinite(last_loss):
@@ -142,7 +142,7 @@ class Training(Generic[M]):
             if watch:
                 watch(Step(index * recipe.steps_per_epoch + step, total, index, last_loss, ended))
 
-        _draw_int64(self._generator)  # the seed that a DataLoader over the validation set would take
+        _draw_int64(self.generator)  # the seed that a DataLoader over the validation set would take
         try:
             logits = run(self.model, self._val_set.toks, self._val_set.scored)
         except ValueError as error:
@@ -155,8 +155,8 @@ class Training(Generic[M]):
 
     def _step(self, chosen: Tensor, learning_rate: float) -> float:
         """Take a step on the chosen sequences. Returns their loss before it, in nats."""
-        toks, labels = self._train_set.toks.index_select(0, chosen), self._train_set.labels.index_select(0, chosen)
-        loss, gradient_of_loss = self._gradient(self.model, toks, labels, self._train_set.scored)
+        toks, labels = self.train_set.toks.index_select(0, chosen), self.train_set.labels.index_select(0, chosen)
+        loss, gradient_of_loss = self._gradient(self.model, toks, labels, self.train_set.scored)
         self._optimizer.step(gradient_of_loss, learning_rate)
         return loss.item()
 
@@ -164,7 +164,7 @@ class Training(Generic[M]):
         """Where the run stands. There is nothing to tell before the first epoch."""
         assert self._kept is not None
         weights, moments = _copied(self.model.state_dict()), _copied(self._optimizer.moments())
-        history, generator = tuple(self.history), self._generator.get_state()
+        history, generator = tuple(self.history), self.generator.get_state()
         return State(self.recipe, history, self._kept, weights, self._kept_weights, moments, generator)
 
     def result(self) -> Trained[M]:
@@ -217,7 +217,7 @@ def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
 
 
-def _batches(recipe: Recipe, generator: torch.Generator) -> Iterator[Tensor]:
+def batches(recipe: Recipe, generator: torch.Generator) -> Iterator[Tensor]:
     """One epoch's order, drawn as a shuffling DataLoader does: a seed for workers, a seed for the order."""
     _draw_int64(generator)
     order = torch.Generator().manual_seed(_draw_int64(generator))
