@@ -8,7 +8,8 @@ from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, NEG, POS, ZERO
 from cumsum_model.mutants.symmetries import NEURON_NUMBERS
 from cumsum_model.neurons import live_neurons, read_neurons
 from cumsum_model.proof.answers import answers
-from cumsum_model.proof.certificate import certify, certify_without_counting
+from cumsum_model.proof.by_length import shortest
+from cumsum_model.proof.proving import prove_each
 from cumsum_model.scope import no_account_of, not_the_reference
 from toy_model import statistics, surgery
 from toy_model.behaviour import behaviour, cross_entropies
@@ -33,9 +34,9 @@ def last_probabilities(model, tokens):
     unless=not_the_reference,
 )
 def test_an_mlp_is_required(model, measure, proved):
-    linear = proved(certify_without_counting, variants.without_relus(model))
-    right, _ = linear.right_at_every_position
-    assert measure("sequences that may be wrong somewhere without an MLP", linear.sequences - right) > 0
+    linear = proved(prove_each, variants.without_relus(model))
+    wrong = shortest(int((~length.right).sum()) for length in linear)
+    assert measure("classes of one length that may be misclassified without an MLP", wrong) > 0
 
 
 @erratum(
@@ -46,11 +47,9 @@ def test_an_mlp_is_required(model, measure, proved):
     unless=not_the_reference,
 )
 def test_nonlinearity_decides_near_zero(model, measure, proved):
-    wrong = 0
-    for length in proved(certify_without_counting, variants.without_relus(model)).lengths:
-        close = abs(length.sums) <= NEXT_TO_ZERO * length.n
-        wrong += int((~length.right & close).sum())
-    assert measure("classes close to zero that may be misclassified without it", wrong) > 0
+    linear = proved(prove_each, variants.without_relus(model))
+    close = (int((~each.right & (abs(each.sums) <= NEXT_TO_ZERO * each.n)).sum()) for each in linear)
+    assert measure("classes close to zero that may be misclassified without it", shortest(close)) > 0
 
 
 # What is true instead: neurons amplify, all of them at once, and no ReLU is needed, claims/cumsum/test_without_mlp.py.
@@ -224,7 +223,7 @@ def test_default_causes_the_loss(model, measure, data):
     unless=not_the_reference,
 )
 def test_only_the_sum_matters(model, measure, proved):
-    full = proved(certify, model).lengths[-1]
+    full = proved(prove_each, model)[-1]
     of_sum = full.sums == 1
     tokens = torch.from_numpy(full.least_witness[of_sum]), torch.from_numpy(full.most_witness[of_sum])
     p_right = last_probabilities(model, torch.cat(tokens))[:, POS]

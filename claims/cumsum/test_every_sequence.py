@@ -9,8 +9,11 @@ from cumsum_model.data import EVERY_SEQUENCE, NEG, POS, VOCAB_OUT, ZERO, labels_
 from cumsum_model.explanation import explain
 from cumsum_model.mutants.symmetries import EVERYTHING, NEURON_NUMBERS
 from cumsum_model.neurons import dead_neurons, live_neurons, no_live_neurons
-from cumsum_model.proof.certificate import certify, certify_without_counting
+from cumsum_model.proof.answers import answers, may_be_wrong
+from cumsum_model.proof.by_length import largest, shortest, smallest
+from cumsum_model.proof.certificate import simplest_wrong
 from cumsum_model.proof.explanation import distance
+from cumsum_model.proof.proving import prove_each
 from cumsum_model.proof.rounding import margin_error
 from cumsum_model.reading import unit_of_sum
 from cumsum_model.scope import no_account_of, not_the_reference
@@ -20,9 +23,9 @@ from toy_model.engine import run
 from toy_model.surgery import without_neurons
 
 
-def counterexample(model, certificate):
+def counterexample(model, lengths):
     """The simplest sequence that the proof found to be wrong, and the model's own logits for it."""
-    values = certificate.simplest_wrong
+    values = simplest_wrong(lengths)
     if values is None:
         return "no wrong sequence is known"
     logits = run(model, tokens_of(torch.tensor([values], device=model.device), model.cfg.max_value))[0, -1]
@@ -46,11 +49,11 @@ def counterexample(model, certificate):
     unless=no_account_of,
 )
 def test_no_sequence_is_misclassified(model, measure, proved):
-    certificate = proved(certify, model)
-    right, _ = certificate.right_at_every_position
-    wrong = measure("sequences of full length that may be wrong somewhere", certificate.sequences - right)
-    assert wrong == 0, counterexample(model, certificate)
-    assert measure("smallest margin", certificate.smallest_margin, "logits") > 0
+    lengths = proved(prove_each, model)
+    wrong = shortest((~each.right).sum() for each in lengths)
+    assert measure("classes of one length that may be misclassified", wrong) == 0, counterexample(model, lengths)
+    smallest_margin = smallest((length.smallest_margin for length in lengths), enough=0)
+    assert measure("smallest margin", smallest_margin, "logits") > 0
 
 
 @claim(
@@ -64,7 +67,8 @@ def test_no_sequence_is_misclassified(model, measure, proved):
 )
 def test_rounding_changes_no_answer(model, measure, proved):
     rounding = measure("largest error of a margin in float32", margin_error(model), "logits")
-    assert measure("smallest margin", proved(certify, model).smallest_margin, "logits") > rounding
+    smallest_margin = smallest((length.smallest_margin for length in proved(prove_each, model)), enough=rounding)
+    assert measure("smallest margin", smallest_margin, "logits") > rounding
 
 
 @claim(
@@ -77,13 +81,16 @@ def test_rounding_changes_no_answer(model, measure, proved):
     instrument=True,
 )
 def test_the_model_agrees_with_the_proof(model, measure, proved):
-    furthest = 0.0
-    for length in proved(certify, model).lengths:
-        tokens = torch.from_numpy(length.least_witness.reshape(-1, length.n))
-        measured = margins(run(model, tokens), labels_of(tokens - model.cfg.max_value))[:, -1].double().cpu().numpy()
-        furthest = max(furthest, np.abs(measured - length.least.ravel()).max())
     rounding = measure("largest error of a margin in float32", margin_error(model), "logits")
+    furthest = largest((difference_from_the_proof(model, length) for length in proved(prove_each, model)), rounding)
     assert measure("largest difference from the proof", furthest, "logits") < rounding
+
+
+def difference_from_the_proof(model, length):
+    """The largest difference of a margin as the model has it and as the proof does, of the hardest of each class."""
+    tokens = torch.from_numpy(length.least_witness.reshape(-1, length.n))
+    measured = margins(run(model, tokens), labels_of(tokens - model.cfg.max_value))[:, -1].double().cpu().numpy()
+    return np.abs(measured - length.least.ravel()).max()
 
 
 @claim(
@@ -96,14 +103,11 @@ def test_the_model_agrees_with_the_proof(model, measure, proved):
     depends_on=(NEURON_NUMBERS,),
 )
 def test_what_neurons_are_needed_for(model, measure, proved):
-    useless = proved(certify_without_counting, without_neurons(model, [5, 6]))
-    right, _ = useless.right_at_every_position
-    unneeded = measure("sequences that may be wrong somewhere without 5 and 6", useless.sequences - right)
-    assert unneeded == 0
+    useless = shortest(may_be_wrong(proved(answers, without_neurons(model, [5, 6]))))
+    assert measure("classes of one length that may be misclassified without 5 and 6", useless) == 0
     for neuron in (0, 2):
-        last = proved(certify, without_neurons(model, [neuron])).lengths[-1]
-        _, right_at_most = last.answered_rightly
-        wrong = last.sequences - right_at_most
+        full = proved(answers, without_neurons(model, [neuron]))[-1]
+        wrong = full.sequences(full.never_right)
         assert measure(f"sequences of full length that are wrong without {neuron}, at least", wrong) > 0
 
 
@@ -118,9 +122,8 @@ def test_what_neurons_are_needed_for(model, measure, proved):
 def test_dead_neurons_are_needed_by_no_sequence(model, measure, proved):
     dead = dead_neurons(model)
     assert measure("dead neurons", len(dead)) < model.cfg.d_mlp
-    without = proved(certify_without_counting, without_neurons(model, dead))
-    right, _ = without.right_at_every_position
-    assert measure("sequences that may be wrong somewhere without them", without.sequences - right) == 0
+    without = shortest(may_be_wrong(proved(answers, without_neurons(model, dead))))
+    assert measure("classes of one length that may be misclassified without them", without) == 0
 
 
 @claim(
@@ -135,11 +138,11 @@ def test_dead_neurons_are_needed_by_no_sequence(model, measure, proved):
 def test_each_side_is_needed_for_its_own_sign(model, measure, proved):
     # At zero both sides fire and hold each other in balance, so either alone tips it.
     for side, own, opposite in (("neg", NEG, POS), ("pos", POS, NEG)):
-        lengths = proved(certify_without_counting, without_neurons(model, live_neurons(model, side))).lengths
+        lengths = proved(answers, without_neurons(model, live_neurons(model, side)))
         full = lengths[-1]
-        of_own = (full.counts - full.right_high)[full.labels == own].sum()
-        of_other = min(length.smallest[length.labels == opposite].min() for length in lengths)
-        of_zero = max(length.largest[length.labels == ZERO].max() for length in lengths)
+        of_own = full.sequences(full.never_right & (full.labels == own))
+        of_other = smallest((each.ahead[opposite][each.labels == opposite].min() for each in lengths), enough=0)
+        of_zero = largest((each.behind[ZERO][each.labels == ZERO].max() for each in lengths), enough=0)
         assert measure(f"without {side}: sequences of full length of that sign that are wrong, at least", of_own) > 0
         assert measure(f"without {side}: smallest margin of the other sign", of_other, "logits") > 0
         assert measure(f"without {side}: largest margin of a zero", of_zero, "logits") <= 0
@@ -155,10 +158,10 @@ def test_each_side_is_needed_for_its_own_sign(model, measure, proved):
     unless=no_account_of,
 )
 def test_one_neuron_a_side_would_do(model, measure, proved):
-    certificate = proved(certify_without_counting, one_neuron_a_side(model))
-    right, _ = certificate.right_at_every_position
-    assert measure("sequences that may be wrong somewhere with two neurons", certificate.sequences - right) == 0
-    assert measure("smallest margin", certificate.smallest_margin, "logits") > 0
+    lengths = proved(answers, one_neuron_a_side(model))
+    assert measure("classes of one length that may be misclassified", shortest(may_be_wrong(lengths))) == 0
+    smallest_margin = smallest((length.smallest_margin for length in lengths), enough=0)
+    assert measure("smallest margin", smallest_margin, "logits") > 0
 
 
 @claim(

@@ -8,7 +8,8 @@ from pytest_claims import claim
 
 from cumsum_model import mutants, reading, writeup
 from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, NEG, POS, ZERO, labels_of, running_means, tokens_of
-from cumsum_model.proof.certificate import certify
+from cumsum_model.proof.by_length import largest, smallest
+from cumsum_model.proof.proving import prove_each
 from cumsum_model.proof.rounding import margin_error
 from cumsum_model.scope import no_account_of, no_account_of_long
 from cumsum_model.strategies import long_cancellations, near_zero_values
@@ -79,12 +80,14 @@ def test_longer_is_harder(model, measure, data):
     unless=no_account_of,
 )
 def test_the_hardest_sums_are_next_to_zero(model, measure, proved):
-    ahead = []
-    for length in proved(certify, model).lengths:
-        near_zero = np.abs(length.sums) <= 1
-        if not near_zero.all():
-            ahead.append(length.smallest[~near_zero].min() - length.least[near_zero].min())
-    assert measure("smallest margin of the others, above the hardest next to zero", min(ahead), "logits") > 0
+    ahead = smallest(map(others_above_the_hardest, proved(prove_each, model)), enough=0)
+    assert measure("smallest margin of the others, above the hardest next to zero", ahead, "logits") > 0
+
+
+def others_above_the_hardest(length):
+    """How far the smallest margin of other sums is above that of the hardest sequence next to zero."""
+    near_zero = np.abs(length.sums) <= 1
+    return length.smallest[~near_zero].min(initial=np.inf) - length.least[near_zero].min()
 
 
 @claim(
@@ -96,7 +99,7 @@ def test_the_hardest_sums_are_next_to_zero(model, measure, proved):
     unless=no_account_of,
 )
 def test_the_smallest_margin_falls_with_length(model, measure, proved):
-    lengths = proved(certify, model).lengths
+    lengths = proved(prove_each, model)
     quarters: list[list] = [[], [], [], []]
     for length in lengths:
         quarters[(length.n - 1) * 4 // len(lengths)].append((length, np.abs(length.sums) == 1))
@@ -118,13 +121,15 @@ def test_the_smallest_margin_falls_with_length(model, measure, proved):
 def test_margins_next_to_zero_fall_with_length(model, measure, proved):
     # 0 and +1 are decided by one difference of logits, which their sequences have to be on either side of. One unit of
     # sum is what they differ by; a second is more than all that the values do beside their sum (test_errata.py).
-    rate, room = reading.logits_per_unit_of_mean(model), []
-    for length in proved(certify, model).lengths:
+    rate = reading.logits_per_unit_of_mean(model)
+
+    def room(length):
         zero = length.largest[length.sums == 0].max()
-        for side, sum_ in ((POS, +1), (NEG, -1)):
-            a_unit = (rate[side] - rate[ZERO]).abs().item() / length.n
-            room.append((zero + length.largest[length.sums == sum_].max()) / a_unit)
-    assert measure("largest sum of two margins, over what 1/n of mean does", max(room)) < 2
+        units = {sum_: (rate[side] - rate[ZERO]).abs().item() / length.n for side, sum_ in ((POS, +1), (NEG, -1))}
+        return max((zero + length.largest[length.sums == sum_].max()) / unit for sum_, unit in units.items())
+
+    most = largest(map(room, proved(prove_each, model)), enough=2)
+    assert measure("largest sum of two margins, over what 1/n of mean does", most) < 2
 
 
 @claim(
@@ -155,13 +160,13 @@ def test_near_zero_sums_are_distinguished(model, measure, search):
 @given(search=st.data())
 def test_the_search_finds_nothing_that_the_proof_excludes(model, measure, search, proved):
     values, margin, _ = attack(model, search)
-    certificate, rounding = proved(certify, model), proved(margin_error, model)
-    smallest, largest = certificate.range_of(values)
-    sentence = f"values {values}, sum {sum(values):+d}: margin {margin:+.4f}, proved {smallest:+.4f} .. {largest:+.4f}"
-    assert measure("margin found, above the smallest of its class", margin - smallest, "logits") > -rounding, sentence
-    assert measure("margin found, below the largest of its class", largest - margin, "logits") > -rounding, sentence
+    lengths, rounding = proved(prove_each, model), proved(margin_error, model)
+    low, high = lengths[len(values) - 1].range_of(values)
+    sentence = f"values {values}, sum {sum(values):+d}: margin {margin:+.4f}, proved {low:+.4f} .. {high:+.4f}"
+    assert measure("margin found, above the smallest of its class", margin - low, "logits") > -rounding, sentence
+    assert measure("margin found, below the largest of its class", high - margin, "logits") > -rounding, sentence
     # How close the search comes to the hardest of all sequences: its gap to what is proved.
-    gap = margin - certificate.smallest_margin
+    gap = margin - min(length.smallest_margin for length in lengths)
     assert measure("margin found, above the smallest of all", gap, "logits") > -rounding, sentence
 
 

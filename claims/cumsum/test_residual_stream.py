@@ -7,6 +7,7 @@ from cumsum_model import mutants, reading, writeup
 from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, running_means
 from cumsum_model.least_norm import as_training_leaves
 from cumsum_model.mutants.symmetries import STREAM_BASIS
+from cumsum_model.proof.by_length import largest, smallest
 from cumsum_model.proof.residual_stream import equal_mean_spread, resolution, stored, stored_on_u
 from cumsum_model.scope import no_account_of, no_account_of_sizes
 from cumsum_model.writeup import too_small_for_the_examples
@@ -33,9 +34,11 @@ def no_account_of_examples(model):
 def test_no_two_sums_overlap(model, measure, proved):
     ranges = proved(stored, model)
     # In units of mean, neighbouring sums are 1/n apart; what is left of it between their ranges.
-    around_zero = min((length.n * length.gaps[np.isin(length.sums[:-1], (-1, 0))]).min() for length in ranges)
+    around_zero = smallest(
+        ((length.n * length.gaps[np.isin(length.sums[:-1], (-1, 0))]).min() for length in ranges), enough=0
+    )
     assert measure("least gap between sums -1, 0 and +1, of the 1/n between means", around_zero) > 0
-    anywhere = min((length.n * length.gaps).min() for length in ranges)
+    anywhere = smallest(((length.n * length.gaps).min() for length in ranges), enough=0)
     assert measure("least gap between any two neighbouring sums", anywhere) > 0
 
 
@@ -49,7 +52,7 @@ def test_no_two_sums_overlap(model, measure, proved):
     unless=no_account_of,
 )
 def test_only_the_sum_is_stored(model, measure, proved):
-    spread = max(length.n * length.spread for length in proved(stored, model))
+    spread = largest((length.n * length.spread for length in proved(stored, model)), enough=1)
     assert measure("largest difference, of the 1/n between neighbouring sums", spread) < 1
 
 
@@ -129,7 +132,8 @@ def test_it_is_the_mean_and_not_the_sum(model, measure, data):
     unless=no_account_of_sizes,
 )
 def test_sums_are_not_separated(model, measure, proved):
-    shortest, *_, full = proved(stored, model)
+    ranges = proved(stored, model)
+    shortest, full = ranges[0], ranges[-1]
     beyond = []
     for value in range(1, model.cfg.max_value):
         beyond.append(shortest.low[shortest.sums == value].min() - full.high[full.sums == value + 1].max())
@@ -151,7 +155,8 @@ def test_repetition_changes_nothing(model, measure, proved):
     for once, twice in writeup.REPETITIONS:
         moved = abs(reading.stored_of(model, twice) - reading.stored_of(model, once))
         assert measure(f"move from {once} to {twice}", moved, "units of mean") < gap / 2
-    furthest = max(repetition_range(ranges[n - 1], ranges[2 * n - 1]) for n in range(1, model.cfg.n_ctx // 2 + 1))
+    moves = (repetition_range(ranges[n - 1], ranges[2 * n - 1]) for n in range(1, model.cfg.n_ctx // 2 + 1))
+    furthest = largest(moves, enough=gap)
     assert measure("largest move by repeating any", furthest, "units of mean") < gap
 
 

@@ -7,7 +7,9 @@ from cumsum_model import mutants, reading, variants, writeup
 from cumsum_model.data import EVALUATION_SET, EVERY_SEQUENCE, NEG, POS, ZERO, running_means
 from cumsum_model.mutants.symmetries import FIGURES
 from cumsum_model.proof.answers import answers, missed, wrong_answers
-from cumsum_model.proof.certificate import certify, certify_without_counting
+from cumsum_model.proof.by_length import largest, shortest, smallest
+from cumsum_model.proof.certificate import certify
+from cumsum_model.proof.proving import prove_each
 from cumsum_model.scope import no_account_of, no_account_of_long, not_the_reference
 from cumsum_model.writeup import SIBLING, not_of_the_published_sizes
 from toy_model.behaviour import behaviour, cross_entropies, label_entropy, right_label_probabilities
@@ -48,11 +50,11 @@ def test_neurons_amplify(model, measure):
     unless=no_account_of,
 )
 def test_no_relu_is_needed(model, measure, proved):
-    linear = proved(certify_without_counting, variants.without_relus(model))
-    right, _ = linear.right_at_every_position
-    assert measure("sequences that may be wrong somewhere without ReLUs", linear.sequences - right) == 0
-    margin = proved(certify, model).smallest_margin
-    assert measure("change of the smallest margin", abs(linear.smallest_margin - margin), "logits") < 0.01
+    linear = proved(prove_each, variants.without_relus(model))
+    wrong = shortest((~length.right).sum() for length in linear)
+    assert measure("classes of one length that may be misclassified without ReLUs", wrong) == 0
+    with_relus, without = (min(each.smallest_margin for each in of) for of in (proved(prove_each, model), linear))
+    assert measure("change of the smallest margin", abs(without - with_relus), "logits") < 0.01
 
 
 @claim(
@@ -153,11 +155,11 @@ def test_accuracy_without_mlp(model, measure, proved):
 )
 def test_it_is_zero_by_default(model, measure, proved):
     lengths = proved(answers, without_mlp(model))
-    assert measure('classes of another sign that may be answered "neg"', wrong_answers(lengths, NEG)) == 0
-    assert measure('classes of another sign that may be answered "pos"', wrong_answers(lengths, POS)) == 0
-    assert measure("classes of sum zero that may be answered otherwise", missed(lengths, ZERO)) == 0
-    by_default = sum(length.sequences(length.always[ZERO] & (length.labels != ZERO)) for length in lengths)
-    assert measure('sequences of another sum that are answered "zero", at least', by_default) > 0
+    assert measure('classes of another sign that may be answered "neg"', shortest(wrong_answers(lengths, NEG))) == 0
+    assert measure('classes of another sign that may be answered "pos"', shortest(wrong_answers(lengths, POS))) == 0
+    assert measure("classes of sum zero that may be answered otherwise", shortest(missed(lengths, ZERO))) == 0
+    by_default = shortest(length.sequences(length.always[ZERO] & (length.labels != ZERO)) for length in lengths)
+    assert measure('sequences of another sum and one length that are answered "zero", at least', by_default) > 0
 
 
 @claim(
@@ -205,11 +207,11 @@ def test_it_is_biased_towards_zero(model, measure, proved):
     unless=no_account_of,
 )
 def test_little_is_lost_at_zero(model, measure, proved):
-    falls = [
+    falls = (
         (whole.probabilities(ZERO)[1] - without.probabilities(ZERO)[0])[whole.sums == 0].max()
         for whole, without in zip(proved(answers, model), proved(answers, without_mlp(model)), strict=True)
-    ]
-    assert measure("largest fall of P(zero)", max(falls)) < 0.25
+    )
+    assert measure("largest fall of P(zero)", largest(falls, enough=0.25)) < 0.25
 
 
 @claim(
@@ -223,10 +225,10 @@ def test_little_is_lost_at_zero(model, measure, proved):
 )
 def test_P_zero_against_the_mean(model, measure, proved):
     for name, side in SIDES:
-        most = max(p_zero(length, side)[1].max(initial=0) for length in proved(answers, model))
-        least = min(p_zero(length, side)[0].min(initial=1) for length in proved(answers, without_mlp(model)))
-        assert measure(f"{name} means: largest P(zero) with the MLP", most) < 0.01
-        assert measure(f"{name} means: smallest P(zero) without it", least) > 0.05
+        with_mlp = (p_zero(length, side)[1].max(initial=0) for length in proved(answers, model))
+        without = (p_zero(length, side)[0].min(initial=1) for length in proved(answers, without_mlp(model)))
+        assert measure(f"{name} means: largest P(zero) with the MLP", largest(with_mlp, enough=0.01)) < 0.01
+        assert measure(f"{name} means: smallest P(zero) without it", smallest(without, enough=0.05)) > 0.05
 
 
 def p_zero(answers_of_length, side):

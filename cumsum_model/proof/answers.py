@@ -6,12 +6,15 @@ such as "zero" wherever it is not right; for that every difference of two logits
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import tee
 
 import numpy as np
 
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof import dynamic_program
+from cumsum_model.proof.by_length import ByLength
 from cumsum_model.proof.extremes import Position
 from cumsum_model.proof.tables import tables
 from toy_model.arithmetic.balls import Array, Ball, exact
@@ -75,12 +78,22 @@ class Answers:
         """The right label of each class, [last token, sum index]."""
         return np.sign(self.sums) + 1
 
+    @property
+    def never_right(self) -> np.ndarray:
+        """Whether no sequence of the class gets the right answer, [last token, sum index]."""
+        return np.take_along_axis(self.never, self.labels[None], 0)[0]
+
+    @property
+    def smallest_margin(self) -> float:
+        """No sequence has a smaller lead of its right label, in logits."""
+        return float(np.take_along_axis(self.ahead, self.labels[None], 0).min())
+
     def sequences(self, classes: np.ndarray) -> int:
         """How many sequences are in these classes, a mask [last token, sum index]: exact."""
         return int((self.counts * classes).sum())
 
 
-def answers(model: CumsumTransformer) -> list[Answers]:
+def answers(model: CumsumTransformer) -> ByLength[Answers]:
     """Bound every label's lead in every class of every length: proved. Raises Unprovable.
 
     Deterministic. Exact where the signs of all neurons are fixed within a class, as they are nearly everywhere.
@@ -88,41 +101,53 @@ def answers(model: CumsumTransformer) -> list[Answers]:
     read = tables(model)
     push = exact(_DIFFERENCES) @ Ball(read.push.mid.T, read.push.rad.T)
     counts = dynamic_program.count(read.n_ctx - 1, read.d_vocab)
-    lengths = []
-    with np.errstate(over="ignore", invalid="ignore"):
-        for query in read.queries():
-            position = Position(read, query)
-            everywhere = np.ones((len(PAIRS), *position.sum_of.shape), dtype=bool)
-            cells = position.smallest(_DIFFERENCES, everywhere, push)
-            # Only a difference whose bound is not positive while its witness is leaves anything open.
-            open_ = np.flatnonzero((cells.bound <= 0) & (cells.attained > 0))
-            position.refine(cells, open_[:MOST])
-            lead = cells.bound.reshape(everywhere.shape)
-            lengths.append(Answers(query.n, position.sum_of, counts[query.n - 1], lead))
-    return lengths
+
+    def prove(n: int) -> Answers:
+        position = Position(read, read.query(n))
+        everywhere = np.ones((len(PAIRS), *position.sum_of.shape), dtype=bool)
+        cells = position.smallest(_DIFFERENCES, everywhere, push, witnesses=False)
+        # Where the signs are fixed a bound is positive if and only if the smallest difference is. Elsewhere one that is
+        # not positive, while a witness is, leaves something open.
+        mixed = (position.signs == 0).any(2)
+        doubtful = np.flatnonzero((cells.bound <= 0) & mixed[cells.a, cells.s])
+        position.witnessed(cells, doubtful)
+        open_ = doubtful[(cells.bound[doubtful] <= 0) & (cells.attained[doubtful] > 0)]
+        position.refine(cells, open_[:MOST])
+        return Answers(n, position.sum_of, counts[n - 1], cells.bound.reshape(everywhere.shape))
+
+    return ByLength(read.n_ctx, prove)
 
 
-def wrong_answers(lengths: list[Answers], label: int) -> int:
-    """In how many classes of another label some sequence may get this answer."""
-    return sum(int((~length.never[label] & (length.labels != label)).sum()) for length in lengths)
+# Counts are those of one length after the other, so that whoever wants to refute something can stop at the first.
 
 
-def missed(lengths: list[Answers], label: int) -> int:
-    """In how many classes of this label some sequence may get another answer."""
-    return sum(int((~length.always[label] & (length.labels == label)).sum()) for length in lengths)
+def wrong_answers(lengths: Iterable[Answers], label: int) -> Iterator[int]:
+    """Of each length, in how many classes of another label some sequence may get this answer."""
+    return (int((~length.never[label] & (length.labels != label)).sum()) for length in lengths)
 
 
-def may_differ(lengths: list[Answers], others: list[Answers]) -> int:
-    """In how many classes some sequence may get different answers from two models of the same sizes."""
-    return sum(int((~(mine.always & theirs.always).any(0)).sum()) for mine, theirs in zip(lengths, others, strict=True))
+def missed(lengths: Iterable[Answers], label: int) -> Iterator[int]:
+    """Of each length, in how many classes of this label some sequence may get another answer."""
+    return (int((~length.always[label] & (length.labels == label)).sum()) for length in lengths)
 
 
-def spread_within_last_token(lengths: list[Answers]) -> float:
+def may_be_wrong(lengths: Iterable[Answers]) -> Iterator[int]:
+    """Of each length, in how many classes some sequence may get another answer than the right one."""
+    return map(sum, zip(*(missed(each, label) for label, each in enumerate(tee(lengths, 3))), strict=True))
+
+
+def may_differ(lengths: Iterable[Answers], others: Iterable[Answers]) -> Iterator[int]:
+    """Of each length, in how many classes some sequence may get different answers from two models of the same sizes."""
+    pairs = zip(lengths, others, strict=True)
+    return (int((~(mine.always & theirs.always).any(0)).sum()) for mine, theirs in pairs)
+
+
+def spreads_within_last_token(lengths: Iterable[Answers]) -> Iterator[float]:
     """How far a label's lead can differ between sequences of one length and last token, whatever their sum: in logits.
 
-    Proved: no two such sequences differ by more.
+    Of each length. Proved: no two such sequences differ by more.
     """
-    return max(float((length.behind.max(2) - length.ahead.min(2)).max()) for length in lengths)
+    return (float((length.behind.max(2) - length.ahead.min(2)).max()) for length in lengths)
 
 
 def _pairs(first: int | None = None, second: int | None = None) -> list[int]:

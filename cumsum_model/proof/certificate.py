@@ -15,7 +15,7 @@ one": those are claims, this is a proof.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -81,18 +81,7 @@ class Certificate(Verdict[Length]):
 
         As far as one is known, to be wrong by more than rounding; None if none is.
         """
-        for length in self.lengths:
-            wrong = length.least_witness[length.shown_wrong] - self.max_value
-            if len(wrong):
-                simplest = wrong[np.abs(wrong).sum(1).argmin()]
-                return [int(value) for value in simplest]
-        return None
-
-    def range_of(self, values: Sequence[int]) -> tuple[float, float]:
-        """The smallest and largest margin that a sequence of this length, last value and sum can have: proved."""
-        length, a = self.lengths[len(values) - 1], values[-1] + self.max_value
-        (place,) = np.flatnonzero(length.sums[a] == sum(values))
-        return float(length.smallest[a, place]), float(length.largest[a, place])
+        return simplest_wrong(self.lengths)
 
 
 def certify(
@@ -117,9 +106,9 @@ def certify(
     return Certificate(model.cfg.max_value, lengths, throughout.sequences)
 
 
-def certify_without_counting(model: CumsumTransformer) -> Certificate:
-    """`certify` for who asks whether every sequence is right, and not how many are where some are not."""
-    return certify(model, budget=0)
+def simplest_wrong(lengths: Iterable[Length]) -> list[int] | None:
+    """The values of a wrong sequence of the first of these lengths of which one is known; None if none is."""
+    return next(filter(None, (length.simplest_wrong for length in lengths)), None)
 
 
 def outlined(lengths: Iterable[Length], max_value: int) -> Verdict[Outline]:

@@ -124,32 +124,41 @@ class Position:
         low, high = least[:, :half] + own.mid, own.mid - least[:, half:]
         return _down(low - error), -_down(-(high + error))
 
-    def smallest(self, readouts: Array, applies: np.ndarray, push: Ball) -> Cells:
+    def smallest(self, readouts: Array, applies: np.ndarray, push: Ball, witnesses: bool = True) -> Cells:
         """Bound the smallest of each readout in each class that it applies to.
 
         readouts: [readout, column past the neurons]. push: what each neuron adds to each readout, [readout, neuron].
-        applies: [readout, a, sum].
+        applies: [readout, a, sum]. witnesses: whether to look for sequences that come near the bounds, which takes
+        half of the time.
         """
         readout, a, s = np.nonzero(applies)
         blank = np.full(len(s), np.inf)
         witness = np.zeros((len(s), self.n), dtype=np.min_scalar_type(self.tables.d_vocab - 1))
         outputs = np.zeros((len(s), readouts.shape[1]))
         cells = Cells(readouts, push, readout, a, s, -blank, blank, witness, outputs)
-        self._improve(cells, self.grouped(cells, np.arange(len(s))))
+        self._improve(cells, self.grouped(cells, np.arange(len(s))), witnesses)
         return cells
 
+    def witnessed(self, cells: Cells, chosen: np.ndarray) -> None:
+        """Look for sequences that come near the bounds of the `chosen` cells."""
+        if len(chosen):
+            self._improve(cells, self.grouped(cells, chosen))
+
     def sharpen(self, cells: Cells) -> None:
-        """Improve the bounds of all cells at once, by sharing each run among cells with witnesses nearly as good.
+        """Improve the bounds of all cells at once, by sharing each run among cells with bounds nearly as large.
 
         A run at mu leaves a gap of |readout - mu| times how much Z varies, so few values of mu do for all.
         """
-        attained = np.flatnonzero(np.isfinite(cells.attained))
-        group = self.grouped(cells, attained).of
-        span = np.ptp(cells.attained[attained]) or 1.0
-        step = np.rint((cells.attained[attained] - cells.attained[attained].min()) / span * SHARED).astype(np.int64)
+        bounded = np.flatnonzero(np.isfinite(cells.bound))
+        if not len(bounded):
+            return
+        bound = cells.bound[bounded]
+        group = self.grouped(cells, bounded).of
+        span = np.ptp(bound) or 1.0
+        step = np.rint((bound - bound.min()) / span * SHARED).astype(np.int64)
         _, first, group = np.unique(group * (SHARED + 1) + step, return_index=True, return_inverse=True)
-        mu = np.bincount(group, cells.attained[attained]) / np.bincount(group)
-        self._improve(cells, Groups(attained, group, attained[first], mu), witnesses=False)
+        mu = np.bincount(group, bound) / np.bincount(group)
+        self._improve(cells, Groups(bounded, group, bounded[first], mu), witnesses=False)
 
     def refine(self, cells: Cells, chosen: np.ndarray) -> None:
         """Close the gap between bound and witness of the `chosen` cells, as far as it goes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -109,6 +110,23 @@ class Length:
     def known_wrong(self) -> bool:
         """Whether a wrong sequence is known."""
         return bool(self.shown_wrong.any())
+
+    @property
+    def simplest_wrong(self) -> list[int] | None:
+        """The values of a sequence that is known to be wrong, of those the one with the smallest; None if none is."""
+        wrong = self.least_witness[self.shown_wrong] - self.max_value
+        return [int(value) for value in wrong[np.abs(wrong).sum(1).argmin()]] if len(wrong) else None
+
+    @property
+    def max_value(self) -> int:
+        """The largest value of a token."""
+        return (len(self.sums) - 1) // 2
+
+    def range_of(self, values: Sequence[int]) -> tuple[float, float]:
+        """The smallest and largest margin that a sequence with this last value and sum can have: proved."""
+        a = values[-1] + self.max_value
+        (place,) = np.flatnonzero(self.sums[a] == sum(values))
+        return float(self.smallest[a, place]), float(self.largest[a, place])
 
     @property
     def sequences(self) -> int:

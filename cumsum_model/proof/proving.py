@@ -8,6 +8,7 @@ import numpy as np
 
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.proof import dynamic_program
+from cumsum_model.proof.by_length import ByLength
 from cumsum_model.proof.counting import count_right
 from cumsum_model.proof.extremes import Cells, Position
 from cumsum_model.proof.length import Length
@@ -50,6 +51,29 @@ def prove(
     return map(proving.length, range(1, model.cfg.n_ctx + 1))
 
 
+def prove_each(model: CumsumTransformer) -> ByLength[Length]:
+    """What `prove` says of every length when nothing is counted inside split classes, each when it is asked for.
+
+    For who asks whether every sequence is right, and not how many are where some are not. Raises Unprovable.
+    """
+    read = tables(model)
+    counts, largest_logit = dynamic_program.count(read.n_ctx - 1, read.d_vocab), read.largest_logit
+    return ByLength(read.n_ctx, lambda n: _length(read, n, counts[n - 1], largest_logit)[0])
+
+
+def _length(
+    read: Tables, n: int, counts: np.ndarray, largest_logit: float, refine_all: bool = False, budget: int = 0
+) -> tuple[Length, int]:
+    """Prove one length, and how much of the budget it took."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            query = read.query(n)
+            doubt = (SURE + 4 * query.score_error) * largest_logit
+            return _prove(Position(read, query), counts, refine_all, budget, doubt)
+    except ArithmeticError as error:
+        raise Unprovable(f"the weights are out of the range that float64 can handle: {error}") from None
+
+
 class _Proving:
     """What one length leaves to the next: the budget, and the number of sequences of each sum."""
 
@@ -64,13 +88,7 @@ class _Proving:
         # What there is to count grows with the square of the length; so does what may be spent on it. What one length
         # leaves, the later ones share.
         share = self.budget * n**2 // self.to_do
-        try:
-            with np.errstate(over="ignore", invalid="ignore"):
-                query = self.read.query(n)
-                doubt = (SURE + 4 * query.score_error) * self.largest_logit
-                proved, spent = _prove(Position(self.read, query), next(self.counts), self.refine_all, share, doubt)
-        except ArithmeticError as error:
-            raise Unprovable(f"the weights are out of the range that float64 can handle: {error}") from None
+        proved, spent = _length(self.read, n, next(self.counts), self.largest_logit, self.refine_all, share)
         self.budget, self.to_do = self.budget - spent, self.to_do - n**2
         self.progress(n)
         return proved

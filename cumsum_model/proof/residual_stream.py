@@ -6,6 +6,7 @@ those of the logits are. From them follows whether sums can be told apart, whate
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from jaxtyping import Float
 
 from cumsum_model.model import CumsumTransformer
 from cumsum_model.ov_circuit import value_direction, value_slope
+from cumsum_model.proof.by_length import ByLength
 from cumsum_model.proof.extremes import Position
 from cumsum_model.proof.tables import tables
 from cumsum_model.reading import mean_readout
@@ -48,7 +50,7 @@ class Stored:
         return float((self.high - self.low).max())
 
 
-def stored(model: CumsumTransformer) -> list[Stored]:
+def stored(model: CumsumTransformer) -> ByLength[Stored]:
     """What the model itself reads as the running mean, `reading.mean_readout`: of every length and sum, proved.
 
     The same in every basis of the stream. Raises Unprovable.
@@ -56,7 +58,7 @@ def stored(model: CumsumTransformer) -> list[Stored]:
     return stored_along(model, mean_readout(model))
 
 
-def stored_on_u(model: CumsumTransformer) -> list[Stored]:
+def stored_on_u(model: CumsumTransformer) -> ByLength[Stored]:
     """The projection on u, `circuit.value_direction`: the same in the basis that the stream happens to have.
 
     A unit is what one unit of value moves along u. Raises Unprovable.
@@ -64,7 +66,7 @@ def stored_on_u(model: CumsumTransformer) -> list[Stored]:
     return stored_along(model, value_direction(model) / abs(value_slope(model)))
 
 
-def stored_along(model: CumsumTransformer, readout: Float[torch.Tensor, " d_model"]) -> list[Stored]:
+def stored_along(model: CumsumTransformer, readout: Float[torch.Tensor, " d_model"]) -> ByLength[Stored]:
     """The range of resid_mid @ `readout` of every length and sum, over every sequence: proved. Raises Unprovable.
 
     Of the covector as float64 has it.
@@ -73,23 +75,23 @@ def stored_along(model: CumsumTransformer, readout: Float[torch.Tensor, " d_mode
     along = np.zeros((2, 4))
     along[0, 3], along[1, 3] = 1, -1  # the readouts past the neurons are three logits, then ours
     no_push = exact(np.zeros((2, read.d_mlp)))
-    ranges = []
-    with np.errstate(over="ignore", invalid="ignore"):
-        for query in read.queries():
-            position = Position(read, query)
-            everywhere = np.ones((2, *position.sum_of.shape), dtype=bool)
-            cells = position.smallest(along, everywhere, no_push)
-            position.sharpen(cells)
-            lowest, highest = cells.bound.reshape(everywhere.shape)
-            sums = np.arange(position.sum_of.min(), position.sum_of.max() + 1)
-            low, high = np.full(len(sums), np.inf), np.full(len(sums), -np.inf)
-            np.minimum.at(low, position.sum_of - sums[0], lowest)
-            np.maximum.at(high, position.sum_of - sums[0], -highest)
-            ranges.append(Stored(query.n, sums, low, high))
-    return ranges
+
+    def prove(n: int) -> Stored:
+        position = Position(read, read.query(n))
+        everywhere = np.ones((2, *position.sum_of.shape), dtype=bool)
+        cells = position.smallest(along, everywhere, no_push, witnesses=False)
+        position.sharpen(cells)
+        lowest, highest = cells.bound.reshape(everywhere.shape)
+        sums = np.arange(position.sum_of.min(), position.sum_of.max() + 1)
+        low, high = np.full(len(sums), np.inf), np.full(len(sums), -np.inf)
+        np.minimum.at(low, position.sum_of - sums[0], lowest)
+        np.maximum.at(high, position.sum_of - sums[0], -highest)
+        return Stored(n, sums, low, high)
+
+    return ByLength(read.n_ctx, prove)
 
 
-def resolution(ranges: list[Stored]) -> float:
+def resolution(ranges: Iterable[Stored]) -> float:
     """The largest difference in mean that the reading can put in the wrong order: over every pair of sequences.
 
     Of any lengths. 0 if it always rises with the mean; two means further apart than this are always distinguished.
@@ -101,7 +103,7 @@ def resolution(ranges: list[Stored]) -> float:
     return monotone_resolution(mean, low, high)
 
 
-def equal_mean_spread(ranges: list[Stored]) -> float:
+def equal_mean_spread(ranges: Iterable[Stored]) -> float:
     """How far the reading can differ between two sequences of the same mean, of any lengths: in units of mean."""
     widest = 0.0
     fractions: dict[tuple[int, int], tuple[float, float]] = {}
