@@ -72,12 +72,15 @@ def change_basis(
     """
     mutant = copy.deepcopy(model).requires_grad_(False).double()
     M = M.to(model.device)
-    inverse = torch.linalg.inv(M) if inverse is None else inverse.to(model.device)
-    for vectors in written_to_stream(mutant):
-        vectors.copy_(vectors @ M)
-    for covectors in read_from_stream(mutant):
-        covectors.copy_(inverse @ covectors)
+    _rebase(mutant, M, torch.linalg.inv(M) if inverse is None else inverse.to(model.device))
     return mutant.to(model.W_E.dtype)
+
+
+def _rebase(model: CumsumTransformer, M: Tensor, inverse: Tensor) -> None:
+    for vectors in written_to_stream(model):
+        vectors.copy_(vectors @ M)
+    for covectors in read_from_stream(model):
+        covectors.copy_(inverse @ covectors)
 
 
 def basis_imbalance(model: CumsumTransformer) -> float:
@@ -183,6 +186,12 @@ def in_balanced_basis(model: CumsumTransformer) -> CumsumTransformer:
     """
     basis = balanced_basis(model)
     return change_basis(model, *padded(basis.M, basis.N))
+
+
+def balance_basis(model: CumsumTransformer) -> None:
+    """The same in place, of a model in float64."""
+    basis = balanced_basis(model)
+    _rebase(model, *padded(basis.M, basis.N))
 
 
 def padded(M: Float[Tensor, "d rank"], N: Float[Tensor, "rank d"]) -> tuple[Float[Tensor, "d d"], Float[Tensor, "d d"]]:

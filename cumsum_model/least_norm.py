@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cumsum_model.gauge import balance, in_balanced_basis, is_as_training_leaves, padded
+from cumsum_model.gauge import balance, balance_basis, is_as_training_leaves, padded
 from cumsum_model.model import CumsumTransformer
 from toy_model.transformer import Block
 
@@ -45,7 +45,7 @@ def of_least_norm(model: CumsumTransformer) -> CumsumTransformer:
         for block in least.blocks:
             _balance_heads(block)
             _balance_neurons(block)
-        least = in_balanced_basis(least)
+        balance_basis(least)
         before, norm = norm, squared_norm(least)
         if before - norm <= CONVERGED * norm:
             break
