@@ -8,7 +8,7 @@ from sorted_list_model.data import FIRST_LISTS, SortedListDataset
 from sorted_list_model.decomposition import decompose
 from sorted_list_model.hard_inputs import right
 from sorted_list_model.model import answers_to
-from sorted_list_model.proof.certificate import Kind, certify, every_class
+from sorted_list_model.proof.certificate import Kind, every_class
 from sorted_list_model.proof.known import certificate_of
 from sorted_list_model.proof.rounding import order_error
 from sorted_list_model.proof.tables import Unprovable
@@ -21,7 +21,7 @@ AFTER_0 = (25, *range(27, 32), *range(33, 43))
 
 def certified(model, chosen=every_class):
     """What is proved of some classes of answers, none of them divided; of real arithmetic alone it is not enough."""
-    certificate = certificate_of(model) if chosen is every_class else certify(model, chosen=chosen)
+    certificate = certificate_of(model, chosen)
     if not certificate.known_of_float32:
         raise Unprovable("float32 may overflow, so nothing is proved of the answers as computed")
     return certificate

@@ -36,11 +36,16 @@ def exchange_layers(study: Study) -> Study:
     return study.replaced(lambda run: replace(run, cell=replace(run.cell, n_layers=3 - run.cell.n_layers)))
 
 
-def exchange_heads(study: Study) -> Study:
-    """The figures of one head belong to four, and those of four to one."""
-    return study.replaced(
-        lambda run: replace(run, cell=replace(run.cell, n_heads={1: 4, 4: 1}.get(run.cell.n_heads, 2)))
-    )
+def let_width_do_what_layers_do(study: Study) -> Study:
+    """The figures of several heads, and of more neurons, are those of two layers, seed by seed."""
+    of_two = {(run.cell, run.seed): run for run in study.runs if run.cell.n_layers == 2}
+
+    def exchanged(run: Run) -> Run:
+        wider = run.cell.n_heads > 1 or (run.cell.change is not None and run.cell.change[0] == "d_mlp")
+        instead = of_two.get((Cell(run.cell.seq_len, 2), run.seed), run) if wider else run
+        return replace(instead, cell=run.cell)
+
+    return study.replaced(exchanged)
 
 
 def undo_interventions(study: Study) -> Study:
@@ -87,7 +92,7 @@ BREAKING = (
     shuffle_lengths,
     reverse_lengths,
     exchange_layers,
-    exchange_heads,
+    let_width_do_what_layers_do,
     undo_interventions,
     misattribute_figures,
     forget_the_shipped,

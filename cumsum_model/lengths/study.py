@@ -132,6 +132,19 @@ class Study:
         """The mean of a number over all seeds, of which those of `cell` are a sample. Student's t."""
         return mean_interval([number(run) for run in self.of(cell)])
 
+    def geometric_mean(self, cell: Cell, number: Callable[[Run], float]) -> Interval:
+        """The same of the logarithm; what is not positive counts as next to nothing."""
+        logs = mean_interval([math.log10(max(number(run), 1e-9)) for run in self.of(cell)])
+        return Interval(10**logs.found, 10**logs.low, 10 ** min(logs.high, 300), logs.n)
+
+    def ratio(self, cell: Cell, other: Cell, number: Callable[[Run], float]) -> Interval:
+        """The mean over all seeds of a number in units of the same seed's in another cell. Raises KeyError as `of`."""
+        theirs = {run.seed: number(run) for run in self.of(other)}
+        pairs = [(number(run), theirs[run.seed]) for run in self.of(cell) if run.seed in theirs]
+        if not pairs:
+            raise KeyError(f"{cell} and {other} have no seed in common")
+        return mean_interval([mine / there for mine, there in pairs])
+
     def replaced(self, change: Callable[[Run], Run]) -> Study:
         """The study with every run changed."""
         return replace(self, runs=tuple(map(change, self.runs)))

@@ -1,4 +1,4 @@
-"""The certificate of classes, proved once for the same weights, whoever asks: claims, report and figures."""
+"""What is proved of each class, once for the same weights, whoever asks: claims, report and figures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import hashlib
 from functools import lru_cache
 
 from sorted_list_model.model import SortedListTransformer
-from sorted_list_model.proof.certificate import Certificate, certify
+from sorted_list_model.proof.certificate import Certificate, Chosen, Proved, every_class, known, proofs_of_query
+from sorted_list_model.proof.classes import ListClass, classes_of_query, queries
+from sorted_list_model.proof.rounding import order_error
+from sorted_list_model.proof.tables import tables
 
 
 class _Weights:
@@ -26,11 +29,32 @@ class _Weights:
         return isinstance(other, _Weights) and self.digest == other.digest
 
 
-def certificate_of(model: SortedListTransformer) -> Certificate:
-    """What is proved of a model over every list when no class is divided. Raises Unprovable."""
-    return _certificate_of(_Weights(model))
+def certificate_of(model: SortedListTransformer, chosen: Chosen = every_class) -> Certificate:
+    """What is proved of the chosen classes when none is divided. Raises Unprovable."""
+    return _knowledge_of(_Weights(model)).certificate(chosen)
 
 
 @lru_cache(maxsize=8)
-def _certificate_of(weights: _Weights) -> Certificate:
-    return certify(weights.model)
+def _knowledge_of(weights: _Weights) -> _Knowledge:
+    return _Knowledge(weights.model)
+
+
+class _Knowledge:
+    """What is proved of the classes of a model so far: each is proved when it is first asked for."""
+
+    def __init__(self, model: SortedListTransformer) -> None:
+        self.cfg, self.read, self.error = model.cfg, tables(model), order_error(model)
+        self.proved: dict[ListClass, tuple[Proved, int]] = {}
+
+    def certificate(self, chosen: Chosen) -> Certificate:
+        """What `certify` says of the chosen classes."""
+        cfg, of_all = self.cfg, []
+        for k, d in queries(cfg.list_len, cfg.max_value):
+            for proof in proofs_of_query(
+                self.read, k, d, 0, self.error, lambda of: chosen(of) and of not in self.proved
+            ):
+                self.proved[proof.of] = known(proof), len(proof.nodes)
+            of_query = classes_of_query(k, d, cfg.list_len, cfg.max_value)
+            of_all += [self.proved[of] for of in of_query if chosen(of)]
+        proved, nodes = tuple(proved for proved, _ in of_all), sum(nodes for _, nodes in of_all)
+        return Certificate(cfg.list_len, cfg.max_value, 0, self.error, proved, nodes)

@@ -38,6 +38,13 @@ def test_figures_move_with_their_cells(study):
     assert turned.mean(Cell(lengths[0]), lambda run: run.loss).found == pytest.approx(loss[Cell(lengths[-1])])
     shifted = mutants.shuffle_lengths(study)
     assert shifted.mean(Cell(20), lambda run: run.loss).found == pytest.approx(loss[Cell(10)])
+    wide = mutants.let_width_do_what_layers_do(study)
+    assert wide.mean(Cell(40, n_heads=2), lambda run: run.loss).found == pytest.approx(loss[Cell(40, 2)])
+    assert wide.mean(Cell(40), lambda run: run.loss).found == pytest.approx(loss[Cell(40)])
+    undone = mutants.undo_interventions(study)
+    assert undone.mean(Cell(80, change=("weight_decay", 0.0)), lambda run: run.loss).found == pytest.approx(
+        loss[Cell(80)]
+    )
     assert mutants.keep_one_seed(study).mean(Cell(20), lambda run: run.loss).n == 1
 
 

@@ -111,3 +111,27 @@ def test_a_change_of_a_run_shows_as_one_line():
     differing = [a for a, b in zip(before.splitlines(), after.splitlines(), strict=True) if a != b]
     assert len(differing) == 1
     assert json.loads(differing[0])["loss"] == 0.1
+
+
+def of_losses(*losses, **sizes):
+    cell = Cell(20, **sizes)
+    return [Run(cell, seed, "a" * 64, loss=loss) for seed, loss in enumerate(losses)]
+
+
+def test_a_ratio_compares_a_seed_with_itself():
+    study = Study((*of_losses(1.0, 10.0, 99.0), *of_losses(0.5, 5.0, n_heads=4)), {})
+    ratio = study.ratio(Cell(20, n_heads=4), Cell(20), lambda run: run.loss)
+    assert (ratio.found, ratio.low, ratio.high, ratio.n) == (0.5, 0.5, 0.5, 2)
+    only_another = Study((*of_losses(1.0), Run(Cell(20, 2), 7, "a" * 64, loss=1.0)), {})
+    with pytest.raises(KeyError, match="no seed in common"):
+        only_another.ratio(Cell(20, 2), Cell(20), lambda run: run.loss)
+
+
+def test_a_geometric_mean_is_that_of_the_logarithms():
+    found = Study(tuple(of_losses(1.0, 10.0, 100.0)), {}).geometric_mean(Cell(20), lambda run: run.loss)
+    assert found.found == pytest.approx(10)
+    assert found.high / found.found == pytest.approx(found.found / found.low)
+    assert math.log10(found.low) == pytest.approx(mean_interval([0.0, 1.0, 2.0]).low)
+    one = Study(tuple(of_losses(1.0)), {}).geometric_mean(Cell(20), lambda run: run.loss)
+    assert (one.found, one.low) == (1, 0)
+    assert Study(tuple(of_losses(-1.0, -2.0)), {}).geometric_mean(Cell(20), lambda run: run.loss).high < 1e-6
