@@ -5,6 +5,7 @@ Usage: python docs/lengths.py [sweeps/lengths/lengths.json]
 With a file, docs/lengths.json becomes a copy of that study first.
 """
 
+import math
 import re
 import sys
 from pathlib import Path
@@ -19,13 +20,16 @@ HERE = Path(__file__).resolve().parent
 STUDY, PAGE = HERE / "lengths.json", HERE / "lengths.md"
 
 
-def number(x: float, signed: bool = True) -> str:
-    return f"{x:+.3g}" if signed else f"{x:.3g}"
+def number(x: float, signed: bool = True, digits: int = 3) -> str:
+    if math.isinf(x):
+        return "unknown"
+    return f"{x:{'+' * signed}.{digits}g}"
 
 
-def between(interval: Interval, signed: bool = True) -> str:
+def between(interval: Interval, signed: bool = True, digits: int = 3) -> str:
     """As in "+0.22 [+0.18, +0.26]"."""
-    return f"{number(interval.found, signed)} [{number(interval.low, signed)}, {number(interval.high, signed)}]"
+    found, low, high = (number(x, signed, digits) for x in (interval.found, interval.low, interval.high))
+    return f"{found} [{low}, {high}]"
 
 
 def share(interval: Interval) -> str:
@@ -41,6 +45,12 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 def spread(numbers: list[float]) -> str:
     low, high = min(numbers), max(numbers)
     return number(low, signed=False) if low == high else f"{number(low, signed=False)} .. {number(high, signed=False)}"
+
+
+def or_none(lengths: list[float]) -> str:
+    """The spread of those that are there, and whether of some run there is none."""
+    known = [length for length in lengths if math.isfinite(length)]
+    return " or ".join(([spread(known)] if known else []) + ["none"] * (len(known) < len(lengths)))
 
 
 def cells_of(study: Study, **sizes: int) -> list[Cell]:
@@ -97,7 +107,7 @@ def two_layers(study: Study) -> str:
                 spread([run.sampled.wrong_anywhere / run.sampled.drawn for run in runs]),
                 spread(hard),
                 between(study.mean(cell, lambda run: run.smallest_margin)),
-                spread([run.shortest_wrong for run in runs]),
+                or_none([run.shortest_wrong for run in runs]),
             ]
         )
     head = [
@@ -117,19 +127,20 @@ def two_layers(study: Study) -> str:
 def heads(study: Study) -> str:
     rows = []
     for cell in cells_of(study, n_layers=1):
-        runs = study.of(cell)
+        runs, one = study.of(cell), Cell(cell.seq_len)
         rows.append(
             [
                 str(cell.seq_len),
                 str(cell.n_heads),
                 between(study.mean(cell, lambda run: run.loss), signed=False),
+                "" if cell == one else between(study.ratio(cell, one, lambda run: run.loss), signed=False, digits=4),
                 between(study.mean(cell, lambda run: run.smallest_margin)),
                 share(study.count([cell], lambda run: run.known_wrong)),
                 spread([run.proved.right_up_to if run.proved else 0 for run in runs]),
             ]
         )
-    head = ["trained for", "heads", "loss", "smallest margin known", "seeds known to be wrong", "proved right up to"]
-    return table(head, rows)
+    head = ["trained for", "heads", "loss", "over that of one head, seed by seed"]
+    return table([*head, "smallest margin known", "seeds known to be wrong", "proved right up to"], rows)
 
 
 def interventions(study: Study) -> str:
@@ -141,14 +152,15 @@ def interventions(study: Study) -> str:
             [
                 "as published" if cell.change is None else f"{cell.change[0]} = {cell.change[1]:g}",
                 between(study.mean(cell, lambda run: run.loss), signed=False),
+                share(study.count([cell], lambda run: run.known_wrong)),
                 between(study.mean(cell, lambda run: run.smallest_margin)),
                 between(study.mean(cell, lambda run: run.balanced_margin)),
                 between(study.mean(cell, lambda run: run.rate), signed=False),
                 between(study.mean(cell, lambda run: run.norm), signed=False),
             ]
         )
-    head = ["recipe", "loss", "smallest margin", "with the best bias", "logits per unit of mean", "norm of the weights"]
-    return table(head, rows)
+    head = ["recipe", "loss", "seeds known to be wrong", "smallest margin", "with the best bias"]
+    return table([*head, "logits per unit of mean", "norm of the weights"], rows)
 
 
 def trained(study: Study) -> str:
