@@ -27,6 +27,7 @@ from typing import Any
 
 from pytest_claims.commands.failure import fail
 from pytest_claims.files import a_path, write_whole
+from pytest_claims.text import one_line
 from pytest_claims.universality.outcome import OUTCOME_FILE, RUNS, Ending, Outcome, OutcomeError, read_outcome
 
 from cumsum_model.lengths.cells import ALL, Cell, Plan, cell_of, planned
@@ -79,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
             code = subprocess.run(sweep_command(cell, out, options), stdout=subprocess.DEVNULL, check=False).returncode
             if code:
                 return code
-        _measure(out, options)
+        not_measured = _measure(out, options)
         _write_study(out, plan, known)
     except NotReached as error:
         return fail(str(error), code=4)
@@ -88,6 +89,8 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:  # DIR holds something else
         return fail(f"--out {str(out)[:200]}: {error}", code=4)
     print(f"wrote {out / STUDY}")
+    if not_measured:
+        return fail(f"runs that could not be measured: {not_measured}; the same command tries again")
     return 0
 
 
@@ -144,27 +147,32 @@ def seconds_a_step(cell: Cell, n_steps: int = 6) -> float:
     return statistics.median(seconds[1:])
 
 
-def _measure(out: Path, options: argparse.Namespace) -> None:
-    """Measure what is not measured yet. Raises NotReached or OSError."""
+def _measure(out: Path, options: argparse.Namespace) -> int:
+    """Measure what is not measured yet; how many runs could not be. Raises NotReached or OSError."""
     to_do = [run for run in _runs(out) if _measured(run) is None]
     if not to_do:
-        return
+        return 0
     from distributed import as_completed
 
     from cumsum_model.lengths.measuring import measure
 
     with cluster(options) as client, progress_bar("measuring", len(to_do)) as done:
-        futures = {}
+        futures, failed = {}, 0
         for run in to_do:
             outcome = read_outcome(run / OUTCOME_FILE)
             files = {name: (run / name).read_bytes() for name in ("model.safetensors", "model.card.json")}
             what = files, cell_of(dict(outcome.varied)), outcome.seed, outcome.seconds.get("train")
             futures[client.submit(measure, *what, pure=False)] = run
         for n, future in enumerate(as_completed(list(futures)), start=1):
-            run = futures[future]
-            write_whole(run / FIGURES, json.dumps(future.result()).encode())
-            print(f"{n} of {len(to_do)} measured: {run.name}", file=sys.stderr)
+            run, error = futures[future], future.exception()
+            if error is None:
+                write_whole(run / FIGURES, json.dumps(future.result()).encode())
+                print(f"{n} of {len(to_do)} measured: {run.name}", file=sys.stderr)
+            else:  # whatever it is, the other runs are measured
+                failed += 1
+                print(one_line(f"{n} of {len(to_do)} not measured: {run.name}: {error}", 500), file=sys.stderr)
             done(n)
+    return failed
 
 
 def _known(path: Path | None) -> tuple[Run, ...]:

@@ -102,6 +102,18 @@ def test_what_was_trained_is_measured_once(folder, monkeypatch):
     assert read_study(folder / "lengths.json").runs[0].loss == 0.5
 
 
+def test_a_run_that_cannot_be_measured_is_told_and_the_study_written(folder, monkeypatch, capsys):
+    run = trained(folder)
+    (run / "model.safetensors").write_bytes(b"damaged")
+    monkeypatch.setattr(Cell, "seeds", range(1))
+    assert lengths.main(["--out", str(folder), "--measure", "--workers", "1"]) == 1
+    *_, failed, told = capsys.readouterr().err.strip().splitlines()
+    assert failed.startswith(f"1 of 1 not measured: {run.name}: ")
+    assert told == "error: runs that could not be measured: 1; the same command tries again"
+    assert not (run / "figures.json").exists()
+    assert read_study(folder / "lengths.json").runs == ()
+
+
 def test_runs_of_an_earlier_study_are_taken_over(folder, monkeypatch):
     searched, none = Searched(-1.0, [0], 1), {"-1": 0, "0": 0, "+1": 0}
     known = [
