@@ -11,7 +11,7 @@ $(BIN)/pip install --quiet --no-deps --editable ./pytest-claims
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help claims test lint bench guard baseline matrix universality lengths fixture screenshots clean
+.PHONY: help claims test lint bench guard baseline gpu matrix universality lengths fixture screenshots clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,10 @@ guard: $(VENV)/installed  ## fail if a ratio is a quarter larger than in benchma
 
 baseline: $(VENV)/installed  ## save the ratios of this commit as the ones that `make guard` compares with
 	$(BIN)/python -m benchmarks.guard --save $(ARGS)
+
+gpu: $(VENV)/installed  ## measure what a GPU makes of it, in eight minutes, into docs/performance.md
+	PYTHON=$(BIN)/python benchmarks/on_gpu.sh runs/gpu
+	$(BIN)/python -m benchmarks.gpu table runs/gpu --doc docs/performance.md
 
 matrix: $(VENV)/installed  ## run every claim on every broken model, into docs/matrix*.json and docs/matrix*.md
 	$(BIN)/python -m cumsum_model mutants -n 2 --out docs/matrix.json

@@ -268,7 +268,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.part == "table":
             paths = [path for path in (options.into / f"{part}.json" for part in PARTS) if path.exists()]
-            text = markdown([json.loads(path.read_text()) for path in paths])
+            documents = [json.loads(path.read_text()) for path in paths]
+            text = markdown(documents)
+            if options.doc and any("dry run" in document["about"] for document in documents):
+                return fail(f"{options.into} is of a dry run, which says nothing of speed: {options.doc} is as it was")
             if options.doc is None:
                 print(text, end="")
             else:

@@ -69,6 +69,13 @@ def test_the_table_is_put_between_the_marks_of_a_document(tmp_path, capsys):
     assert "- cuda: a card" in text
     assert "| forward: engine, 1 x 20 | 1 ms | 0.5 ms .. 2 ms | 2e+04 | 0.25 | 50.00% |  |" in text
     assert "old" not in text
+    document["about"]["dry run"] = "small sizes"
+    (tmp_path / "forward.json").write_text(json.dumps(document))
+    assert gpu.main(["table", str(tmp_path), "--doc", str(doc)]) == 1
+    assert doc.read_text() == text
+    assert "is of a dry run" in capsys.readouterr().err
+    del document["about"]["dry run"]
+    (tmp_path / "forward.json").write_text(json.dumps(document))
     doc.write_text("no marks")
     assert gpu.main(["table", str(tmp_path), "--doc", str(doc)]) == 4
     assert capsys.readouterr().err.count("\n") == 1
