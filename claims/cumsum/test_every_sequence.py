@@ -106,8 +106,8 @@ def test_what_neurons_are_needed_for(model, measure, proved):
     useless = shortest(may_be_wrong(proved(answers, without_neurons(model, [5, 6]))))
     assert measure("classes of one length that may be misclassified without 5 and 6", useless) == 0
     for neuron in (0, 2):
-        full = proved(answers, without_neurons(model, [neuron]))[-1]
-        wrong = full.sequences(full.never_right)
+        full = proved(prove_each, without_neurons(model, [neuron]))[-1]
+        wrong = full.sequences - full.answered_rightly[1]
         assert measure(f"sequences of full length that are wrong without {neuron}, at least", wrong) > 0
 
 
@@ -138,9 +138,9 @@ def test_dead_neurons_are_needed_by_no_sequence(model, measure, proved):
 def test_each_side_is_needed_for_its_own_sign(model, measure, proved):
     # At zero both sides fire and hold each other in balance, so either alone tips it.
     for side, own, opposite in (("neg", NEG, POS), ("pos", POS, NEG)):
-        lengths = proved(answers, without_neurons(model, live_neurons(model, side)))
-        full = lengths[-1]
-        of_own = full.sequences(full.never_right & (full.labels == own))
+        without = without_neurons(model, live_neurons(model, side))
+        lengths, full = proved(answers, without), proved(prove_each, without)[-1]
+        of_own = (full.counts - full.right_high)[full.labels == own].sum()
         of_other = smallest((each.ahead[opposite][each.labels == opposite].min() for each in lengths), enough=0)
         of_zero = largest((each.behind[ZERO][each.labels == ZERO].max() for each in lengths), enough=0)
         assert measure(f"without {side}: sequences of full length of that sign that are wrong, at least", of_own) > 0

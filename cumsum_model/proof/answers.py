@@ -79,11 +79,6 @@ class Answers:
         return np.sign(self.sums) + 1
 
     @property
-    def never_right(self) -> np.ndarray:
-        """Whether no sequence of the class gets the right answer, [last token, sum index]."""
-        return np.take_along_axis(self.never, self.labels[None], 0)[0]
-
-    @property
     def smallest_margin(self) -> float:
         """No sequence has a smaller lead of its right label, in logits."""
         return float(np.take_along_axis(self.ahead, self.labels[None], 0).min())
