@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import tee
 
 import numpy as np
 
@@ -79,9 +78,14 @@ class Answers:
         return np.sign(self.sums) + 1
 
     @property
+    def margin(self) -> Array:
+        """No sequence of the class has a smaller lead of its right label, [last token, sum index], in logits."""
+        return np.take_along_axis(self.ahead, self.labels[None], 0)[0]
+
+    @property
     def smallest_margin(self) -> float:
-        """No sequence has a smaller lead of its right label, in logits."""
-        return float(np.take_along_axis(self.ahead, self.labels[None], 0).min())
+        """No sequence has a smaller one."""
+        return float(self.margin.min())
 
     def sequences(self, classes: np.ndarray) -> int:
         """How many sequences are in these classes, a mask [last token, sum index]: exact."""
@@ -128,7 +132,7 @@ def missed(lengths: Iterable[Answers], label: int) -> Iterator[int]:
 
 def may_be_wrong(lengths: Iterable[Answers]) -> Iterator[int]:
     """Of each length, in how many classes some sequence may get another answer than the right one."""
-    return map(sum, zip(*(missed(each, label) for label, each in enumerate(tee(lengths, 3))), strict=True))
+    return (int((~(length.margin > 0)).sum()) for length in lengths)
 
 
 def may_differ(lengths: Iterable[Answers], others: Iterable[Answers]) -> Iterator[int]:

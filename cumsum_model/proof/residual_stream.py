@@ -6,7 +6,7 @@ those of the logits are. From them follows whether sums can be told apart, whate
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,7 +91,7 @@ def stored_along(model: CumsumTransformer, readout: Float[torch.Tensor, " d_mode
     return ByLength(read.n_ctx, prove)
 
 
-def resolution(ranges: Iterable[Stored]) -> float:
+def resolution(ranges: Sequence[Stored]) -> float:
     """The largest difference in mean that the reading can put in the wrong order: over every pair of sequences.
 
     Of any lengths. 0 if it always rises with the mean; two means further apart than this are always distinguished.
